@@ -1,0 +1,54 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup rehearse replay test lint format lock clean
+
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/.ready
+ARGS ?=
+EVENT ?= events/finish_secret.json
+
+export PYTHONPATH := src
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Make .venv with the locked dependencies (done by every other target, once)
+
+$(READY): requirements/setup.txt requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name one: make setup PYTHON=python3.12" >&2; exit 1; }
+	@echo "Setting up $(VENV) (once)" >&2
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/setup.txt
+	@$(VENV)/bin/uv pip install -qq --python $(VENV)/bin/python --require-hashes -r requirements/dev.txt
+	@touch $@
+
+rehearse: $(READY) ## Rotate a token from start to end on this machine: make rehearse ARGS="--help"
+	@$(VENV)/bin/python -m rehearsal rotate $(ARGS)
+
+replay: $(READY) ## Replay one sample event and show what changed: make replay EVENT=events/finish_secret.json
+	@$(VENV)/bin/python -m rehearsal replay $(EVENT) $(ARGS)
+
+test: $(READY) ## Run every test: make test ARGS="-k finish"
+	@$(VENV)/bin/python -m pytest -q $(ARGS)
+
+lint: $(READY) ## Look at style and types, change nothing
+	@$(VENV)/bin/ruff check -q .
+	@$(VENV)/bin/ruff format -q --check .
+	@$(VENV)/bin/mypy
+
+format: $(READY) ## Put style right
+	@$(VENV)/bin/ruff check -q --fix .
+	@$(VENV)/bin/ruff format -q .
+
+lock: $(READY) ## Renew the locked versions and hashes in requirements/
+	@cd requirements && ../$(VENV)/bin/uv pip compile -q -U --universal --python-version 3.11 --generate-hashes \
+		--custom-compile-command "make lock" -o runtime.txt ../pyproject.toml
+	@cd requirements && ../$(VENV)/bin/uv pip compile -q -U --universal --python-version 3.11 --generate-hashes \
+		--custom-compile-command "make lock" -c runtime.txt --group ../pyproject.toml:dev -o dev.txt ../pyproject.toml
+	@cd requirements && ../$(VENV)/bin/uv pip compile -q -U --universal --python-version 3.11 --generate-hashes \
+		--custom-compile-command "make lock" -o setup.txt setup.in
+
+clean: ## Remove .venv and everything generated
+	@rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
