@@ -1,0 +1,118 @@
+"""Everything this function raises, grouped by what the operator can do.
+
+* RotationError
+  * EventRefused: the call itself is wrong; nothing was done
+  * ConfigurationError: mend a setting, a parameter, a permission or the secret, then rotate again
+    * SettingsInvalid
+    * ParameterUnreadable
+    * SecretUnusable
+    * AwsRefused
+    * CredentialRefused
+    * DockerHubRefused
+  * TemporaryError: wait; Secrets Manager repeats the rotation by itself
+    * AwsUnavailable
+    * DockerHubUnavailable
+    * RateLimited
+    * LockedOut
+    * OutOfTime
+  * AttentionNeeded: look at it by hand
+    * PendingTokenUnusable
+    * RetirementFailed
+    * UnexpectedError
+
+Two more stay inside the function, because a step knows what to do about them:
+VersionAlreadyStored (a twin was faster) and LoginRefused (the token under test does not log in).
+
+A message says what failed and, in its last sentence, what mends it. It never holds a value of a secret nor a
+response body: the exceptions of libraries, which may, are translated at the edge.
+"""
+
+
+class RotationError(Exception):
+    """Any failure of a rotation step.
+
+    Attributes:
+        consumers_affected: True if the value under AWSCURRENT does not work.
+    """
+
+    consumers_affected = False
+
+
+class EventRefused(RotationError):
+    """The event, or the secret's rotation state, does not allow this step; nothing was changed."""
+
+
+class ConfigurationError(RotationError):
+    """Repeating helps only after a person has mended a setting, a parameter, a permission or the secret."""
+
+
+class SettingsInvalid(ConfigurationError):
+    """Environment variables of the function are wrong; the message lists every one of them."""
+
+
+class ParameterUnreadable(ConfigurationError):
+    """A parameter in Parameter Store is missing, unreadable or unusable."""
+
+
+class SecretUnusable(ConfigurationError):
+    """The current value has a shape in which the token can't be found, or belongs to another account."""
+
+
+class AwsRefused(ConfigurationError):
+    """AWS refused a call: a permission, a key policy or a limit."""
+
+
+class CredentialRefused(ConfigurationError):
+    """Docker Hub does not accept the account's credential for managing tokens."""
+
+
+class DockerHubRefused(ConfigurationError):
+    """Docker Hub refused a request that this function believes to be right."""
+
+
+class TemporaryError(RotationError):
+    """The outside world failed; Secrets Manager repeats the rotation while its window is open."""
+
+
+class AwsUnavailable(TemporaryError):
+    """An AWS call got no answer, a 5xx or throttling; it may have taken effect."""
+
+
+class DockerHubUnavailable(TemporaryError):
+    """Docker Hub gave no answer, a 5xx or something that is not its API; the request may have taken effect."""
+
+
+class RateLimited(TemporaryError):
+    """Docker Hub's request limit is used up for longer than this invocation may wait."""
+
+
+class LockedOut(TemporaryError):
+    """Docker Hub has locked the user name after too many failed logins, by whomever."""
+
+
+class OutOfTime(TemporaryError):
+    """The invocation's time is too short for one more request and a report."""
+
+
+class AttentionNeeded(RotationError):
+    """Neither repeating nor a setting helps: somebody has to look."""
+
+
+class PendingTokenUnusable(AttentionNeeded):
+    """The staged value can't be made to work; the message holds the command that unblocks the rotation."""
+
+
+class RetirementFailed(AttentionNeeded):
+    """Promoted, but old tokens could not all be retired; the next attempt or rotation goes on from here."""
+
+
+class UnexpectedError(AttentionNeeded):
+    """A defect in this function. Names the exception's type and place, not its text."""
+
+
+class VersionAlreadyStored(Exception):
+    """The version holds another value: a twin of this step was faster."""
+
+
+class LoginRefused(Exception):
+    """Docker Hub does not accept this token (now)."""

@@ -1,0 +1,151 @@
+"""The Lambda entry point: wiring, one log line, metrics, notification, and the error raised again."""
+
+import os
+import time
+import traceback
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools import Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from dockerhub_rotation import logs, request, rotation, settings
+from dockerhub_rotation.aws import CLIENT_CONFIG
+from dockerhub_rotation.deadline import Deadline
+from dockerhub_rotation.docker_hub import Connection, DockerHub
+from dockerhub_rotation.errors import RotationError, UnexpectedError
+from dockerhub_rotation.notifications import Failure, notify
+from dockerhub_rotation.parameters import Parameters
+from dockerhub_rotation.secrets_manager import SecretsManager
+from dockerhub_rotation.settings import Settings
+from dockerhub_rotation.steps import Outcome, World
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+logger = logs.configure()
+metrics = Metrics(namespace="DockerHubRotation", service="dockerhub-rotation")
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """What is made once and kept while the sandbox lives."""
+
+    settings: Settings
+    parameters: Parameters
+    secrets_manager: SecretsManager
+    connection: Connection
+
+
+@cache
+def sandbox() -> Sandbox:
+    """Read the settings and build the clients. A failure is not kept: the next invocation tries again.
+
+    Raises:
+        SettingsInvalid: an environment variable is wrong.
+    """
+    read = settings.read(os.environ)
+    session = boto3.Session()
+    return Sandbox(
+        settings=read,
+        parameters=Parameters(read, session.client("ssm", config=CLIENT_CONFIG)),
+        secrets_manager=SecretsManager(session.client("secretsmanager", config=CLIENT_CONFIG)),
+        connection=Connection(),
+    )
+
+
+# An explicit log_event=False also wins over POWERTOOLS_LOGGER_LOG_EVENT: the event holds the RotationToken.
+@logger.inject_lambda_context(log_event=False, clear_state=True)
+@metrics.log_metrics
+def lambda_handler(event: Any, context: "LambdaContext") -> None:
+    """Do one step of a rotation, as Secrets Manager asks for it.
+
+    https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda.html
+
+    Raises:
+        RotationError: the step failed, which is how Secrets Manager learns of it.
+    """
+    began = time.monotonic()
+    about = _About.of(event)
+    docker_hub: DockerHub | None = None
+    logger.set_correlation_id(about.version)
+    try:
+        asked = request.parse(event)
+        kept = sandbox()
+        deadline = Deadline(context.get_remaining_time_in_millis)
+        docker_hub = DockerHub(kept.settings, kept.parameters, kept.connection, deadline)
+        outcome = rotation.rotate(asked, World(kept.secrets_manager, docker_hub, kept.settings))
+        _report(about, began, docker_hub, outcome)
+    except RotationError as failure:
+        _report(about, began, docker_hub, failure)
+        raise
+    except Exception as defect:  # noqa: BLE001 - whatever it is, it is reported
+        unexpected = _unexpected(defect)
+        _report(about, began, docker_hub, unexpected)
+        raise unexpected from None  # its text may hold anything
+
+
+@dataclass(frozen=True)
+class _About:
+    """What an event is about, as far as it says: for reports, before anything is checked."""
+
+    step: str
+    secret: str
+    version: str | None
+
+    @classmethod
+    def of(cls, event: object) -> "_About":
+        fields = event if isinstance(event, dict) else {}
+        step, secret, version = (fields.get(name) for name in ("Step", "SecretId", "ClientRequestToken"))
+        return cls(
+            step=step if step in [known.value for known in request.Step] else "unknown step",
+            secret=secret if isinstance(secret, str) else "unknown secret",
+            version=version if isinstance(version, str) else None,
+        )
+
+
+def _report(about: _About, began: float, docker_hub: DockerHub | None, result: Outcome | RotationError) -> None:
+    """Write the one log line and the metrics of an invocation; tell Slack of a failure."""
+    milliseconds = round((time.monotonic() - began) * 1000)
+    requests = docker_hub.requests if docker_hub else 0
+    failed = isinstance(result, RotationError)
+    metrics.add_dimension("step", about.step)
+    metrics.add_metric("StepsFailed" if failed else "StepsSucceeded", MetricUnit.Count, 1)
+    metrics.add_metric("Duration", MetricUnit.Milliseconds, milliseconds)
+    metrics.add_metric("DockerHubRequests", MetricUnit.Count, requests)
+    if docker_hub and docker_hub.rate_limit_remaining is not None:
+        metrics.add_metric("RateLimitRemaining", MetricUnit.Count, docker_hub.rate_limit_remaining)
+
+    facts = {"step": about.step, "secret": about.secret, "milliseconds": milliseconds, "docker_hub_requests": requests}
+    if isinstance(result, RotationError):
+        kind = type(result).__name__
+        logger.error(str(result), extra=facts | {"error": kind, "consumers_affected": result.consumers_affected})
+        _tell_slack(Failure(about.secret, about.step, kind, str(result), result.consumers_affected))
+        return
+    retired = result.retired
+    metrics.add_metric("TokensRetired", MetricUnit.Count, retired.disabled + retired.deleted)
+    metrics.add_metric("OrphansDeleted", MetricUnit.Count, retired.orphans)
+    metrics.add_metric("TokensUnidentified", MetricUnit.Count, retired.unidentified)
+    logger.info(result.message, extra=facts | asdict(retired))
+
+
+def _tell_slack(failure: Failure) -> None:
+    try:
+        webhook = sandbox().parameters.webhook()
+    except Exception as unreadable:  # noqa: BLE001 - whatever it is, it must not hide the failure
+        logger.warning("Slack was not told, for its webhook could not be read: %s", type(unreadable).__name__)
+        return
+    if webhook:
+        notify(webhook, failure)
+
+
+def _unexpected(defect: Exception) -> UnexpectedError:
+    """Return a defect as an error that tells its type and place, but not its text."""
+    places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in traceback.extract_tb(defect.__traceback__)]
+    return UnexpectedError(
+        f"A defect in the function: {type(defect).__name__} at {' > '.join(places)}. Please report it with this line; "
+        "AWSCURRENT is what DescribeSecret says it is, and the next rotation repairs the rest."
+    )

@@ -1,0 +1,82 @@
+"""The one message to Slack when a step has failed."""
+
+import json
+import logging
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+
+from dockerhub_rotation.settings import require_safe_url
+
+logger = logging.getLogger(__name__)
+
+_TIMEOUT_SECONDS = 3
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What is to be told.
+
+    Attributes:
+        secret: the secret's ARN or name.
+        step: the step's name.
+        kind: the error's class.
+        message: what failed and what to do about it.
+        consumers_affected: whether AWSCURRENT does not work.
+    """
+
+    secret: str
+    step: str
+    kind: str
+    message: str
+    consumers_affected: bool
+
+
+def notify(webhook: str, failure: Failure) -> None:
+    """Post a failure to a Slack incoming webhook. Raises nothing: Slack must not hide the failure itself.
+
+    https://api.slack.com/messaging/webhooks
+    """
+    try:
+        require_safe_url(webhook)
+        request = urllib.request.Request(  # noqa: S310 - the scheme was checked
+            webhook, json.dumps(message(failure)).encode(), {"Content-Type": "application/json"}
+        )
+        urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS).close()  # noqa: S310 - the scheme was checked
+    except (OSError, ValueError) as error:
+        # Its text may hold the webhook's URL, which is a credential.
+        status = error.code if isinstance(error, urllib.error.HTTPError) else "no answer"
+        logger.warning("Slack was not told (%s, %s). Check the webhook's parameter.", type(error).__name__, status)
+
+
+def message(failure: Failure) -> dict[str, object]:
+    """Return the message as Slack blocks, with a plain text for notifications.
+
+    https://api.slack.com/reference/block-kit/blocks
+    """
+    headline = f"Docker Hub token rotation failed in {failure.step}"
+    consumers = (
+        "*Consumers are affected:* the value under AWSCURRENT does not work."
+        if failure.consumers_affected
+        else "Consumers are not affected: the value under AWSCURRENT still works."
+    )
+    return {
+        "text": f"{headline}: {failure.secret}",
+        "blocks": [
+            {"type": "header", "text": {"type": "plain_text", "text": headline}},
+            {
+                "type": "section",
+                "fields": [
+                    {"type": "mrkdwn", "text": f"*Secret*\n`{failure.secret}`"},
+                    {"type": "mrkdwn", "text": f"*Error*\n{failure.kind}"},
+                ],
+            },
+            {"type": "section", "text": {"type": "mrkdwn", "text": _escaped(failure.message)[:3000]}},
+            {"type": "context", "elements": [{"type": "mrkdwn", "text": consumers}]},
+        ],
+    }
+
+
+def _escaped(text: str) -> str:
+    """https://api.slack.com/reference/surfaces/formatting#escaping"""  # noqa: D415
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,207 @@
+"""Which tokens stay, which are disabled, which are deleted.
+
+Every token made here carries a label that names the secret and the version it was made for. From the staging labels
+follows what each should be:
+
+===================================  =====================================================
+the version in the token's label is  the token becomes
+===================================  =====================================================
+AWSCURRENT                           active
+AWSPENDING, not current              active
+AWSPREVIOUS                          disabled: deleting it would take away the way back
+any other                            deleted, unless it is younger than the current token
+===================================  =====================================================
+
+A token younger than the current one belongs to a rotation that began after the staging labels were read.
+
+Two tokens of one version are the work of a twin or of a crash. The one whose value is stored is real, the others are
+deleted; logging in with the stored value tells which it is. The same question finds the token under AWSPREVIOUS that
+was not made here: the hand-made first one, or one that somebody has put there.
+"""
+
+import hashlib
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from dockerhub_rotation import credential
+from dockerhub_rotation.docker_hub import DockerHub, Token
+from dockerhub_rotation.errors import LoginRefused, SecretUnusable
+from dockerhub_rotation.secrets_manager import CURRENT, PENDING, PREVIOUS, SecretsManager, SecretVersions
+
+logger = logging.getLogger(__name__)
+
+# 18 + 1 + 16 + 1 characters and a version id of at most 64: the Hub takes 100.
+_LABEL = re.compile(r"dockerhub-rotation/(?P<secret>[0-9a-f]{16})/(?P<version>.{1,64})")
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is to be done to one token, and the label it gets with it (None: it keeps its own)."""
+
+    token: Token
+    becomes: Literal["active", "disabled", "deleted"]
+    label: str | None = None
+
+
+@dataclass(frozen=True)
+class Retired:
+    """What was done.
+
+    Attributes:
+        disabled: tokens disabled because their version became AWSPREVIOUS.
+        deleted: disabled tokens deleted because their version is neither current nor previous any more.
+        orphans: active tokens deleted because no version holds their value.
+        unidentified: superseded values whose token could not be found: it may still be active.
+    """
+
+    disabled: int = 0
+    deleted: int = 0
+    orphans: int = 0
+    unidentified: int = 0
+
+
+def label_for(secret_arn: str, version_id: str) -> str:
+    """Return the label of the token that is made for a version of a secret."""
+    return f"dockerhub-rotation/{hashlib.sha256(secret_arn.encode()).hexdigest()[:16]}/{version_id}"
+
+
+def version_of(token: Token, secret_arn: str) -> str | None:
+    """Return the version of this secret for which a token was made, or None if it was not made for this secret."""
+    parts = _LABEL.fullmatch(token.label)
+    if parts and token.label == label_for(secret_arn, parts["version"]):
+        return parts["version"]
+    return None
+
+
+def ambiguous(tokens: Iterable[Token], versions: SecretVersions) -> list[str]:
+    """Return the versions whose stored value has to be asked which token it is.
+
+    Those with several tokens, as long as one of them works; and AWSPREVIOUS if no token was made for it.
+    """
+    active_by_version: dict[str, list[bool]] = {}
+    for token in tokens:
+        version = version_of(token, versions.arn)
+        if version is not None and version in versions.labels:
+            active_by_version.setdefault(version, []).append(token.active)
+    asked = [version for version, active in active_by_version.items() if len(active) > 1 and any(active)]
+    previous = versions.holder(PREVIOUS)
+    if previous is not None and previous not in active_by_version:
+        asked.append(previous)
+    return asked
+
+
+def plan(tokens: Iterable[Token], versions: SecretVersions, stored: Mapping[str, str]) -> list[Change]:
+    """Return what has to change so that every token is what the staging labels say.
+
+    A pure function; the plan for an account to which it has been applied is empty.
+
+    Args:
+        tokens: every token of the account.
+        versions: the staging labels.
+        stored: version id to the uuid of the token whose value it holds, for the versions that were ambiguous and
+            whose value told.
+    """
+    ours = _ours(tokens, versions, {uuid: version for version, uuid in stored.items()})
+    made_for = [version for _, version in ours]
+    current = versions.holder(CURRENT)
+    current_born = max((token.created_at for token, v in ours if v == current and token.created_at), default=None)
+
+    def should_become(token: Token, version: str) -> Literal["active", "disabled", "deleted"] | None:
+        labels = versions.labels.get(version, frozenset())
+        if version in stored and stored[version] != token.uuid:
+            return "deleted"
+        if labels & {CURRENT, PENDING}:
+            return "active" if version in stored or made_for.count(version) == 1 else None
+        if PREVIOUS in labels:
+            return "disabled"
+        older = token.created_at is not None and current_born is not None and token.created_at < current_born
+        return "deleted" if older else None
+
+    changes = []
+    for token, version in ours:
+        becomes = should_become(token, version)
+        label = label_for(versions.arn, version)
+        if becomes == "deleted" or (becomes == "disabled" and label != token.label):
+            changes.append(Change(token, becomes, None if becomes == "deleted" else label))
+        elif becomes is not None and token.active != (becomes == "active"):
+            changes.append(Change(token, becomes))
+    # What is needed is enabled before anything is taken away.
+    return sorted(changes, key=lambda change: ("active", "disabled", "deleted").index(change.becomes))
+
+
+def _ours(tokens: Iterable[Token], versions: SecretVersions, holders: Mapping[str, str]) -> list[tuple[Token, str]]:
+    """Return the tokens that this secret's rotation may touch, each with the version it belongs to.
+
+    A token that a stored value has named belongs to that version, unless it was made for one that is in use, or by
+    the rotation of another secret.
+    """
+    ours = []
+    for token in tokens:
+        version = version_of(token, versions.arn)
+        in_use = versions.labels.get(version or "", frozenset()) & {CURRENT, PENDING}
+        if token.uuid in holders and not in_use and (version or not _LABEL.fullmatch(token.label)):
+            version = holders[token.uuid]
+        if version is not None:
+            ours.append((token, version))
+    return ours
+
+
+def retire(
+    versions: SecretVersions, tokens: list[Token], secrets_manager: SecretsManager, docker_hub: DockerHub
+) -> Retired:
+    """Make every token what the staging labels say. Doing it again changes nothing.
+
+    Args:
+        versions: the staging labels after the promotion.
+        tokens: every token of the account.
+
+    Raises:
+        RotationError: of the client or the gateway; what was done until then stays done.
+    """
+    stored: dict[str, str] = {}
+    unidentified = 0
+    for version in ambiguous(tokens, versions):
+        value = secrets_manager.value(versions.arn, version)
+        if value is None or _is_placeholder(value):
+            continue
+        uuid = _identify(value, docker_hub)
+        if uuid in {token.uuid for token in tokens}:
+            stored[version] = uuid
+        else:
+            unidentified += 1
+            logger.warning(
+                "The token stored under version %s is not found in the account; if it still works, disable it by hand",
+                version,
+            )
+
+    changes = plan(tokens, versions, stored)
+    for change in changes:
+        if change.becomes == "deleted":
+            docker_hub.delete(change.token.uuid)
+        else:
+            docker_hub.set_active(change.token.uuid, change.becomes == "active", change.label)
+    return Retired(
+        disabled=sum(change.becomes == "disabled" for change in changes),
+        deleted=sum(change.becomes == "deleted" and not change.token.active for change in changes),
+        orphans=sum(change.becomes == "deleted" and change.token.active for change in changes),
+        unidentified=unidentified,
+    )
+
+
+def _is_placeholder(value: str) -> bool:
+    try:
+        return not credential.looks_like_token(credential.parse(value).token)
+    except SecretUnusable:
+        return True
+
+
+def _identify(value: str, docker_hub: DockerHub) -> str | None:
+    """Return the uuid of the account's token that is stored in a value, or None if logging in does not tell."""
+    try:
+        identity = docker_hub.identify(credential.parse(value).token)
+    except LoginRefused:
+        return None
+    return identity.token_uuid if (identity.username or "").lower() == docker_hub.username.lower() else None

@@ -1,0 +1,158 @@
+"""The Secrets Manager gateway: staging labels and values of one account's secrets, in the domain's words."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from dockerhub_rotation.aws import translated
+from dockerhub_rotation.errors import (
+    AwsUnavailable,
+    EventRefused,
+    RotationError,
+    SecretUnusable,
+    VersionAlreadyStored,
+)
+from dockerhub_rotation.request import RotationRequest
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+CURRENT, PENDING, PREVIOUS = "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"
+
+
+@dataclass(frozen=True)
+class SecretVersions:
+    """The staging labels of a secret at one moment.
+
+    Attributes:
+        arn: the secret's ARN.
+        rotation_enabled: False if rotation was never configured or is switched off.
+        labels: version id to its staging labels; versions without a label are not listed.
+        changed_at: when the secret last changed in any way, in seconds since 1970.
+    """
+
+    arn: str
+    rotation_enabled: bool
+    labels: Mapping[str, frozenset[str]]
+    changed_at: float
+
+    def holder(self, label: str) -> str | None:
+        """Return the version that carries a staging label, or None."""
+        return next((version for version, labels in self.labels.items() if label in labels), None)
+
+    def promoted(self, version_id: str) -> "SecretVersions":
+        """Return these labels as they are once AWSCURRENT has moved to a version.
+
+        AWSPREVIOUS goes to the version that lost AWSCURRENT, and whoever had it keeps its other labels
+        (https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html).
+        """
+        former = self.holder(CURRENT)
+        moved = {version: labels - {CURRENT, PREVIOUS} for version, labels in self.labels.items()}
+        if former is not None:
+            moved[former] |= {PREVIOUS}
+        moved[version_id] |= {CURRENT}
+        return replace(self, labels={version: labels for version, labels in moved.items() if labels})
+
+
+class SecretsManager:
+    """Secrets Manager, as far as a rotation step needs it.
+
+    Every method raises AwsRefused or AwsUnavailable (see `aws.translated`) if AWS does not do as asked.
+    """
+
+    def __init__(self, client: "SecretsManagerClient") -> None:
+        self._client = client
+
+    def versions(self, secret_id: str) -> SecretVersions:
+        """Return the staging labels as they are now.
+
+        Raises:
+            EventRefused: there is no such secret.
+        """
+        with translated("secretsmanager:DescribeSecret", _permission("DescribeSecret")):
+            try:
+                answer = self._client.describe_secret(SecretId=secret_id)
+            except self._client.exceptions.ResourceNotFoundException:
+                raise EventRefused("The event names a secret that does not exist in this account and Region.") from None
+        arn = _expect(answer, "ARN", "secretsmanager:DescribeSecret")
+        return SecretVersions(
+            arn=arn,
+            rotation_enabled=answer.get("RotationEnabled", False),  # absent if it was never configured
+            labels={version: frozenset(labels) for version, labels in answer.get("VersionIdsToStages", {}).items()},
+            changed_at=answer["LastChangedDate"].timestamp(),
+        )
+
+    def value(self, secret_id: str, version_id: str) -> str | None:
+        """Return the value of a version, or None if the version has none (yet).
+
+        Secrets Manager makes a pending version first and leaves it to createSecret to give it a value.
+
+        Raises:
+            SecretUnusable: the value is binary.
+        """
+        with translated("secretsmanager:GetSecretValue", _permission("GetSecretValue", "kms:Decrypt")):
+            try:
+                answer = self._client.get_secret_value(SecretId=secret_id, VersionId=version_id)
+            except self._client.exceptions.ResourceNotFoundException:
+                return None
+        _expect(answer, "VersionId", "secretsmanager:GetSecretValue")
+        if "SecretString" not in answer:
+            raise SecretUnusable("The secret is binary. Store its value as text (SecretString), then rotate again.")
+        return answer["SecretString"]
+
+    def store_pending(self, request: RotationRequest, value: str) -> None:
+        """Give the pending version its value. Storing the same value again changes nothing.
+
+        Raises:
+            VersionAlreadyStored: the version has another value.
+            AwsRefused: it was not stored.
+            AwsUnavailable: it may have been stored.
+        """
+        token: dict[str, Any] = {"RotationToken": request.rotation_token} if request.rotation_token else {}
+        with translated(
+            "secretsmanager:PutSecretValue", _permission("PutSecretValue", "kms:Decrypt, kms:GenerateDataKey")
+        ):
+            try:
+                answer = self._client.put_secret_value(
+                    SecretId=request.secret_id,
+                    ClientRequestToken=request.version_id,
+                    SecretString=value,
+                    VersionStages=[PENDING],
+                    **token,
+                )
+            except self._client.exceptions.ResourceExistsException:
+                raise VersionAlreadyStored from None
+        _expect(answer, "VersionId", "secretsmanager:PutSecretValue")
+
+    def promote(self, secret_id: str, version_id: str, former: str | None) -> None:
+        """Move AWSCURRENT to a version; Secrets Manager moves AWSPREVIOUS itself. Done before is done.
+
+        Args:
+            former: the version that carries AWSCURRENT now. If that has changed meanwhile, AWS refuses.
+        """
+        lock: dict[str, Any] = {"RemoveFromVersionId": former} if former else {}
+        try:
+            with translated("secretsmanager:UpdateSecretVersionStage", _permission("UpdateSecretVersionStage")):
+                answer = self._client.update_secret_version_stage(
+                    SecretId=secret_id, VersionStage=CURRENT, MoveToVersionId=version_id, **lock
+                )
+            _expect(answer, "ARN", "secretsmanager:UpdateSecretVersionStage")
+        except RotationError:
+            # A twin, or an earlier try whose answer was lost, may have moved it.
+            if self.versions(secret_id).holder(CURRENT) != version_id:
+                raise
+
+
+def _permission(action: str, kms: str = "") -> str:
+    key = f" (and {kms} on the secret's own key, if it has one)" if kms else ""
+    return f"Check that the function's role allows secretsmanager:{action} on this secret{key}."
+
+
+def _expect(answer: Mapping[str, Any], field: str, action: str) -> str:
+    """Return a field that every true answer has: botocore makes a dict even of a proxy's HTML page."""
+    value = answer.get(field)
+    if not isinstance(value, str):
+        raise AwsUnavailable(
+            f"{action} was answered by something that is not Secrets Manager. Check proxy and endpoint."
+        )
+    return value

@@ -1,0 +1,146 @@
+"""The function's settings: one frozen value, read once from the environment."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Literal, TypeVar
+from urllib.parse import urlsplit
+
+from dockerhub_rotation.errors import SettingsInvalid
+
+LoginKind = Literal["auth-token", "users-login"]
+
+# Weakest first, each implies those before it: https://docs.docker.com/reference/api/hub/latest/
+SCOPES = ("repo:public_read", "repo:read", "repo:write", "repo:admin")
+
+# https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
+_PARAMETER_NAME = re.compile(r"[A-Za-z0-9_./-]{1,1011}")
+# https://github.com/distribution/reference/blob/main/reference.go
+_REPOSITORY = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*/[a-z0-9]+(?:[._-]+[a-z0-9]+)*")
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What can be set, with its defaults.
+
+    Attributes:
+        username_parameter: name of the SSM parameter that holds the account's user name.
+        password_parameter: ... its password.
+        totp_parameter: ... its TOTP seed in base32, or None for an account without two-factor login.
+        webhook_parameter: ... a Slack incoming-webhook URL, or None for no notification.
+        scopes: scopes of a new token.
+        login: the management login; a TOTP parameter implies `users-login`, the only one that takes a code.
+        probe_repository: `namespace/name` on which a new token must be granted what its scopes promise, or None.
+        api_url: Hub API, without a slash at the end.
+        auth_url: registry token service, asked at `/token`.
+        registry_url: registry.
+    """
+
+    username_parameter: str = "DOCKER_HUB_USERNAME"
+    password_parameter: str = "DOCKER_HUB_PASSWORD"  # noqa: S105 - the parameter's name
+    totp_parameter: str | None = None
+    webhook_parameter: str | None = None
+    scopes: tuple[str, ...] = ("repo:read",)
+    login: LoginKind = "auth-token"
+    probe_repository: str | None = None
+    api_url: str = "https://hub.docker.com"
+    auth_url: str = "https://auth.docker.io"
+    registry_url: str = "https://registry-1.docker.io"
+
+
+def read(environment: Mapping[str, str]) -> Settings:
+    """Return the settings of an environment. An empty variable counts as unset.
+
+    Raises:
+        SettingsInvalid: naming every variable that is wrong, not only the first.
+    """
+    problems: list[str] = []
+
+    def ask(variable: str, parse: Callable[[str], _T], default: _T) -> _T:
+        text = environment.get(variable, "").strip()
+        if not text:
+            return default
+        try:
+            return parse(text)
+        except ValueError as problem:
+            problems.append(f"{variable} {problem}")
+            return default
+
+    default = Settings()
+    totp_parameter = ask("DOCKERHUB_TOTP_PARAMETER", _parameter_name, default.totp_parameter)
+    login = ask("DOCKERHUB_LOGIN", _login, default.login)
+    settings = Settings(
+        username_parameter=ask("DOCKERHUB_USERNAME_PARAMETER", _parameter_name, default.username_parameter),
+        password_parameter=ask("DOCKERHUB_PASSWORD_PARAMETER", _parameter_name, default.password_parameter),
+        totp_parameter=totp_parameter,
+        webhook_parameter=ask("SLACK_WEBHOOK_PARAMETER", _parameter_name, default.webhook_parameter),
+        scopes=ask("DOCKERHUB_TOKEN_SCOPES", _scopes, default.scopes),
+        login="users-login" if totp_parameter else login,
+        probe_repository=ask("DOCKERHUB_PROBE_REPOSITORY", _repository, default.probe_repository),
+        api_url=ask("DOCKERHUB_API_URL", _base_url, default.api_url),
+        auth_url=ask("DOCKERHUB_AUTH_URL", _base_url, default.auth_url),
+        registry_url=ask("DOCKERHUB_REGISTRY_URL", _base_url, default.registry_url),
+    )
+    if problems:
+        raise SettingsInvalid(f"The function's environment is wrong: {'; '.join(problems)}. Mend it and rotate again.")
+    return settings
+
+
+def require_safe_url(url: str) -> None:
+    """Refuse a URL over which a credential must not travel.
+
+    Raises:
+        ValueError: unless it is https, or http to a loopback address. The message does not hold the URL.
+    """
+    parts = urlsplit(url)
+    if not parts.hostname or parts.scheme not in ("https", "http"):
+        raise ValueError("must be a URL that starts with https://")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise ValueError("must start with https:// (http:// is for loopback addresses only)")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _base_url(text: str) -> str:
+    require_safe_url(text)
+    parts = urlsplit(text)
+    if parts.query or parts.fragment or parts.username is not None:
+        raise ValueError("must have no user, query or fragment")
+    return text.rstrip("/")
+
+
+def _parameter_name(text: str) -> str:
+    if not _PARAMETER_NAME.fullmatch(text):
+        raise ValueError("must be the name of an SSM parameter (letters, digits and . - _ /), not an ARN or a value")
+    return text
+
+
+def _scopes(text: str) -> tuple[str, ...]:
+    scopes = tuple(dict.fromkeys(text.replace(",", " ").split()))
+    if not scopes or not set(scopes) <= set(SCOPES):
+        raise ValueError(f"must be one or more of {', '.join(SCOPES)}")
+    return scopes
+
+
+def _login(text: str) -> LoginKind:
+    match text:
+        case "auth-token" | "users-login":
+            return text
+        case _:
+            raise ValueError("must be auth-token or users-login")
+
+
+def _repository(text: str) -> str:
+    if not _REPOSITORY.fullmatch(text):
+        raise ValueError("must be a repository like namespace/name (official images: library/name), without a tag")
+    return text
