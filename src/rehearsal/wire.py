@@ -1,0 +1,264 @@
+"""The wire between the function and its two parties: loopback servers, a ledger of requests, faults on order.
+
+Every request of the function passes a door of one `Wire`, which numbers it, lets the party behind the door handle it
+and writes it down. A `Fault` names a request by its number: a run repeated with the fault at 1, 2, 3, ... has failed
+at every point at which the world can fail.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import re
+import socket
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from threading import Thread
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
+
+from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
+from werkzeug.wrappers import Response
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+Party = Literal["AWS", "Docker Hub"]
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+class FaultKind(StrEnum):
+    """What goes wrong with a request: *before* its party acts on it, or *after*, before the answer is on its way."""
+
+    KILLED_BEFORE = "killed-before"  # the function's process dies
+    KILLED_AFTER = "killed-after"
+    LOST_BEFORE = "lost-before"  # the connection is dropped
+    LOST_AFTER = "lost-after"
+    UNAVAILABLE_BEFORE = "unavailable-before"  # 503
+    UNAVAILABLE_AFTER = "unavailable-after"
+    RATE_LIMITED = "rate-limited"  # 429 with Retry-After; AWS says ThrottlingException instead
+    HTML = "html"  # 200 with a web page, as from a captive portal or a maintenance page
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault, which befalls the request with the number `at` (the first request is 1)."""
+
+    at: int
+    kind: FaultKind
+
+
+@dataclass(frozen=True)
+class Request:
+    """One line of the ledger.
+
+    Attributes:
+        number: 1..n, in the order in which requests arrived at any door.
+        party: who was asked.
+        name: an AWS action, or method and path of a Docker Hub request; holds no id, query value or secret.
+        status: the HTTP status of the answer; None if the connection was dropped instead.
+        seconds: how long the party took.
+        fault: what went wrong on order.
+    """
+
+    number: int
+    party: Party
+    name: str
+    status: int | None
+    seconds: float
+    fault: FaultKind | None = None
+
+
+def _nobody_to_kill() -> None:
+    raise RuntimeError("a killed-* fault is due, but nobody has set Wire.kill")
+
+
+class Wire:
+    """The function's doorway to the world.
+
+    Args:
+        faults: what is to go wrong; more may be added to `faults` while the wire is in use.
+        on_request: called with each request after it has been handled and before the function hears of it. Runs in the
+            request's own thread, so requests that overlap call it at the same time.
+        clock: a monotonic clock, in seconds.
+
+    Attributes:
+        kill: ends the process that runs the function; whoever runs it sets this before a killed-* fault is due.
+    """
+
+    def __init__(
+        self,
+        *,
+        faults: Iterable[Fault] = (),
+        on_request: Callable[[Request], None] | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.faults = list(faults)
+        self.kill: Callable[[], None] = _nobody_to_kill
+        self._on_request = on_request
+        self._clock = clock
+        self._numbers = itertools.count(1)
+        self._requests: list[Request] = []
+
+    @property
+    def requests(self) -> list[Request]:
+        """The requests handled so far, by number."""
+        return sorted(self._requests, key=lambda request: request.number)
+
+    def door(self, app: WSGIApplication, party: Party) -> WSGIApplication:
+        """Return `app` behind this wire: the same service, its requests numbered, written down and hit by faults."""
+
+        def doorway(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+            number, started, name = next(self._numbers), self._clock(), _name(environ)
+            fault = next((fault.kind for fault in self.faults if fault.at == number), None)
+            answer = _answer(app, party, environ, fault)
+            status = None if answer is None else answer.status_code
+            request = Request(number, party, name, status, self._clock() - started, fault)
+            self._requests.append(request)
+            if self._on_request:
+                self._on_request(request)
+            if fault in (FaultKind.KILLED_BEFORE, FaultKind.KILLED_AFTER):
+                self.kill()
+            if answer is None:
+                _drop_connection(environ)
+            return answer(environ, start_response)
+
+        return doorway
+
+
+def _name(environ: WSGIEnvironment) -> str:
+    """Name a request without its ids, query and body, in which secrets travel."""
+    target = environ.get("HTTP_X_AMZ_TARGET")  # e.g. "secretsmanager.PutSecretValue"
+    if target is not None:
+        return str(target).rpartition(".")[2]
+    return f"{environ['REQUEST_METHOD']} {_UUID.sub('{uuid}', environ['PATH_INFO'])}"
+
+
+def _answer(app: WSGIApplication, party: Party, environ: WSGIEnvironment, fault: FaultKind | None) -> Response | None:
+    """Let the party handle the request, or the fault spoil it; None means that no answer goes back."""
+
+    def handled() -> Response:
+        return Response.from_app(app, environ, buffered=True)
+
+    match fault:
+        case None:
+            return handled()
+        case FaultKind.KILLED_BEFORE | FaultKind.LOST_BEFORE:
+            return None
+        case FaultKind.KILLED_AFTER | FaultKind.LOST_AFTER:
+            handled()
+            return None
+        case FaultKind.UNAVAILABLE_BEFORE:
+            return _unavailable()
+        case FaultKind.UNAVAILABLE_AFTER:
+            handled()
+            return _unavailable()
+        case FaultKind.RATE_LIMITED:
+            return _throttled(party)
+        case FaultKind.HTML:
+            return Response("<!doctype html><title>Be right back</title>", 200, content_type="text/html")
+
+
+def _unavailable() -> Response:
+    return Response('{"message": "Service Unavailable"}', 503, content_type="application/json")
+
+
+def _throttled(party: Party) -> Response:
+    """Refuse as each party does: https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html."""
+    if party == "AWS":
+        body = '{"__type": "ThrottlingException", "message": "Rate exceeded"}'
+        return Response(body, 400, content_type="application/x-amz-json-1.1")
+    return Response('{"detail": "Rate limit exceeded"}', 429, {"Retry-After": "1"}, content_type="application/json")
+
+
+def _drop_connection(environ: WSGIEnvironment) -> NoReturn:
+    with contextlib.suppress(OSError):  # a killed process has hung up already
+        environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+    raise ConnectionAbortedError("dropped on order")
+
+
+class Server:
+    """A WSGI app on a free loopback port, for the length of a `with` block.
+
+    Connections are kept alive between requests, as AWS and Docker Hub do. When the block ends, so have all threads and
+    sockets. An exception that the app let through was answered with a 500 and is raised at the end of the block, so
+    that a broken simulator cannot pass for a broken world.
+
+    Attributes:
+        url: where the server listens, without a slash at the end; known inside the block.
+    """
+
+    url: str
+
+    def __init__(self, app: WSGIApplication) -> None:
+        self._app = app
+
+    def __enter__(self) -> Self:
+        self._server = _LoopbackServer(self._app)
+        self._thread = Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.port}"
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.hang_up()
+        if error is None and self._server.crashes:
+            raise self._server.crashes[0]
+
+
+class _LoopbackServer(ThreadedWSGIServer):
+    """werkzeug's threaded server, which also remembers its connections, to be able to end them."""
+
+    def __init__(self, app: WSGIApplication) -> None:
+        super().__init__("127.0.0.1", 0, app, _Handler)
+        self.crashes: list[Exception] = []
+        self._connections: list[tuple[Thread, socket.socket]] = []
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        thread = Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)
+        self._connections.append((thread, request))
+        thread.start()
+
+    def hang_up(self) -> None:
+        for _, connection in self._connections:
+            with contextlib.suppress(OSError):  # closed long ago
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread, _ in self._connections:
+            thread.join()
+
+
+class _Handler(WSGIRequestHandler):
+    """werkzeug's request handler, silent and with keep-alive, which werkzeug itself never grants."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _LoopbackServer
+
+    def run_wsgi(self) -> None:
+        environ = self.make_environ()
+        # Read whole, so that the next request on this connection starts where this one ends.
+        environ["wsgi.input"] = io.BytesIO(self.rfile.read(int(environ.get("CONTENT_LENGTH") or 0)))
+        try:
+            answer = Response.from_app(self.server.app, environ, buffered=True)
+        except ConnectionError:
+            raise
+        except Exception as crash:  # noqa: BLE001 - whatever it is, Server raises it
+            self.server.crashes.append(crash)
+            answer = Response("the simulator crashed", 500)
+        self.send_response_only(answer.status_code)
+        for name, value in answer.get_wsgi_headers(environ):
+            self.send_header(name, value)
+        self.end_headers()
+        for part in answer.get_app_iter(environ):
+            self.wfile.write(part)
+
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
+        """Say nothing: the ledger is the log."""
