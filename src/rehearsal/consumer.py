@@ -1,0 +1,62 @@
+"""A consumer: reads AWSCURRENT and logs in to the registry with it, over and over, as image pulls do."""
+
+from __future__ import annotations
+
+from threading import Event, Thread
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from rehearsal.world import PLACEHOLDER, World, token_in
+
+
+class Consumer:
+    """Logs in without pause for the length of a `with` block.
+
+    A consumer whose token was superseded between reading and logging in reads again, as the ECS agent does when it
+    starts a task again. That is counted apart, and fails only if the value is refused that is AWSCURRENT by then.
+
+    Attributes:
+        logins: how many logins there were.
+        failures: how many were refused with the value that is AWSCURRENT.
+        overtaken: how many had to read again.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.logins = self.failures = self.overtaken = 0
+        self._world = world
+        self._stop = Event()
+        self._thread = Thread(target=self._run, name="consumer", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        def read() -> str:
+            return token_in(self._world.client.get_secret_value(SecretId=self._world.secret_arn)["SecretString"])
+
+        with httpx.Client(base_url=self._world.hub_url, trust_env=False) as registry:
+
+            def refused(token: str) -> bool:
+                answer = registry.get(
+                    "/token", params={"service": "registry.docker.io"}, auth=(self._world.hub.username, token)
+                )
+                return answer.status_code != 200
+
+            while not self._stop.is_set():
+                token = read()
+                if token == PLACEHOLDER:
+                    continue
+                self.logins += 1
+                if refused(token):
+                    newer = read()
+                    self.overtaken += newer != token
+                    self.failures += refused(newer)

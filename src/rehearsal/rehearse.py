@@ -1,0 +1,148 @@
+"""`make rehearse`: a rotation from start to end, shown while it happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from threading import Event
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rehearsal.consumer import Consumer
+from rehearsal.invariants import Invariants
+from rehearsal.wire import Request
+from rehearsal.world import FUNCTION_ARN, PLACEHOLDER, SECRET_NAME, Scene, State, StepRun, World, changes
+
+_SERVE_SECONDS = 3600
+
+
+def rehearse(scene: Scene, rotations: int, console: Console) -> bool:
+    """Show rotations in a scene, and return whether all succeeded and every invariant held."""
+    invariants = Invariants()
+
+    def on_request(request: Request) -> None:
+        invariants.look(world, request)
+        if request.fault:
+            console.print(f"  [yellow]fault[/] {request.fault.value} at request {request.number}, {request.name}")
+
+    def on_step(run: StepRun) -> None:
+        console.print(_step_line(run))
+
+    with World(scene, on_request=on_request, on_step=on_step) as world:
+        invariants.begin(world)
+        console.print(_the_world(world))
+        before, succeeded = world.state(), True
+        with Consumer(world) as consumer:
+            for number in range(1, rotations + 1):
+                of = f" {number} of {rotations}" if rotations > 1 else ""
+                console.print(f"\n[bold]Rotation{of}[/]: aws secretsmanager rotate-secret --secret-id {SECRET_NAME}")
+                events = world.rotate_by_command()
+                failed = events.count("RotationFailed")
+                if "RotationSucceeded" in events:
+                    console.print(f"  rotated{f', after {failed} failed attempts' if failed else ''}")
+                    invariants.at_rest(world)
+                else:
+                    console.print(f"  [red]not rotated[/], given up after {failed} attempts")
+                    succeeded = False
+                    break
+        after, asked = world.state(), world.wire.requests
+        if succeeded and not scene.two_factor:
+            invariants.repeat_steps(world)
+        invariants.search_output(world)
+
+        console.print()
+        console.print(_tokens(before, after))
+        console.print(_labels(before, after))
+        console.print(_summary(consumer, asked, rotations, invariants))
+    return succeeded and not invariants.broken and not consumer.failures
+
+
+def serve(scene: Scene, console: Console) -> None:
+    """Keep the world up until Ctrl-C, and print the environment with which `aws` commands work against it."""
+
+    def on_step(run: StepRun) -> None:
+        console.print(_step_line(run))
+
+    with World(scene, on_step=on_step) as world:
+        console.print(_the_world(world))
+        console.print("\nIn another terminal:\n")
+        for name, value in world.environment.items():
+            console.out(f"export {name}={value}", highlight=False)
+        rotate = f"aws secretsmanager rotate-secret --secret-id {SECRET_NAME}"
+        console.out(
+            f"{rotate} \\\n  --rotation-lambda-arn {FUNCTION_ARN} \\\n  --rotation-rules AutomaticallyAfterDays=30"
+        )
+        console.out(f"aws secretsmanager get-secret-value --secret-id {SECRET_NAME}")
+        console.print(f"\nDocker Hub is at {world.hub_url}. Steps are shown here as they happen.")
+        console.print(f"Ctrl-C ends it; it ends by itself after {_SERVE_SECONDS // 60} minutes.\n")
+        with suppress(KeyboardInterrupt):
+            Event().wait(_SERVE_SECONDS)
+
+
+def _the_world(world: World) -> Text:
+    scene = world.scene
+    holds = "a placeholder" if world.current_token() == PLACEHOLDER else "a token made by hand"
+    second = ", with two-factor login" if scene.two_factor else ""
+    return Text(
+        f"Docker Hub   account {world.hub.username}{second}, {scene.others} tokens of other people and programs\n"
+        f"AWS          secret {SECRET_NAME} ({scene.shape.value}), which holds {holds}\n"
+        f"Function     the real handler, in a process of its own, {'cold for each step' if scene.cold else 'kept warm'}"
+    )
+
+
+def _step_line(run: StepRun) -> Text:
+    aws = sum(request.party == "AWS" for request in run.requests)
+    line = Text("  ")
+    line.append(f"{run.step:<13}", "red" if run.error else "green")
+    line.append(f"{run.seconds * 1000:6.0f} ms  {aws:2} + {len(run.requests) - aws} requests  ", "dim")
+    line.append(
+        run.error or ", ".join(changes(run.before, run.after)) or "nothing to change", "red" if run.error else ""
+    )
+    return line
+
+
+def _tokens(before: State, after: State) -> Table:
+    table = Table(title="Tokens at Docker Hub", title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in ("token", "label", "before", "after"):
+        table.add_column(column, no_wrap=True, overflow="ellipsis")
+    untouched = 0
+    for uuid in {**before.tokens, **after.tokens}:
+        was, now = before.tokens.get(uuid), after.tokens.get(uuid)
+        if was == now:
+            untouched += 1
+            continue
+        label = (now or was or ("", False))[0]
+        table.add_row(uuid[:8], label, _standing(was), _standing(now))
+    table.add_row("", f"{untouched} others, untouched", "", "")
+    return table
+
+
+def _standing(token: tuple[str, bool] | None) -> str:
+    return "-" if token is None else "active" if token[1] else "disabled"
+
+
+def _labels(before: State, after: State) -> Table:
+    table = Table(title="Staging labels", title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in ("version", "before", "after"):
+        table.add_column(column, no_wrap=True)
+    for version in {**before.labels, **after.labels}:
+        was, now = (", ".join(sorted(state.labels.get(version, ()))) or "-" for state in (before, after))
+        table.add_row(version[:8], was, now)
+    return table
+
+
+def _summary(consumer: Consumer, asked: Iterable[Request], rotations: int, invariants: Invariants) -> Table:
+    parties = [request.party for request in asked]
+    each = f" for {rotations} rotations" if rotations > 1 else ""
+    table = Table(title="Summary", title_justify="left", box=None, pad_edge=False, show_header=False)
+    table.add_row("requests", f"{len(parties)}{each}, {parties.count('Docker Hub')} of them to Docker Hub")
+    overtaken = f", {consumer.overtaken} after reading AWSCURRENT again" if consumer.overtaken else ""
+    failed = Text(f"{consumer.failures} failed", "red" if consumer.failures else "green")
+    table.add_row("consumer", Text(f"{consumer.logins} logins with AWSCURRENT meanwhile{overtaken}, ") + failed)
+    for invariant, times in invariants.checked.items():
+        table.add_row(Text("holds", "green"), f"{invariant} (checked {times} times)")
+    for broken in invariants.broken:
+        table.add_row(Text("BROKEN", "red"), broken)
+    return table

@@ -1,0 +1,342 @@
+"""One machine's whole world: an account at Docker Hub, a secret with native rotation, the function, the wires between.
+
+The function reaches both parties through the doors of one `Wire`, which numbers its requests and hurts them on order.
+Everybody else (the AWS CLI, the consumer, the reader of `--serve`) comes through doors of their own.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import boto3
+import pyotp
+
+from rehearsal.docker_hub import DockerHub
+from rehearsal.sandbox import Function, FunctionError
+from rehearsal.secrets_manager import Aws
+from rehearsal.wire import Fault, Request, Server, Wire
+
+REGION = "eu-central-1"
+SECRET_NAME = "docker-hub-token"
+FUNCTION_ARN = f"arn:aws:lambda:{REGION}:123456789012:function:dockerhub-rotation"
+REPOSITORY = "acme/app"
+PLACEHOLDER = "placeholder-until-the-first-rotation"
+
+
+class Shape(StrEnum):
+    """What the secret looks like, by whom it is read."""
+
+    PLAIN = "plain"
+    ECS = "ecs"
+    ECR = "ecr"
+    MIXED = "mixed"
+    DOCKERCONFIG = "dockerconfigjson"
+
+    def compose(self, username: str, token: str) -> str:
+        """Return a secret's value of this shape."""
+        auth = base64.b64encode(f"{username}:{token}".encode()).decode()
+        match self:
+            case Shape.PLAIN:
+                return token
+            case Shape.ECS:
+                return json.dumps({"username": username, "password": token})
+            case Shape.ECR:
+                return json.dumps({"username": username, "accessToken": token})
+            case Shape.MIXED:
+                extra = {"email": "ops@example.com", "port": 443, "tags": ["pull", None, 1.5]}
+                return json.dumps({"username": username, **extra, "password": token, "accessToken": token})
+            case Shape.DOCKERCONFIG:
+                hub = {"username": username, "password": token, "auth": auth}
+                return json.dumps(
+                    {"auths": {"ghcr.io": {"auth": "b3RoZXI6b3RoZXI="}, "https://index.docker.io/v1/": hub}}
+                )
+
+
+def token_in(value: str) -> str:
+    """Read the token out of a secret's value as consumers do, each knowing its own key."""
+    if not value.startswith("{"):
+        return value
+    document = json.loads(value)
+    if "auths" in document:
+        entry = document["auths"]["https://index.docker.io/v1/"]
+        return base64.b64decode(entry["auth"]).decode().partition(":")[2]
+    return str(document.get("password") or document["accessToken"])
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What the world is like before the first rotation.
+
+    Attributes:
+        shape: of the secret.
+        two_factor: whether the account logs in with one-time codes.
+        others: how many tokens of other people and programs the account has.
+        placeholder: whether the secret holds no token yet; else a hand-made one.
+        faults: what goes wrong.
+        cold: whether each invocation gets a fresh process.
+        environment: further environment variables of the function.
+    """
+
+    shape: Shape = Shape.PLAIN
+    two_factor: bool = False
+    others: int = 12
+    placeholder: bool = False
+    faults: tuple[Fault, ...] = ()
+    cold: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class State:
+    """What is so at one moment.
+
+    Attributes:
+        tokens: uuid to label and whether it is active, of every token at Docker Hub.
+        labels: version id to staging labels.
+        filled: versions that have a value.
+    """
+
+    tokens: Mapping[str, tuple[str, bool]]
+    labels: Mapping[str, frozenset[str]]
+    filled: frozenset[str]
+
+
+@dataclass(frozen=True)
+class StepRun:
+    """One invocation of the function, and what came of it.
+
+    Attributes:
+        error: what the function raised, or None.
+        requests: what it asked of the world.
+    """
+
+    step: str
+    seconds: float
+    error: str | None
+    requests: tuple[Request, ...]
+    before: State
+    after: State
+
+
+class World:
+    """Everything, for the length of a `with` block.
+
+    Args:
+        scene: the world before the first rotation.
+        on_request: called after each request of the function, before it hears of the answer.
+        on_step: called after each invocation.
+
+    Attributes:
+        hub: Docker Hub.
+        aws: Secrets Manager and Parameter Store.
+        wire: what the function's requests pass.
+        function: the function's process.
+        secret_arn: the secret.
+        client: a Secrets Manager client of somebody else than the function.
+        steps: every invocation so far.
+        hold_before: the step at which rotations are held up, as if the function were broken from there on; None for
+            rotations that go through.
+        environment: with which the reader's own `aws` commands work against this world.
+    """
+
+    def __init__(
+        self,
+        scene: Scene,
+        *,
+        on_request: Callable[[Request], None] = lambda request: None,  # noqa: ARG005 - the argument is the contract
+        on_step: Callable[[StepRun], None] = lambda run: None,  # noqa: ARG005
+    ) -> None:
+        self.scene = scene
+        self.steps: list[StepRun] = []
+        self.hold_before: str | None = None
+        self.secrets: set[str] = set()
+        self._on_request = on_request
+        self._on_step = on_step
+        self._stack = ExitStack()
+        seed = pyotp.random_base32() if scene.two_factor else None
+        self.hub = DockerHub(totp_seed=seed, repositories={REPOSITORY: {"pull", "push"}})
+        self.aws = Aws(invoke=self.invoke)
+        self.wire = Wire(faults=scene.faults, on_request=self._look)
+        self._furnish(seed)
+
+    def _furnish(self, seed: str | None) -> None:
+        hub, aws = self.hub, self.aws
+        for number in range(self.scene.others):
+            hub.add_token(("ci-runner", "laptop", "build-farm")[number % 3] + f"-{number + 1}", active=number % 4 != 3)
+        token = PLACEHOLDER if self.scene.placeholder else hub.add_token("made by hand").value
+        self.secret_arn = aws.create_secret(SECRET_NAME, self.scene.shape.compose(hub.username, token))
+        aws.put_parameter("DOCKER_HUB_USERNAME", hub.username)
+        aws.put_parameter("DOCKER_HUB_PASSWORD", hub.password)
+        self.secrets.add(hub.password)
+        if seed:
+            aws.put_parameter("DOCKER_HUB_TOTP", seed)
+            self.secrets.add(seed)
+        self._remember_secrets()
+
+    def __enter__(self) -> Self:
+        front_aws, front_hub, door_aws, door_hub = (
+            self._stack.enter_context(Server(app))
+            for app in (
+                self.aws.app,
+                self.hub.app,
+                self.wire.door(self.aws.app, "AWS"),
+                self.wire.door(self.hub.app, "Docker Hub"),
+            )
+        )
+        self.hub_url = front_hub.url
+        account = {"AWS_ACCESS_KEY_ID": "rehearsal", "AWS_SECRET_ACCESS_KEY": "rehearsal", "AWS_DEFAULT_REGION": REGION}
+        self.environment = {**account, "AWS_ENDPOINT_URL": front_aws.url}
+        self.function = self._stack.enter_context(
+            Function(
+                {
+                    **account,
+                    "AWS_ENDPOINT_URL": door_aws.url,
+                    "DOCKERHUB_API_URL": door_hub.url,
+                    "DOCKERHUB_AUTH_URL": door_hub.url,
+                    "DOCKERHUB_REGISTRY_URL": door_hub.url,
+                    **({"DOCKERHUB_TOTP_PARAMETER": "DOCKER_HUB_TOTP"} if self.scene.two_factor else {}),
+                    **self.scene.environment,
+                },
+                cold=self.scene.cold,
+            )
+        )
+        self.wire.kill = self.function.kill
+        self.client = boto3.client(
+            "secretsmanager",
+            region_name=REGION,
+            endpoint_url=front_aws.url,
+            aws_access_key_id="rehearsal",
+            aws_secret_access_key="rehearsal",
+        )
+        self._stack.callback(self.client.close)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def invoke(self, event: Mapping[str, object]) -> None:
+        """Call the function as Secrets Manager does, and write down what came of it.
+
+        Raises:
+            FunctionError: it failed.
+        """
+        if event.get("Step") == self.hold_before:
+            raise FunctionError("held up")
+        if token := event.get("RotationToken"):
+            self.secrets.add(str(token))
+        before, asked, began = self.state(), len(self.wire.requests), time.perf_counter()
+        error: FunctionError | None = None
+        try:
+            self.function.invoke(event)
+        except FunctionError as raised:
+            error = raised
+        run = StepRun(
+            step=str(event.get("Step")),
+            seconds=time.perf_counter() - began,
+            error=str(error) if error else None,
+            requests=tuple(self.wire.requests[asked:]),
+            before=before,
+            after=self.state(),
+        )
+        self.steps.append(run)
+        self._on_step(run)
+        if error:
+            raise error
+
+    def rotate(self, **options: Any) -> list[str]:
+        """Start a rotation, wait for its end, and return the names of the events it caused.
+
+        Args:
+            options: further fields of the RotateSecret request.
+        """
+        seen = len(self.aws.events)
+        self.client.rotate_secret(SecretId=SECRET_NAME, RotationLambdaARN=FUNCTION_ARN, **options)
+        self.aws.wait(timeout=600)
+        return [event.name for event in self.aws.events[seen:]]
+
+    def rotate_by_command(self) -> list[str]:
+        """Do as `rotate`, with the real AWS CLI."""
+        seen = len(self.aws.events)
+        self.aws_cli(
+            *("secretsmanager", "rotate-secret", "--secret-id", SECRET_NAME),
+            *("--rotation-lambda-arn", FUNCTION_ARN, "--rotation-rules", "AutomaticallyAfterDays=30"),
+        )
+        self.aws.wait(timeout=600)
+        return [event.name for event in self.aws.events[seen:]]
+
+    def aws_cli(self, *arguments: str) -> str:
+        """Run the real AWS CLI against this world and return what it printed."""
+        path = {"PATH": os.environ.get("PATH", ""), "HOME": os.environ.get("HOME", "/")}
+        done = subprocess.run(  # noqa: S603 - the AWS CLI of this environment
+            [Path(sys.executable).with_name("aws"), *arguments],
+            env={**path, **self.environment},
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"aws {' '.join(arguments[:2])} failed: {done.stderr.strip()}")
+        return done.stdout
+
+    def state(self) -> State:
+        """Return what is so now."""
+        with self.hub.lock:
+            tokens = {token.uuid: (token.label, token.active) for token in self.hub.tokens.values()}
+        labels = {version: frozenset(labels) for version, labels in self.aws.labels(self.secret_arn).items()}
+        pending = next((version for version, stages in labels.items() if "AWSPENDING" in stages), None)
+        empty = pending is not None and self.aws.value(self.secret_arn, "AWSPENDING") is None
+        return State(tokens, labels, frozenset(labels) - ({pending} if empty and pending else frozenset()))
+
+    def current_token(self) -> str:
+        """Return the token under AWSCURRENT, read as a consumer reads it."""
+        value = self.aws.value(self.secret_arn)
+        assert value is not None
+        return token_in(value)
+
+    def _look(self, request: Request) -> None:
+        self._remember_secrets()
+        self._on_request(request)
+
+    def _remember_secrets(self) -> None:
+        with self.hub.lock:
+            self.secrets |= {token.value for token in self.hub.tokens.values()}
+
+
+def changes(before: State, after: State) -> list[str]:
+    """Say in words what is different."""
+    said = []
+    for uuid, (label, active) in after.tokens.items():
+        name = f"token {uuid[:8]}"
+        old = before.tokens.get(uuid)
+        if old is None:
+            said.append(f"{name} made{'' if active else ', disabled'}")
+        elif old[1] != active:
+            said.append(f"{name} {'enabled' if active else 'disabled'}")
+        if old is not None and old[0] != label:
+            said.append(f"{name} labelled as ours")
+    said += [f"token {uuid[:8]} deleted" for uuid in before.tokens if uuid not in after.tokens]
+    said += [f"version {version[:8]} got its value" for version in after.filled - before.filled]
+    for label in ("AWSCURRENT", "AWSPREVIOUS", "AWSPENDING"):
+        old_holder, new_holder = (
+            next((version for version, labels in state.labels.items() if label in labels), None)
+            for state in (before, after)
+        )
+        if new_holder is None and old_holder is not None:
+            said.append(f"{label} removed from {old_holder[:8]}")
+        elif new_holder is not None and new_holder != old_holder:
+            said.append(f"{label} moved to {new_holder[:8]}")
+    return said
