@@ -177,7 +177,7 @@ class DockerHub:
             repeatable=False,
             json={"token_label": label, "scopes": list(self._settings.scopes)},
         )
-        if response.status_code != 201:
+        if not response.is_success:
             self._refuse(
                 what,
                 response,
@@ -196,7 +196,7 @@ class DockerHub:
         tokens: dict[str, Token] = {}  # by uuid: a list that changes between two pages may show one twice
         for page in range(1, 1_000):
             response = self._manage(what, "GET", "/v2/access-tokens", params={"page": page, "page_size": _PAGE_SIZE})
-            if response.status_code != 200:
+            if not response.is_success:
                 self._refuse(what, response, "Try again later.")
             answer = _object(what, response)
             results = answer.get("results")
@@ -214,7 +214,7 @@ class DockerHub:
         response = self._manage(what, "PATCH", f"/v2/access-tokens/{uuid}", json=change)
         if response.status_code == 404 and not active:
             return
-        if response.status_code != 200:
+        if not response.is_success:
             self._refuse(what, response, "Do it by hand in the account settings.")
 
     def delete(self, uuid: str) -> None:
@@ -242,7 +242,7 @@ class DockerHub:
         )
         if response.status_code in (400, 401, 403):
             raise LoginRefused
-        if response.status_code != 200:
+        if not response.is_success:
             self._refuse(what, response, "Try again later.")
         return _identity(_claims(_text(what, _object(what, response), "access_token")))
 
@@ -270,7 +270,7 @@ class DockerHub:
             if "insufficient scopes" in response.text:
                 raise self._probe_failed(actions)
             raise LoginRefused
-        if response.status_code != 200:
+        if not response.is_success:
             self._refuse(what, response, "Try again later.")
         answer = _object(what, response)
         pass_on = _text(what, answer, "token" if "token" in answer else "access_token")
@@ -292,7 +292,7 @@ class DockerHub:
         response = self._send(
             what, "GET", f"{self._settings.registry_url}/v2/", headers={"Authorization": f"Bearer {registry_token}"}
         )
-        if response.status_code != 200:
+        if not response.is_success:
             self._refuse(what, response, "Check DOCKERHUB_AUTH_URL and DOCKERHUB_REGISTRY_URL.")
 
     def _probe_failed(self, actions: tuple[str, ...]) -> DockerHubRefused:
@@ -365,16 +365,20 @@ class DockerHub:
             response = self._send(what, "POST", f"{self._settings.api_url}/v2/auth/token", json=credential)
             return self._bearer(what, response, "access_token", _LOGIN_REFUSED)
 
-        if account.totp_seed:
-            self._await_unused_code()
         credential = {"username": account.username, "password": account.password}
-        response = self._send(what, "POST", f"{self._settings.api_url}/v2/users/login", json=credential)
-        second_factor = _second_factor_token(response)
-        if second_factor is None:
-            return self._bearer(what, response, "token", _LOGIN_REFUSED)
-        if account.totp_seed is None:
-            self._refuse_credential(_SECOND_FACTOR_MISSING)
-        return self._bearer(what, self._send_code(second_factor, account.totp_seed), "token", _CODE_REFUSED)
+        for _ in range(2):
+            if account.totp_seed:
+                self._await_unused_code()
+            response = self._send(what, "POST", f"{self._settings.api_url}/v2/users/login", json=credential)
+            second_factor = _second_factor_token(response)
+            if second_factor is None:
+                return self._bearer(what, response, "token", _LOGIN_REFUSED)
+            if account.totp_seed is None:
+                self._refuse_credential(_SECOND_FACTOR_MISSING)
+            response = self._send_code(second_factor, account.totp_seed)
+            if response.status_code != 401:
+                break  # else another sandbox may have used this code: the next one tells
+        return self._bearer(what, response, "token", _CODE_REFUSED)
 
     def _await_unused_code(self) -> None:
         now = time.time()
@@ -401,7 +405,7 @@ class DockerHub:
             elif re.search(r"\bsso\b|single sign", said):
                 refusal = _SSO_ENFORCED
             self._refuse_credential(refusal)
-        if response.status_code != 200:
+        if not response.is_success:
             self._refuse(what, response, "Try again later.")
         return _text(what, _object(what, response), key)
 
@@ -493,6 +497,8 @@ class DockerHub:
             self.rate_limit_remaining = int(remaining)
 
     def _refuse(self, what: str, response: httpx.Response, remedy: str) -> NoReturn:
+        if response.status_code < 400:
+            raise _unexpected(what)  # a redirect
         raise DockerHubRefused(f"{what}: Docker Hub answered {response.status_code}. {remedy}")
 
 

@@ -28,7 +28,7 @@ def rehearse(scene: Scene, rotations: int, console: Console) -> bool:
             console.print(f"  [yellow]fault[/] {request.fault.value} at request {request.number}, {request.name}")
 
     def on_step(run: StepRun) -> None:
-        console.print(_step_line(run))
+        console.print(_step_line(run), soft_wrap=True)
 
     with World(scene, on_request=on_request, on_step=on_step) as world:
         invariants.begin(world)
@@ -63,7 +63,7 @@ def serve(scene: Scene, console: Console) -> None:
     """Keep the world up until Ctrl-C, and print the environment with which `aws` commands work against it."""
 
     def on_step(run: StepRun) -> None:
-        console.print(_step_line(run))
+        console.print(_step_line(run), soft_wrap=True)
 
     with World(scene, on_step=on_step) as world:
         console.print(_the_world(world))
@@ -96,7 +96,7 @@ def _step_line(run: StepRun) -> Text:
     aws = sum(request.party == "AWS" for request in run.requests)
     line = Text("  ")
     line.append(f"{run.step:<13}", "red" if run.error else "green")
-    line.append(f"{run.seconds * 1000:6.0f} ms  {aws:2} + {len(run.requests) - aws} requests  ", "dim")
+    line.append(f"{run.seconds * 1000:6.0f} ms  {aws} AWS + {len(run.requests) - aws} Hub  ", "dim")
     line.append(
         run.error or ", ".join(changes(run.before, run.after)) or "nothing to change", "red" if run.error else ""
     )

@@ -146,10 +146,15 @@ class Aws:
     # The world, without requests.
 
     def create_secret(self, name: str, value: str) -> str:
-        """Create a secret with a string as its first, current version; return its ARN."""
+        """Create a secret with a string as its first, current version; return its ARN.
+
+        The ARN ends in `-AbCdEf`, where AWS has six random characters, so that sample events can name it.
+        """
         with self._lock:
             self._secrets_manager.create_secret(name, value, None, None, None, None, None, [], False)
-            return self._find(name).arn
+            secret = self._find(name)
+            secret.arn = f"{secret.arn[:-6]}AbCdEf"
+            return secret.arn
 
     def put_parameter(self, name: str, value: str) -> None:
         """Create a SecureString parameter, or overwrite it."""
@@ -228,14 +233,18 @@ class Aws:
         return _json(description)
 
     def _put_secret_value(self, call: dict[str, Any], moto: Callable[[], Response]) -> Response:
-        """Let nobody but the running attempt fill its version, and nobody change a value that is there."""
+        """Let nobody but the running attempt fill its version, and nobody change a value that is there.
+
+        https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html (both), and
+        https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot_rotation.html (the first one's words).
+        """
         secret = self._find(call["SecretId"])
         version_id = call.get("ClientRequestToken", "")
         rotation = self._rotations.get(secret.arn)
         if (
             rotation
             and rotation.version_id == version_id
-            and rotation.state in ("running", "abandoned")
+            and rotation.state == "running"
             and rotation.token != call.get("RotationToken")
         ):
             raise _RefusedError(
@@ -245,14 +254,17 @@ class Aws:
             )
         version = secret.versions.get(version_id, {})
         stored = _value(version, "secret_string", "secret_binary")
-        if any(stored) and stored != _value(call, "SecretString", "SecretBinary"):
+        if not any(stored):
+            return self._store(secret, version_id, moto)
+        if stored != _value(call, "SecretString", "SecretBinary"):
             raise _token_in_use(secret, version_id)
-        if any(stored):
-            return _json(_identity(secret, version_id) | {"VersionStages": version["version_stages"]})
-        return self._store(secret, version_id, moto)
+        return _json(_identity(secret, version_id) | {"VersionStages": version["version_stages"]})
 
     def _update_secret(self, call: dict[str, Any], moto: Callable[[], Response]) -> Response:
-        """Refuse a version id that is taken, even with the same value: unlike PutSecretValue, this never repeats."""
+        """Refuse a version id that is taken, even with the same value: unlike PutSecretValue, this never repeats.
+
+        https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecret.html
+        """
         if not any(_value(call, "SecretString", "SecretBinary")):
             return moto()
         secret = self._find(call["SecretId"])
@@ -262,7 +274,10 @@ class Aws:
         return self._store(secret, version_id, moto)
 
     def _store(self, secret: FakeSecret, version_id: str, moto: Callable[[], Response]) -> Response:
-        """Store a value; a version beside the pending one ends the rotation."""
+        """Store a value; a version beside the pending one ends the rotation.
+
+        https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot_rotation.html
+        """
         answer = moto()
         if answer.status_code == 200:
             _settle(secret)
@@ -272,7 +287,10 @@ class Aws:
         return answer
 
     def _update_secret_version_stage(self, call: dict[str, Any], moto: Callable[[], Response]) -> Response:
-        """Move a label only from the version that has it, and only if the whole move is possible."""
+        """Move a label only from the version that has it, and only if the whole move is possible.
+
+        https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html
+        """
         secret = self._find(call["SecretId"])
         label, source, target = call["VersionStage"], call.get("RemoveFromVersionId"), call.get("MoveToVersionId")
         holder = _holder(secret, label)
@@ -388,10 +406,9 @@ class Aws:
         return None
 
     def _abandon(self, rotation: _Rotation, reason: str) -> None:
-        """End a rotation for good; what its function still sends is worth nothing."""
+        """End a rotation for good; moto then refuses to fill its version, which is no longer pending."""
         _detach(rotation.secret, "AWSPENDING", rotation.version_id)
         rotation.state = "abandoned"
-        rotation.token = str(uuid4())
         self._record("RotationAbandoned", rotation, reason)
 
     def _record(self, name: str, rotation: _Rotation, message: str = "") -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from threading import Thread
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 from werkzeug.wrappers import Response
@@ -124,7 +124,7 @@ class Wire:
             if fault in (FaultKind.KILLED_BEFORE, FaultKind.KILLED_AFTER):
                 self.kill()
             if answer is None:
-                _drop_connection(environ)
+                raise ConnectionAbortedError  # the server hangs up without a word
             return answer(environ, start_response)
 
         return doorway
@@ -173,12 +173,6 @@ def _throttled(party: Party) -> Response:
         body = '{"__type": "ThrottlingException", "message": "Rate exceeded"}'
         return Response(body, 400, content_type="application/x-amz-json-1.1")
     return Response('{"detail": "Rate limit exceeded"}', 429, {"Retry-After": "1"}, content_type="application/json")
-
-
-def _drop_connection(environ: WSGIEnvironment) -> NoReturn:
-    with contextlib.suppress(OSError):  # a killed process has hung up already
-        environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
-    raise ConnectionAbortedError("dropped on order")
 
 
 class Server:
@@ -248,8 +242,8 @@ class _Handler(WSGIRequestHandler):
         environ["wsgi.input"] = io.BytesIO(self.rfile.read(int(environ.get("CONTENT_LENGTH") or 0)))
         try:
             answer = Response.from_app(self.server.app, environ, buffered=True)
-        except ConnectionError:
-            raise
+        except ConnectionAbortedError:
+            raise  # a connection lost on order: werkzeug closes it
         except Exception as crash:  # noqa: BLE001 - whatever it is, Server raises it
             self.server.crashes.append(crash)
             answer = Response("the simulator crashed", 500)

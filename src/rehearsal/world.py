@@ -137,6 +137,7 @@ class World:
         scene: the world before the first rotation.
         on_request: called after each request of the function, before it hears of the answer.
         on_step: called after each invocation.
+        run_function: how the function is run; by default as Lambda does, in a process of its own.
 
     Attributes:
         hub: Docker Hub.
@@ -157,6 +158,7 @@ class World:
         *,
         on_request: Callable[[Request], None] = lambda request: None,  # noqa: ARG005 - the argument is the contract
         on_step: Callable[[StepRun], None] = lambda run: None,  # noqa: ARG005
+        run_function: Callable[..., Function] = Function,
     ) -> None:
         self.scene = scene
         self.steps: list[StepRun] = []
@@ -164,9 +166,14 @@ class World:
         self.secrets: set[str] = set()
         self._on_request = on_request
         self._on_step = on_step
+        self._run_function = run_function
         self._stack = ExitStack()
         seed = pyotp.random_base32() if scene.two_factor else None
-        self.hub = DockerHub(totp_seed=seed, repositories={REPOSITORY: {"pull", "push"}})
+        self.hub = DockerHub(
+            totp_seed=seed,
+            repositories={REPOSITORY: {"pull", "push"}},
+            clock=lambda: time.time(),  # looked up at each call, so that a test's clock is everybody's
+        )
         self.aws = Aws(invoke=self.invoke)
         self.wire = Wire(faults=scene.faults, on_request=self._look)
         self._furnish(seed)
@@ -199,7 +206,7 @@ class World:
         account = {"AWS_ACCESS_KEY_ID": "rehearsal", "AWS_SECRET_ACCESS_KEY": "rehearsal", "AWS_DEFAULT_REGION": REGION}
         self.environment = {**account, "AWS_ENDPOINT_URL": front_aws.url}
         self.function = self._stack.enter_context(
-            Function(
+            self._run_function(
                 {
                     **account,
                     "AWS_ENDPOINT_URL": door_aws.url,
@@ -318,18 +325,7 @@ class World:
 
 def changes(before: State, after: State) -> list[str]:
     """Say in words what is different."""
-    said = []
-    for uuid, (label, active) in after.tokens.items():
-        name = f"token {uuid[:8]}"
-        old = before.tokens.get(uuid)
-        if old is None:
-            said.append(f"{name} made{'' if active else ', disabled'}")
-        elif old[1] != active:
-            said.append(f"{name} {'enabled' if active else 'disabled'}")
-        if old is not None and old[0] != label:
-            said.append(f"{name} labelled as ours")
-    said += [f"token {uuid[:8]} deleted" for uuid in before.tokens if uuid not in after.tokens]
-    said += [f"version {version[:8]} got its value" for version in after.filled - before.filled]
+    said = [f"version {version[:8]} got its value" for version in after.filled - before.filled]
     for label in ("AWSCURRENT", "AWSPREVIOUS", "AWSPENDING"):
         old_holder, new_holder = (
             next((version for version, labels in state.labels.items() if label in labels), None)
@@ -339,4 +335,15 @@ def changes(before: State, after: State) -> list[str]:
             said.append(f"{label} removed from {old_holder[:8]}")
         elif new_holder is not None and new_holder != old_holder:
             said.append(f"{label} moved to {new_holder[:8]}")
-    return said
+    for uuid, (label, active) in after.tokens.items():
+        old_label, was_active = before.tokens.get(uuid, (label, None))
+        done = []
+        if was_active is None:
+            done.append("made" if active else "made, disabled")
+        elif was_active != active:
+            done.append("enabled" if active else "disabled")
+        if old_label != label:
+            done.append("labelled as ours")
+        if done:
+            said.append(f"token {uuid[:8]} {' and '.join(done)}")
+    return said + [f"token {uuid[:8]} deleted" for uuid in before.tokens if uuid not in after.tokens]

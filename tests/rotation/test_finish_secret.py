@@ -1,0 +1,334 @@
+"""finishSecret, case by case: which tokens live, are disabled, are gone, and where the staging labels sit."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from rehearsal.docker_hub import Fault as HubFault
+from rehearsal.docker_hub import Token
+from rehearsal.sandbox import FunctionError
+from rehearsal.wire import Fault, FaultKind, Request
+from rehearsal.world import FUNCTION_ARN, World
+
+
+def label_holder(world: World, label: str) -> str:
+    return next(v for v, labels in world.aws.labels(world.secret_arn).items() if label in labels)
+
+
+def event(world: World, label: str = "AWSPENDING") -> dict[str, object]:
+    return {"Step": "finishSecret", "SecretId": world.secret_arn, "ClientRequestToken": label_holder(world, label)}
+
+
+def ready_to_finish(world: World) -> World:
+    """Bring a world to where finishSecret begins."""
+    world.hold_before = "finishSecret"
+    world.rotate()
+    return world
+
+
+def hand_made(world: World) -> Token:
+    return next(token for token in world.hub.tokens.values() if token.label == "made by hand")
+
+
+def ours(world: World) -> dict[str, bool]:
+    """The tokens labelled as this product's: the version in the label, and whether it is active."""
+    tokens = [token for token in world.hub.tokens.values() if token.label.startswith("dockerhub-rotation/")]
+    versions = {token.label.rpartition("/")[2]: token.active for token in tokens}
+    assert len(versions) == len(tokens), "two tokens for one version"
+    return versions
+
+
+def test_the_new_token_becomes_current_and_the_hand_made_one_is_disabled_and_labelled(
+    make_world: Callable[..., World],
+) -> None:
+    world = ready_to_finish(make_world())
+    first = hand_made(world)
+
+    world.function.invoke(event(world))
+
+    assert not first.active
+    assert ours(world) == {label_holder(world, "AWSCURRENT"): True, label_holder(world, "AWSPREVIOUS"): False}
+    assert world.hub.authenticates(world.current_token())
+
+
+def test_a_hand_made_token_is_deleted_a_rotation_later_like_any_other(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    first = hand_made(world)
+    world.rotate()
+    assert first.uuid in world.hub.tokens
+
+    world.rotate()
+
+    assert first.uuid not in world.hub.tokens
+    assert ours(world) == {label_holder(world, "AWSCURRENT"): True, label_holder(world, "AWSPREVIOUS"): False}
+
+
+def test_an_empty_version_is_never_promoted(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    world.hold_before = "createSecret"
+    world.rotate()
+    before = world.state()
+
+    with pytest.raises(FunctionError, match="PendingTokenUnusable: .*empty and must not become AWSCURRENT"):
+        world.function.invoke(event(world))
+
+    assert world.state() == before
+
+
+def test_a_version_whose_token_is_gone_is_never_promoted(make_world: Callable[..., World]) -> None:
+    world = ready_to_finish(make_world())
+    value = world.aws.value(world.secret_arn, "AWSPENDING")
+    del world.hub.tokens[next(token.uuid for token in world.hub.tokens.values() if token.value == value)]
+    before = world.state()
+
+    with pytest.raises(FunctionError, match="PendingTokenUnusable: .*--remove-from-version-id"):
+        world.function.invoke(event(world))
+
+    assert world.state() == before
+
+
+def test_a_token_whose_label_somebody_has_changed_is_promoted_all_the_same(make_world: Callable[..., World]) -> None:
+    world = ready_to_finish(make_world())
+    value = world.aws.value(world.secret_arn, "AWSPENDING")
+    next(token for token in world.hub.tokens.values() if token.value == value).label = "renamed by hand"
+
+    world.function.invoke(event(world))
+
+    assert world.aws.value(world.secret_arn) == value
+    assert world.hub.authenticates(world.current_token())
+
+
+def test_with_docker_hub_down_nothing_is_promoted(make_world: Callable[..., World], clock: Any) -> None:
+    world = ready_to_finish(make_world())
+    before = world.state()
+    world.hub.faults += [HubFault("GET", "/v2/access-tokens", 503)] * 4
+
+    with pytest.raises(FunctionError, match="DockerHubUnavailable"):
+        world.function.invoke(event(world))
+
+    assert world.state() == before
+
+
+def test_when_retiring_fails_the_error_says_so_and_the_next_try_retires(
+    make_world: Callable[..., World], clock: Any
+) -> None:
+    world = ready_to_finish(make_world())
+    first = hand_made(world)
+    world.hub.faults += [HubFault("PATCH", "/v2/access-tokens/*", 503)] * 4
+
+    with pytest.raises(FunctionError, match="RetirementFailed: Promoted: .*an old token is still active"):
+        world.function.invoke(event(world))
+    assert first.active
+    assert world.hub.authenticates(world.current_token())
+    assert world.current_token() != first.value
+
+    world.function.invoke(event(world, "AWSCURRENT"))
+    assert not first.active
+
+
+def test_native_retries_end_up_at_the_retirement_that_failed(make_world: Callable[..., World], clock: Any) -> None:
+    world = make_world()
+    first = hand_made(world)
+    world.hub.faults += [HubFault("PATCH", "/v2/access-tokens/*", 503)] * 4
+
+    events = world.rotate()
+
+    assert events == ["RotationStarted", "RotationFailed", "RotationSucceeded"]
+    assert not first.active
+
+
+@pytest.mark.parametrize("kind", [FaultKind.LOST_AFTER, FaultKind.UNAVAILABLE_AFTER, FaultKind.HTML])
+def test_a_promotion_whose_answer_is_lost_is_looked_up(make_world: Callable[..., World], kind: FaultKind) -> None:
+    world = ready_to_finish(make_world())
+    pending = label_holder(world, "AWSPENDING")
+    asked = len(world.wire.requests)
+    world.wire.faults.append(Fault(asked + 3, kind))  # DescribeSecret, list, UpdateSecretVersionStage
+
+    try:
+        world.function.invoke(event(world))
+    except FunctionError:
+        assert kind is FaultKind.HTML  # this one had no effect
+        world.function.invoke(event(world))
+
+    assert world.wire.requests[asked + 2].name == "UpdateSecretVersionStage"
+    assert label_holder(world, "AWSCURRENT") == pending
+    assert sum(ours(world).values()) == 1
+
+
+def test_a_twin_that_promotes_first_does_no_harm(make_world: Callable[..., World]) -> None:
+    def twin(request: Request) -> None:
+        if request.name == "GET /v2/access-tokens" and not done:
+            done.append(True)
+            world.client.update_secret_version_stage(
+                SecretId=world.secret_arn,
+                VersionStage="AWSCURRENT",
+                MoveToVersionId=label_holder(world, "AWSPENDING"),
+                RemoveFromVersionId=label_holder(world, "AWSCURRENT"),
+            )
+
+    done: list[bool] = []
+    world = ready_to_finish(make_world(on_request=twin))
+
+    world.function.invoke(event(world))
+
+    assert done
+    assert ours(world) == {label_holder(world, "AWSCURRENT"): True, label_holder(world, "AWSPREVIOUS"): False}
+
+
+def test_of_two_tokens_for_the_new_version_the_stored_one_stays(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    world.wire.faults.append(Fault(6, FaultKind.LOST_AFTER))  # makes a token whose value nobody knows
+
+    events = world.rotate()
+
+    assert events == ["RotationStarted", "RotationFailed", "RotationSucceeded"]
+    assert ours(world) == {label_holder(world, "AWSCURRENT"): True, label_holder(world, "AWSPREVIOUS"): False}
+
+
+def test_of_two_tokens_neither_is_touched_if_the_login_names_nobody_and_the_next_rotation_clears_up(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    world.hub.jwt_names_source = False
+    world.wire.faults.append(Fault(6, FaultKind.LOST_AFTER))
+
+    events = world.rotate()
+
+    made = [token for token in world.hub.tokens.values() if token.label.startswith("dockerhub-rotation/")]
+    assert events[-1] == "RotationSucceeded"
+    assert [token.active for token in made] == [True, True]
+
+    world.hub.jwt_names_source = True
+    world.rotate()
+    assert ours(world) == {label_holder(world, "AWSCURRENT"): True, label_holder(world, "AWSPREVIOUS"): False}
+
+
+def test_the_token_of_an_abandoned_version_is_deleted_by_the_next_rotation(make_world: Callable[..., World]) -> None:
+    world = ready_to_finish(make_world())
+    abandoned = label_holder(world, "AWSPENDING")
+    world.client.update_secret_version_stage(
+        SecretId=world.secret_arn, VersionStage="AWSPENDING", RemoveFromVersionId=abandoned
+    )
+    assert ours(world) == {abandoned: True}
+
+    world.hold_before = None
+    world.rotate()
+
+    assert ours(world) == {label_holder(world, "AWSCURRENT"): True, label_holder(world, "AWSPREVIOUS"): False}
+
+
+def test_a_value_set_by_hand_between_two_rotations_is_retired_like_the_first_one(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    world.rotate()
+    token = world.hub.add_token("set by hand")
+    world.client.put_secret_value(SecretId=world.secret_arn, SecretString=token.value)
+
+    world.rotate()
+
+    assert not token.active
+    assert ours(world) == {label_holder(world, "AWSCURRENT"): True, label_holder(world, "AWSPREVIOUS"): False}
+
+
+def test_the_same_value_stored_again_by_hand_does_not_confuse_which_version_the_token_belongs_to(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    world.rotate()
+    world.client.put_secret_value(SecretId=world.secret_arn, SecretString=world.aws.value(world.secret_arn) or "")
+
+    world.rotate()
+
+    assert ours(world) == {label_holder(world, "AWSCURRENT"): True, label_holder(world, "AWSPREVIOUS"): False}
+
+
+def test_after_awscurrent_was_moved_back_by_hand_a_rotation_puts_everything_right(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    world.rotate()
+    world.rotate()
+    world.client.update_secret_version_stage(
+        SecretId=world.secret_arn,
+        VersionStage="AWSCURRENT",
+        MoveToVersionId=label_holder(world, "AWSPREVIOUS"),
+        RemoveFromVersionId=label_holder(world, "AWSCURRENT"),
+    )
+
+    world.rotate()
+
+    assert world.hub.authenticates(world.current_token())
+    assert ours(world) == {label_holder(world, "AWSCURRENT"): True, label_holder(world, "AWSPREVIOUS"): False}
+
+
+def test_a_superseded_token_that_was_deleted_by_hand_does_not_stop_the_rotation(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    del world.hub.tokens[hand_made(world).uuid]
+
+    events = world.rotate()
+
+    assert events == ["RotationStarted", "RotationSucceeded"]
+    assert ours(world) == {label_holder(world, "AWSCURRENT"): True}
+
+
+def test_tokens_of_others_are_never_touched(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    others = {u: (t.label, t.active) for u, t in world.hub.tokens.items() if t.label != "made by hand"}
+
+    for _ in range(3):
+        world.rotate()
+
+    assert {u: (t.label, t.active) for u, t in world.hub.tokens.items() if u in others} == others
+
+
+def test_two_secrets_of_one_account_leave_each_others_tokens_alone(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    first = world.hub.add_token("for the second secret")
+    second = world.aws.create_secret("second", first.value)
+    for _ in range(3):
+        for secret in (world.secret_arn, second):
+            world.client.rotate_secret(SecretId=secret, RotationLambdaARN=FUNCTION_ARN)
+            world.aws.wait()
+
+    for secret in (world.secret_arn, second):
+        assert world.hub.authenticates(world.aws.value(secret) or "")
+    assert sorted(ours(world).values()) == [False, False, True, True]
+
+
+def test_a_value_copied_from_another_secret_is_not_retired_for_that_secret_still_uses_it(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    world.rotate()
+    copy = world.aws.create_secret("copy", world.current_token())
+
+    world.client.rotate_secret(SecretId=copy, RotationLambdaARN=FUNCTION_ARN)
+    world.aws.wait()
+
+    assert world.aws.events[-1].name == "RotationSucceeded"
+    assert world.hub.authenticates(world.current_token())
+
+
+def test_a_token_made_by_a_rotation_that_began_meanwhile_is_left_alone(make_world: Callable[..., World]) -> None:
+    """A finishSecret that runs late sees a token whose version was not staged when it read the labels."""
+
+    def a_new_rotation_begins(request: Request) -> None:
+        if late and request.name == "DescribeSecret":
+            late.clear()
+            label = f"{made.label.rpartition('/')[0]}/99999999-2222-4333-8444-555555555555"
+            newer.append(world.hub.add_token(label))
+
+    late: list[bool] = []
+    newer: list[Token] = []
+    world = make_world(on_request=a_new_rotation_begins)
+    world.rotate()
+    made = next(token for token in world.hub.tokens.values() if token.value == world.current_token())
+    late.append(True)
+
+    world.function.invoke(event(world, "AWSCURRENT"))
+
+    assert [token.uuid in world.hub.tokens and token.active for token in newer] == [True]

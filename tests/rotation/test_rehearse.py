@@ -1,0 +1,110 @@
+"""The command behind `make rehearse`, and the README that shows what it prints."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rehearsal.__main__ import main
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "rehearsal", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src")},
+    )
+
+
+def masked(text: str) -> list[str]:
+    """Leave out what differs from run to run: ids, times, how often the consumer came round, column widths."""
+    text = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})?\b", "<id>", text)
+    text = re.sub(r"\d+ ms", "<time>", text)
+    text = re.sub(r"\d+ logins with AWSCURRENT meanwhile(, \d+ after reading AWSCURRENT again)?", "<logins>", text)
+    return [" ".join(line.split()) for line in text.strip().splitlines()]
+
+
+def test_the_readme_shows_what_the_first_command_prints() -> None:
+    shown = re.search(r"```text\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert shown
+
+    done = run("rotate")
+
+    assert done.returncode == 0
+    assert masked(done.stdout) == masked(shown[1])
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--shape dockerconfigjson --placeholder --rotations 2",
+        "--two-factor --others 0",
+        "--fault killed-after@7 --fault html@12 --rotations 2",
+        "--fault rate-limited@6",
+    ],
+)
+def test_every_scene_ends_with_status_0_and_no_invariant_broken(
+    options: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["rotate", *options.split()]) == 0
+
+    printed = capsys.readouterr().out
+    assert "0 failed" in printed
+    assert "holds" in printed
+    assert "BROKEN" not in printed
+
+
+def test_a_rotation_that_is_given_up_ends_with_status_1(capsys: pytest.CaptureFixture[str]) -> None:
+    always = [option for number in range(1, 41) for option in ("--fault", f"html@{number}")]
+
+    assert main(["rotate", *always]) == 1
+
+    assert "not rotated" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("wrong", ["explodes@7", "html", "html@", "html@first"])
+def test_a_fault_that_is_none_is_refused_with_those_there_are(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["rotate", "--fault", wrong])
+
+    assert "killed-before" in capsys.readouterr().err
+
+
+def test_serve_prints_an_environment_in_which_the_aws_command_works() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "rehearsal", "rotate", "--serve"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": "1"},
+    ) as serving:
+        assert serving.stdout
+        environment, line = {}, ""
+        while "Ctrl-C" not in line:
+            line = serving.stdout.readline()
+            if line.startswith("export "):
+                name, _, value = line.removeprefix("export ").strip().partition("=")
+                environment[name] = value
+        described = subprocess.run(
+            [
+                Path(sys.executable).with_name("aws"),
+                "secretsmanager",
+                "describe-secret",
+                "--secret-id",
+                "docker-hub-token",
+            ],
+            env={"PATH": os.environ["PATH"], **environment},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        serving.terminate()
+    assert "AWSCURRENT" in described.stdout

@@ -1,0 +1,175 @@
+"""What an operator gets to see: metrics, and one Slack message when a step fails."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from werkzeug.wrappers import Request, Response
+
+from rehearsal.docker_hub import Fault as HubFault
+from rehearsal.sandbox import Function, FunctionError
+from rehearsal.wire import Server
+from rehearsal.world import Scene, World
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+
+class Slack:
+    """An incoming webhook that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.messages: list[dict[str, Any]] = []
+        self.status = 200
+
+    def app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        self.messages.append(json.loads(Request(environ).get_data()))
+        return Response("ok", self.status)(environ, start_response)
+
+
+@pytest.fixture
+def slack() -> Iterator[tuple[Slack, str]]:
+    """A Slack, and the URL of its webhook."""
+    slack = Slack()
+    with Server(slack.app) as server:
+        yield slack, f"{server.url}/services/T0/B0/webhook-secret"
+
+
+def metrics(world: World) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in world.function.log().splitlines() if line.startswith("{")]
+    return [line for line in lines if "_aws" in line]
+
+
+def test_each_step_reports_its_metrics_under_one_namespace_with_few_dimensions(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(run_function=Function)
+    world.rotate()
+
+    reported = metrics(world)
+
+    assert [m["step"] for m in reported] == ["createSecret", "setSecret", "testSecret", "finishSecret"]
+    for metric in reported:
+        (definition,) = metric["_aws"]["CloudWatchMetrics"]
+        assert definition["Namespace"] == "DockerHubRotation"
+        assert [set(names) for names in definition["Dimensions"]] == [{"step", "service"}]
+        assert metric["StepsSucceeded"] == [1]
+        assert metric["Duration"][0] > 0
+    assert [m["DockerHubRequests"][0] for m in reported] == [2, 0, 2, 3]
+    assert reported[-1]["TokensRetired"] == [1]
+    assert reported[-1]["RateLimitRemaining"][0] > 0
+
+
+def test_orphans_and_superseded_tokens_that_cannot_be_found_are_counted(make_world: Callable[..., World]) -> None:
+    world = make_world(run_function=Function)
+    hand_made = next(token for token in world.hub.tokens.values() if token.label == "made by hand")
+    hand_made.active = False
+    world.hub.faults.append(HubFault("POST", "/v2/access-tokens", 503, after_effect=True))
+    world.rotate()
+
+    finished = metrics(world)[-1]
+
+    assert (finished["OrphansDeleted"], finished["TokensUnidentified"]) == ([1], [1])
+
+
+def test_a_failed_step_is_reported_as_failed(make_world: Callable[..., World]) -> None:
+    world = make_world(run_function=Function)
+    world.aws.refuse["PutSecretValue"] = ("AccessDeniedException", "no")
+    world.rotate()
+
+    assert metrics(world)[0]["StepsFailed"] == [1]
+
+
+def test_slack_gets_one_message_that_says_what_failed_what_to_do_and_whom_it_affects(
+    make_world: Callable[..., World], slack: tuple[Slack, str]
+) -> None:
+    received, webhook = slack
+    world = make_world(Scene(environment={"SLACK_WEBHOOK_PARAMETER": "SLACK"}))
+    world.aws.put_parameter("SLACK", webhook)
+    world.aws.put_parameter("DOCKER_HUB_PASSWORD", "wrong")
+    world.hold_before = "createSecret"
+    world.rotate()
+    pending = next(v for v, labels in world.aws.labels(world.secret_arn).items() if "AWSPENDING" in labels)
+
+    with pytest.raises(FunctionError, match="CredentialRefused"):
+        world.function.invoke({"Step": "createSecret", "SecretId": world.secret_arn, "ClientRequestToken": pending})
+
+    (message,) = received.messages
+    text = json.dumps(message)
+    for part in ("createSecret", world.secret_arn, "CredentialRefused", "DOCKER_HUB_PASSWORD", "not affected"):
+        assert part in text
+
+
+def test_slack_is_told_when_consumers_are_affected(make_world: Callable[..., World], slack: tuple[Slack, str]) -> None:
+    received, webhook = slack
+    world = make_world(Scene(environment={"SLACK_WEBHOOK_PARAMETER": "SLACK"}))
+    world.aws.put_parameter("SLACK", webhook)
+    next(token for token in world.hub.tokens.values() if token.label == "made by hand").active = False
+
+    world.rotate(RotateImmediately=False)
+
+    assert "Consumers are affected" in json.dumps(received.messages)
+
+
+@pytest.mark.parametrize("trouble", ["it answers 500", "nobody answers", "its parameter is missing", "it is no URL"])
+def test_a_failing_slack_never_hides_the_error(
+    make_world: Callable[..., World], slack: tuple[Slack, str], trouble: str
+) -> None:
+    received, webhook = slack
+    received.status = 500
+    world = make_world(Scene(environment={"SLACK_WEBHOOK_PARAMETER": "SLACK"}), run_function=Function)
+    urls = {
+        "it answers 500": webhook,
+        "nobody answers": "http://127.0.0.1:9/webhook-secret",
+        "it is no URL": "webhook-secret",
+    }
+    if trouble in urls:
+        world.aws.put_parameter("SLACK", urls[trouble])
+    world.aws.put_parameter("DOCKER_HUB_PASSWORD", "wrong")
+
+    world.rotate()
+
+    assert "CredentialRefused" in (world.steps[0].error or "")
+    assert "webhook-secret" not in world.function.log()
+
+
+def test_without_a_webhook_a_failing_step_asks_no_slack(
+    make_world: Callable[..., World], slack: tuple[Slack, str]
+) -> None:
+    received, _ = slack
+    world = make_world()
+    world.aws.put_parameter("DOCKER_HUB_PASSWORD", "wrong")
+
+    world.rotate()
+
+    assert received.messages == []
+
+
+def test_wrong_settings_are_refused_all_at_once_and_before_anything_is_asked(make_world: Callable[..., World]) -> None:
+    wrong = {"DOCKERHUB_API_URL": "http://hub.example.com", "DOCKERHUB_TOKEN_SCOPES": "everything"}
+    world = make_world(Scene(environment=wrong))
+
+    world.rotate()
+
+    assert "DOCKERHUB_API_URL" in (world.steps[0].error or "")
+    assert "DOCKERHUB_TOKEN_SCOPES" in (world.steps[0].error or "")
+    assert world.wire.requests == []
+
+
+def test_a_defect_is_reported_by_type_and_place_but_not_by_its_text(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world()
+
+    def broken(*_: object) -> None:
+        raise KeyError("dckr_pat_a-secret-in-an-exception")
+
+    monkeypatch.setattr("dockerhub_rotation.rotation.rotate", broken)
+    world.rotate()
+
+    error = world.steps[0].error or ""
+    assert error.startswith("UnexpectedError: A defect in the function: KeyError at ")
+    assert "dckr_pat_" not in error

@@ -1,0 +1,203 @@
+"""testSecret, case by case: what it accepts, what it mends, and what it says when it can't."""
+
+import shlex
+from collections.abc import Callable
+from typing import Any
+
+import jwt
+import pytest
+
+from rehearsal.docker_hub import Fault
+from rehearsal.docker_hub import Token as HubToken
+from rehearsal.sandbox import FunctionError
+from rehearsal.world import PLACEHOLDER, REPOSITORY, Scene, World
+
+UNAUTHORIZED = Fault("POST", "/v2/auth/token", 401, {"message": "unauthorized"})
+
+
+def event(world: World) -> dict[str, object]:
+    pending = next(v for v, labels in world.aws.labels(world.secret_arn).items() if "AWSPENDING" in labels)
+    return {"Step": "testSecret", "SecretId": world.secret_arn, "ClientRequestToken": pending}
+
+
+def staged(world: World) -> World:
+    """Bring a world to where testSecret begins."""
+    world.hold_before = "testSecret"
+    world.rotate()
+    return world
+
+
+def pending_token(world: World) -> HubToken:
+    value = world.aws.value(world.secret_arn, "AWSPENDING")
+    return next(token for token in world.hub.tokens.values() if token.value == value)
+
+
+def test_a_staged_token_that_works_passes_and_nothing_changes(make_world: Callable[..., World]) -> None:
+    world = staged(make_world())
+    before = world.state()
+
+    world.function.invoke(event(world))
+
+    assert world.state() == before
+
+
+def test_a_staged_token_that_was_disabled_by_hand_is_enabled(make_world: Callable[..., World], clock: Any) -> None:
+    world = staged(make_world())
+    pending_token(world).active = False
+
+    world.function.invoke(event(world))
+
+    assert pending_token(world).active
+
+
+def test_a_fresh_token_that_is_refused_at_first_is_tried_again_slowly(
+    make_world: Callable[..., World], clock: Any
+) -> None:
+    world = staged(make_world())
+    world.hub.faults += [UNAUTHORIZED, UNAUTHORIZED]
+
+    world.function.invoke(event(world))
+
+    assert world.hub.faults == []
+    assert clock.sleeps == [2, 5]
+
+
+def test_a_token_that_is_listed_but_never_let_in_fails_after_four_tries(
+    make_world: Callable[..., World], clock: Any
+) -> None:
+    world = staged(make_world())
+    world.hub.faults += [UNAUTHORIZED] * 10
+
+    with pytest.raises(FunctionError, match="PendingTokenUnusable: .*lists but does not let in"):
+        world.function.invoke(event(world))
+
+    assert len(world.hub.faults) == 6
+
+
+def test_a_staged_token_that_was_deleted_is_reported_with_the_commands_that_unblock_the_rotation(
+    make_world: Callable[..., World],
+) -> None:
+    world = staged(make_world())
+    del world.hub.tokens[pending_token(world).uuid]
+
+    with pytest.raises(FunctionError, match="PendingTokenUnusable") as raised:
+        world.function.invoke(event(world))
+
+    drop, rotate = (
+        command.split(" and then ")[0].rstrip(".") for command in str(raised.value).split("aws secretsmanager ")[1:]
+    )
+    world.hold_before = None
+    world.aws_cli("secretsmanager", *shlex.split(drop))
+    world.aws_cli("secretsmanager", *shlex.split(rotate))
+    world.aws.wait()
+    assert world.aws.events[-1].name == "RotationSucceeded"
+    assert world.hub.authenticates(world.current_token())
+
+
+def test_an_empty_pending_version_is_refused_with_what_to_do(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    world.hold_before = "createSecret"
+    world.rotate()
+
+    with pytest.raises(FunctionError, match="PendingTokenUnusable: .*staged but empty.*createSecret"):
+        world.function.invoke(event(world))
+
+
+@pytest.mark.parametrize("scope", ["repo:public_read", "repo:read", "repo:admin"])
+def test_alone_on_a_copy_of_a_hand_made_token_it_passes_whatever_the_tokens_scope(
+    make_world: Callable[..., World], scope: str
+) -> None:
+    world = make_world()
+    hand_made = next(token for token in world.hub.tokens.values() if token.label == "made by hand")
+    hand_made.scopes = (scope,)
+    before = world.state()
+
+    events = world.rotate(RotateImmediately=False)
+
+    assert events == ["TestRotationStarted", "TestRotationSucceeded"]
+    assert [run.step for run in world.steps] == ["testSecret"]
+    assert world.state() == before
+
+
+def test_alone_on_a_copy_of_a_dead_token_it_says_that_consumers_are_affected(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    hand_made = next(token for token in world.hub.tokens.values() if token.label == "made by hand")
+    hand_made.active = False
+
+    events = world.rotate(RotateImmediately=False)
+
+    assert events == ["TestRotationStarted", "TestRotationFailed"]
+    assert "consumers can't log in" in (world.steps[0].error or "")
+    assert not hand_made.active
+
+
+def test_alone_on_a_copy_of_a_placeholder_it_asks_for_a_rotation_and_burns_no_login(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(Scene(placeholder=True))
+
+    events = world.rotate(RotateImmediately=False)
+
+    assert events == ["TestRotationStarted", "TestRotationFailed"]
+    assert "rotate-secret" in (world.steps[0].error or "")
+    assert PLACEHOLDER not in (world.steps[0].error or "")
+    assert world.hub.requests == []
+
+
+def test_with_a_probe_repository_the_token_must_be_granted_what_its_scopes_promise(
+    make_world: Callable[..., World],
+) -> None:
+    probe = {"DOCKERHUB_PROBE_REPOSITORY": REPOSITORY, "DOCKERHUB_TOKEN_SCOPES": "repo:write"}
+    world = staged(make_world(Scene(environment=probe)))
+    world.function.invoke(event(world))
+    assert ("GET", "/v2/", 200) in world.hub.requests
+
+    world.hub.repositories = {REPOSITORY: {"pull"}}
+    with pytest.raises(FunctionError, match=f"DockerHubRefused: .*pull and push on {REPOSITORY}"):
+        world.function.invoke(event(world))
+
+
+def test_with_a_probe_repository_a_token_with_too_small_a_scope_is_refused(make_world: Callable[..., World]) -> None:
+    probe = {"DOCKERHUB_PROBE_REPOSITORY": REPOSITORY, "DOCKERHUB_TOKEN_SCOPES": "repo:write"}
+    world = staged(make_world(Scene(environment=probe)))
+    pending_token(world).scopes = ("repo:read",)
+
+    with pytest.raises(FunctionError, match="DockerHubRefused: .*not granted pull and push"):
+        world.function.invoke(event(world))
+
+
+def test_a_new_token_that_may_do_less_than_configured_is_refused(make_world: Callable[..., World]) -> None:
+    world = staged(make_world())
+    pending_token(world).scopes = ("repo:public_read",)
+
+    with pytest.raises(FunctionError, match="DockerHubRefused: .*less than DOCKERHUB_TOKEN_SCOPES"):
+        world.function.invoke(event(world))
+
+
+def test_a_token_of_another_account_is_refused(make_world: Callable[..., World]) -> None:
+    world = staged(make_world())
+    claims = {"https://hub.docker.com": {"username": "somebody", "source": "docker_pat|1"}}
+    stranger = jwt.encode(claims, "key-of-at-least-thirty-two-bytes!", "HS256")
+    world.hub.faults.append(Fault("POST", "/v2/auth/token", 200, {"access_token": stranger}))
+
+    with pytest.raises(FunctionError, match="PendingTokenUnusable: .*another account"):
+        world.function.invoke(event(world))
+
+
+def test_a_token_that_the_registry_alone_refuses_does_not_pass(make_world: Callable[..., World], clock: Any) -> None:
+    world = staged(make_world())
+    world.hub.faults += [Fault("GET", "/token", 401, {"details": "incorrect username or password"})] * 4
+
+    with pytest.raises(FunctionError, match="PendingTokenUnusable"):
+        world.function.invoke(event(world))
+
+
+def test_nothing_is_written_at_aws_whatever_happens(make_world: Callable[..., World], clock: Any) -> None:
+    world = staged(make_world())
+    world.hub.faults += [UNAUTHORIZED]
+    asked = len(world.wire.requests)
+
+    world.function.invoke(event(world))
+
+    names = {request.name for request in world.wire.requests[asked:] if request.party == "AWS"}
+    assert names <= {"DescribeSecret", "GetSecretValue", "GetParameters"}

@@ -1,0 +1,57 @@
+"""What the README says is so."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+from dockerhub_rotation import errors, settings
+from dockerhub_rotation.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_settings_table_names_every_variable_with_its_default() -> None:
+    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (\S+) \|", README, re.MULTILINE))
+    stated = {name: default.strip("`").replace("unset", "") for name, default in rows.items()}
+
+    default = Settings()
+    assert list(stated.values()) == [
+        " ".join(value) if isinstance(value, tuple) else value or ""
+        for value in (getattr(default, field.name) for field in fields(default))
+    ]
+    source = Path(settings.__file__).read_text()
+    assert set(stated) == set(re.findall(r'ask\(\s*"([A-Z_]+)"', source))
+
+
+def test_the_error_table_names_every_error_that_is_raised() -> None:
+    leaves = {
+        name
+        for name, error in vars(errors).items()
+        if isinstance(error, type) and issubclass(error, errors.RotationError) and not error.__subclasses__()
+    }
+
+    section = README.partition("## When something fails")[2].partition("\n## ")[0]
+
+    assert set(re.findall(r"`([A-Z][a-z]+[A-Za-z]+)`", section)) >= leaves
+
+
+def test_the_metrics_that_are_named_are_those_that_are_emitted() -> None:
+    source = (ROOT / "src/dockerhub_rotation/handler.py").read_text()
+    emitted = set(re.findall(r'"([A-Za-z]+)"', " ".join(re.findall(r"add_metric\((.*?)MetricUnit", source, re.DOTALL))))
+
+    named = README.partition("Metrics (CloudWatch")[2].partition("\n\n")[0]
+
+    assert set(re.findall(r"`([A-Z][A-Za-z]+)`", named)) == emitted | {"DockerHubRotation"}
+
+
+def test_every_sample_event_is_described() -> None:
+    described = set(re.findall(r"`([a-z_]+\.json)`", README))
+
+    assert described == {path.name for path in (ROOT / "events").glob("*.json")}
+
+
+def test_every_make_target_that_is_named_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+    assert set(re.findall(r"(?:`|\$ )make ([a-z]+)", README)) <= targets
