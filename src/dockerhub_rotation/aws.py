@@ -1,5 +1,6 @@
 """What both AWS services share: one client configuration, and botocore's exceptions translated once."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,6 +23,9 @@ CLIENT_CONFIG = Config(connect_timeout=3, read_timeout=5, retries={"mode": "stan
 # Raised before anything is sent; after any other exception the call may have had its effect.
 _NOT_ASKED = (NoCredentialsError, NoRegionError, ParamValidationError, PartialCredentialsError)
 
+# Codes for which a permission is the remedy; KMS refuses on behalf of the secret's or the parameter's key.
+_PERMISSION = re.compile("AccessDenied|Decryption|Encryption|KMS|NotAuthorized|InvalidKeyId")
+
 _THROTTLING = {"ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"}
 
 
@@ -33,7 +37,7 @@ def translated(action: str, remedy: str) -> Iterator[None]:
 
     Args:
         action: what was asked of AWS, as in an IAM policy.
-        remedy: a sentence for the case that AWS refuses.
+        remedy: a sentence for the case that a permission is missing.
 
     Raises:
         AwsRefused: AWS said no, at the first try: the call had no effect.
@@ -47,13 +51,16 @@ def translated(action: str, remedy: str) -> Iterator[None]:
         metadata = error.response.get("ResponseMetadata", {})
         status = metadata.get("HTTPStatusCode", 500)
         failure = f"{action} failed with {code} (request {metadata.get('RequestId', 'without an id')})"
+        advice = remedy if _PERMISSION.search(code) else "See that code in the API reference."
         if status >= 500 or code in _THROTTLING:
             raise AwsUnavailable(f"{failure}. Secrets Manager tries again by itself.") from None
         if metadata.get("RetryAttempts", 0) > 0:
-            raise AwsUnavailable(f"{failure} after a try without an answer. {remedy}") from None
-        raise AwsRefused(f"{failure}. {remedy}") from None
+            raise AwsUnavailable(f"{failure} after a try without an answer. {advice}") from None
+        raise AwsRefused(f"{failure}. {advice}") from None
     except _NOT_ASKED as error:
-        raise AwsRefused(f"{action} could not be asked ({type(error).__name__}). {remedy}") from None
+        raise AwsRefused(
+            f"{action} could not be asked ({type(error).__name__}). Check the role, AWS_REGION and the endpoints."
+        ) from None
     except (BotoCoreError, ResponseParserError) as error:
         raise AwsUnavailable(
             f"{action} got no answer ({type(error).__name__}). Secrets Manager tries again by itself; in a VPC, check "

@@ -27,6 +27,9 @@ _TOKEN_KEYS = ("password", "accessToken", "token")
 # `docker login` writes https://index.docker.io/v1/; the others name the same registry.
 _DOCKER_HUB_HOSTS = {"docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"}
 
+# user:token, several lines, JSON in quotes or behind a byte order mark: nothing that could be put back as it was.
+_MORE_THAN_A_TOKEN = re.compile(r".dckr_(pat|oat)_|[\n\r\"\ufeff]", re.DOTALL)
+
 
 @dataclass(frozen=True)
 class Credential:
@@ -42,9 +45,10 @@ class Credential:
     _render: Callable[[str], str] = field(repr=False)
 
     def with_token(self, token: str) -> str:
-        """Return the secret's value with another token and everything else as it was.
+        """Return the secret's value with another token; other keys keep their order, types and values.
 
-        The same value and token give the same bytes, so that storing them twice is harmless.
+        Plain text stays as it is around the token, JSON is written anew. The same value and token give the same
+        bytes, so that storing them twice is harmless.
         """
         return self._render(token)
 
@@ -57,7 +61,12 @@ def parse(value: str) -> Credential:
     """
     text = value.strip()
     if not text.startswith(("{", "[", '"')):
-        head, tail = value[: len(value) - len(value.lstrip())], value[len(value.rstrip()) :]
+        if _MORE_THAN_A_TOKEN.search(text):
+            raise SecretUnusable(
+                "The secret holds more than a token, in a format that is not understood. Store the token (or a "
+                "placeholder) alone, or a JSON object."
+            )
+        head, _, tail = value.partition(text) if text else (value, "", "")
         return Credential(text, None, lambda token: head + token + tail)
 
     document = _load(text)
@@ -75,23 +84,25 @@ def parse(value: str) -> Credential:
             f"({', '.join(slot.name for slot in slots)}). Make them equal or remove those that are not Docker Hub's."
         )
     if len(usernames) > 1:
-        raise SecretUnusable("The secret holds different user names for Docker Hub. Make them equal.")
+        raise _different_usernames()
 
     def render(token: str) -> str:
         copy = _load(text)
         for slot in _slots(copy):
             slot.put(token)
-        return json.dumps(copy, ensure_ascii=False)
+        return json.dumps(copy, ensure_ascii=text.isascii())
 
+    _load(render("a token"))  # what can't be written again is refused now, not when a token has been made for it
     return Credential(tokens.pop(), usernames.pop() if usernames else None, render)
 
 
 def looks_like_token(text: str) -> bool:
-    """Tell a personal access token from a placeholder or a password, without asking anybody.
+    """Tell an access token from a placeholder or a password, without asking anybody.
 
-    Tokens start with `dckr_pat_`; those from before 2021 are plain UUIDs (https://github.com/docker/hub-tool/pull/43).
+    Tokens start with `dckr_pat_`, an organization's with `dckr_oat_`; those from before 2021 are plain UUIDs
+    (https://github.com/docker/hub-tool/pull/43).
     """
-    if text.startswith("dckr_pat_"):
+    if text.startswith(("dckr_pat_", "dckr_oat_")):
         return True
     try:
         return str(UUID(text)) == text.lower()
@@ -181,10 +192,17 @@ def _auth_slot(entry: dict[str, Any]) -> _Slot:
             "The secret's auth for Docker Hub is not base64 of username:token. Mend it, or remove it beside password."
         ) from None
 
+    if _text_or_none(entry, "username") not in (None, username):
+        raise _different_usernames()
+
     def put(new: str) -> None:
         entry["auth"] = base64.b64encode(f"{username}:{new}".encode()).decode()
 
     return _Slot("auths: auth", token, username, put)
+
+
+def _different_usernames() -> SecretUnusable:
+    return SecretUnusable("The secret holds different user names for Docker Hub. Make them equal.")
 
 
 def _text_or_none(holder: dict[str, Any], key: str) -> str | None:

@@ -31,7 +31,7 @@ class Deadline:
         """
         if seconds + 1 > self.seconds_left():
             raise OutOfTime(
-                f"{reason}, which takes {seconds:.0f} s more than this invocation has left. Secrets Manager tries "
+                f"{reason}: that takes {seconds:.0f} s, and this invocation has not that long. Secrets Manager tries "
                 "again by itself; a longer function timeout avoids it."
             )
         time.sleep(seconds)

@@ -16,6 +16,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, NoReturn
 
 import httpx
@@ -39,6 +40,7 @@ _CONNECT_SECONDS = 5.0
 _READ_SECONDS = 10.0
 _TRIES = 4
 _PAGE_SIZE = 100
+_SECONDS_TO_STORE_A_TOKEN = 10
 _TOTP_SECONDS = 30
 # A management login is renewed when this little of it is left: enough for a step.
 _LOGIN_MARGIN_SECONDS = 60
@@ -64,8 +66,9 @@ _SECOND_FACTOR_MISSING = (
     "and name that parameter in DOCKERHUB_TOTP_PARAMETER."
 )
 _CODE_REFUSED = (
-    "Docker Hub accepted the password but not the one-time code. Check the TOTP seed in parameter {totp}, and that "
-    "nobody else logs in with the same seed: a code works once."
+    "Docker Hub accepted the password but not the one-time code. A code works once, so rotations of several secrets of "
+    "one account at the same time take turns: the next attempt may get through. Else check the TOTP seed in parameter "
+    "{totp}."
 )
 _LOGIN_REFUSED = (
     "Docker Hub refused the account's user name or password. Check parameters {username} and {password}. If the "
@@ -88,12 +91,14 @@ class Token:
 
     Attributes:
         created_at: None if the Hub does not say.
+        used: whether anybody has ever logged in with it, as far as the Hub says.
     """
 
     uuid: str
     label: str
     active: bool
     created_at: datetime | None
+    used: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,7 +137,12 @@ class Connection:
     """What outlives an invocation: open connections, the management login, and which one-time code was used last."""
 
     def __init__(self) -> None:
-        self.http = httpx.Client(headers={"User-Agent": f"dockerhub-rotation/{__version__}"}, follow_redirects=False)
+        self.http = httpx.Client(
+            headers={"User-Agent": f"dockerhub-rotation/{__version__}"},
+            # One login must not speak for another: no cookie is kept.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            follow_redirects=False,
+        )
         self.login: _ManagementLogin | None = None
         self.last_code = -1
 
@@ -170,6 +180,8 @@ class DockerHub:
         Never repeated unless it surely had no effect: after an error there may be a token with this label.
         """
         what = "Creating a token"
+        if self._deadline.seconds_left() < _SECONDS_TO_STORE_A_TOKEN:
+            raise OutOfTime(f"{what}: too little time is left to store it. Give the function a longer timeout.")
         response = self._manage(
             what,
             "POST",
@@ -181,14 +193,18 @@ class DockerHub:
             self._refuse(
                 what,
                 response,
-                "The account may have reached its number of tokens, or its e-mail address may "
-                "not be verified; try it by hand in the account settings.",
+                "The account may have reached its number of tokens (delete those that nobody uses), or its e-mail "
+                "address may not be verified. Try it by hand in the account settings.",
             )
         answer = _object(what, response)
-        value = _text(what, answer, "token")
-        if not value.startswith("dckr_pat_"):  # redacted, or of another kind: nothing a consumer could use
-            raise _unexpected(what)
-        return NewToken(_text(what, answer, "uuid"), value)
+        token = NewToken(_text(what, answer, "uuid"), _text(what, answer, "token"))
+        if not token.value.startswith("dckr_pat_"):
+            self.delete(token.uuid)
+            raise DockerHubRefused(
+                f"{what}: what Docker Hub made is no personal access token as it is known (dckr_pat_...), so it is "
+                "deleted again. A newer version of this function may know it."
+            )
+        return token
 
     def tokens(self) -> list[Token]:
         """Return every token of the account, whoever made it, in no particular order."""
@@ -240,24 +256,32 @@ class DockerHub:
             f"{self._settings.api_url}/v2/auth/token",
             json={"identifier": self.username, "secret": token},
         )
-        if response.status_code in (400, 401, 403):
+        if response.status_code in (400, 401):
             raise LoginRefused
         if not response.is_success:
             self._refuse(what, response, "Try again later.")
         return _identity(_claims(_text(what, _object(what, response), "access_token")))
 
-    def log_in_to_registry(self, token: str) -> None:
-        """Do what `docker login` does, and with a probe repository configured ask for what the scopes promise.
+    def is_account(self, identity: Identity) -> bool:
+        """Tell whether a login is one of the account whose tokens are managed; a login that does not say may be."""
+        return identity.username is None or identity.username.lower() == self.username.lower()
+
+    def log_in_to_registry(self, token: str, probe: str | None) -> None:
+        """Log in at the registry's token service, as `docker login` does.
 
         https://distribution.github.io/distribution/spec/auth/token/
 
+        Args:
+            probe: a repository for which to ask what the scopes promise and to show the answer to the registry; None to
+                log in only.
+
         Raises:
             LoginRefused: the token is disabled, deleted, expired, or none at all.
+            DockerHubRefused: the token is not granted what its scopes promise.
         """
         what = "Logging in to the registry"
-        repository = self._settings.probe_repository
         actions = _registry_actions(self._settings.scopes)
-        wanted = {"scope": f"repository:{repository}:{','.join(actions)}"} if repository else {}
+        wanted = {"scope": f"repository:{probe}:{','.join(actions)}"} if probe else {}
         response = self._send(
             what,
             "GET",
@@ -267,15 +291,15 @@ class DockerHub:
             auth=(self.username, token),
         )
         if response.status_code in (401, 403):
-            if "insufficient scopes" in response.text:
-                raise self._probe_failed(actions)
+            if probe and "insufficient scopes" in response.text:
+                raise _probe_failed(probe, actions)
             raise LoginRefused
         if not response.is_success:
             self._refuse(what, response, "Try again later.")
         answer = _object(what, response)
         pass_on = _text(what, answer, "token" if "token" in answer else "access_token")
-        if repository:
-            self._probe(repository, actions, pass_on)
+        if probe:
+            self._probe(probe, actions, pass_on)
 
     def _probe(self, repository: str, actions: tuple[str, ...], registry_token: str) -> None:
         """Check what the registry token grants, and that the registry takes it."""
@@ -287,19 +311,13 @@ class DockerHub:
             for action in entry.get("actions") or ()
         }
         if not granted.issuperset(actions):
-            raise self._probe_failed(actions)
+            raise _probe_failed(repository, actions)
         what = "Showing the registry its token"
         response = self._send(
             what, "GET", f"{self._settings.registry_url}/v2/", headers={"Authorization": f"Bearer {registry_token}"}
         )
         if not response.is_success:
             self._refuse(what, response, "Check DOCKERHUB_AUTH_URL and DOCKERHUB_REGISTRY_URL.")
-
-    def _probe_failed(self, actions: tuple[str, ...]) -> DockerHubRefused:
-        return DockerHubRefused(
-            f"The token is not granted {' and '.join(actions)} on {self._settings.probe_repository}. Check what the "
-            "account may do there, DOCKERHUB_TOKEN_SCOPES and DOCKERHUB_PROBE_REPOSITORY."
-        )
 
     def wait(self, seconds: float, reason: str) -> None:
         """Wait, unless the invocation has not that long (OutOfTime)."""
@@ -347,7 +365,7 @@ class DockerHub:
         identity = _identity(claims)
         if identity.token_uuid is not None:
             self._refuse_credential(_TOKENS_MANAGE_NO_TOKENS)
-        if identity.username is not None and identity.username.lower() != account.username.lower():
+        if not self.is_account(identity):
             self._refuse_credential(_OTHER_ACCOUNT)
         ends_at = claims.get("exp")
         if not isinstance(ends_at, int | float):
@@ -376,8 +394,9 @@ class DockerHub:
             if account.totp_seed is None:
                 self._refuse_credential(_SECOND_FACTOR_MISSING)
             response = self._send_code(second_factor, account.totp_seed)
-            if response.status_code != 401:
-                break  # else another sandbox may have used this code: the next one tells
+            # Another sandbox may have used this code: the next one tells.
+            if response.status_code != 401 or self._deadline.seconds_left() < _TOTP_SECONDS + 1:
+                break
         return self._bearer(what, response, "token", _CODE_REFUSED)
 
     def _await_unused_code(self) -> None:
@@ -456,8 +475,9 @@ class DockerHub:
                     params=params,
                     json=json,
                     auth=auth,
+                    # Connecting and reading may each take their time; together they keep within what is left.
                     timeout=httpx.Timeout(
-                        min(_READ_SECONDS, seconds_left), connect=min(_CONNECT_SECONDS, seconds_left)
+                        min(_READ_SECONDS, seconds_left / 2), connect=min(_CONNECT_SECONDS, seconds_left / 2)
                     ),
                 )
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict) as error:
@@ -472,7 +492,7 @@ class DockerHub:
                 if response.status_code == 429:
                     if "too many" in _said(response) and "login" in _said(response):
                         raise LockedOut(_LOCKED_OUT)
-                    pause = _retry_after(response, default=pause)
+                    pause = max(pause, _retry_after(response))
                     failure = RateLimited(
                         f"{what}: Docker Hub's request limit is used up, for {pause:.0f} s more. Secrets Manager tries "
                         "again by itself; spread the rotations of an account over the day."
@@ -500,6 +520,13 @@ class DockerHub:
         if response.status_code < 400:
             raise _unexpected(what)  # a redirect
         raise DockerHubRefused(f"{what}: Docker Hub answered {response.status_code}. {remedy}")
+
+
+def _probe_failed(repository: str, actions: tuple[str, ...]) -> DockerHubRefused:
+    return DockerHubRefused(
+        f"The token is not granted {' and '.join(actions)} on {repository}. Check what the account may do there, "
+        "DOCKERHUB_TOKEN_SCOPES and DOCKERHUB_PROBE_REPOSITORY."
+    )
 
 
 # Shapes and types of answers
@@ -543,6 +570,7 @@ def _token(what: str, item: object) -> Token:
         uuid=_text(what, item, "uuid"),
         label=label if isinstance(label, str) else "",
         active=item.get("is_active") is True,
+        used=bool(item.get("last_used")),
         created_at=created_at,
     )
 
@@ -573,8 +601,8 @@ def _second_factor_token(response: httpx.Response) -> str | None:
     return token if isinstance(token, str) and token else None
 
 
-def _retry_after(response: httpx.Response, default: float) -> float:
-    """Return the seconds to wait. Both names and both units, seconds and unix time, have been seen.
+def _retry_after(response: httpx.Response) -> float:
+    """Return the seconds to wait, or 0. Both names and both units, seconds and unix time, have been seen.
 
     https://github.com/docker/hub-feedback/issues/2459
     """
@@ -583,8 +611,8 @@ def _retry_after(response: httpx.Response, default: float) -> float:
             value = float(response.headers[name])
         except (KeyError, ValueError):
             continue
-        return max(0.0, value - time.time() if value > 1e9 else value)
-    return default
+        return value - time.time() if value > 1e9 else value
+    return 0.0
 
 
 def _claims(jwt: str) -> dict[str, Any]:

@@ -89,6 +89,8 @@ class RateLimited(TemporaryError):
 class LockedOut(TemporaryError):
     """Docker Hub has locked the user name after too many failed logins, by whomever."""
 
+    consumers_affected = True
+
 
 class OutOfTime(TemporaryError):
     """The invocation's time is too short for one more request and a report."""

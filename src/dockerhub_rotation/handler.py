@@ -13,7 +13,7 @@ from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from dockerhub_rotation import logs, request, rotation, settings
-from dockerhub_rotation.aws import CLIENT_CONFIG
+from dockerhub_rotation.aws import CLIENT_CONFIG, translated
 from dockerhub_rotation.deadline import Deadline
 from dockerhub_rotation.docker_hub import Connection, DockerHub
 from dockerhub_rotation.errors import RotationError, UnexpectedError
@@ -21,7 +21,7 @@ from dockerhub_rotation.notifications import Failure, notify
 from dockerhub_rotation.parameters import Parameters
 from dockerhub_rotation.secrets_manager import SecretsManager
 from dockerhub_rotation.settings import Settings
-from dockerhub_rotation.steps import Outcome, World
+from dockerhub_rotation.steps import Outcome
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -48,13 +48,11 @@ def sandbox() -> Sandbox:
         SettingsInvalid: an environment variable is wrong.
     """
     read = settings.read(os.environ)
-    session = boto3.Session()
-    return Sandbox(
-        settings=read,
-        parameters=Parameters(read, session.client("ssm", config=CLIENT_CONFIG)),
-        secrets_manager=SecretsManager(session.client("secretsmanager", config=CLIENT_CONFIG)),
-        connection=Connection(),
-    )
+    with translated("AWS", "Check the function's role."):
+        session = boto3.Session()
+        ssm = session.client("ssm", config=CLIENT_CONFIG)
+        secrets_manager = session.client("secretsmanager", config=CLIENT_CONFIG)
+    return Sandbox(read, Parameters(read, ssm), SecretsManager(secrets_manager), Connection())
 
 
 # An explicit log_event=False also wins over POWERTOOLS_LOGGER_LOG_EVENT: the event holds the RotationToken.
@@ -77,8 +75,7 @@ def lambda_handler(event: Any, context: "LambdaContext") -> None:
         kept = sandbox()
         deadline = Deadline(context.get_remaining_time_in_millis)
         docker_hub = DockerHub(kept.settings, kept.parameters, kept.connection, deadline)
-        outcome = rotation.rotate(asked, World(kept.secrets_manager, docker_hub, kept.settings))
-        _report(about, began, docker_hub, outcome)
+        outcome = rotation.rotate(asked, kept.secrets_manager, docker_hub, kept.settings)
     except RotationError as failure:
         _report(about, began, docker_hub, failure)
         raise
@@ -86,6 +83,7 @@ def lambda_handler(event: Any, context: "LambdaContext") -> None:
         unexpected = _unexpected(defect)
         _report(about, began, docker_hub, unexpected)
         raise unexpected from None  # its text may hold anything
+    _report(about, began, docker_hub, outcome)
 
 
 @dataclass(frozen=True)
@@ -134,12 +132,11 @@ def _report(about: _About, began: float, docker_hub: DockerHub | None, result: O
 
 def _tell_slack(failure: Failure) -> None:
     try:
-        webhook = sandbox().parameters.webhook()
-    except Exception as unreadable:  # noqa: BLE001 - whatever it is, it must not hide the failure
-        logger.warning("Slack was not told, for its webhook could not be read: %s", type(unreadable).__name__)
-        return
-    if webhook:
-        notify(webhook, failure)
+        if webhook := sandbox().parameters.webhook():
+            notify(webhook, failure)
+    except Exception as trouble:  # noqa: BLE001 - whatever it is, it must not hide the failure
+        text = str(trouble) if isinstance(trouble, RotationError) else type(trouble).__name__
+        logger.warning("Slack was not told: %s", text)
 
 
 def _unexpected(defect: Exception) -> UnexpectedError:

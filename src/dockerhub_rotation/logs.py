@@ -5,6 +5,7 @@ The modules log through the standard library; their loggers are children of the 
 
 import logging
 import re
+from collections.abc import Mapping
 
 from aws_lambda_powertools import Logger
 
@@ -20,14 +21,16 @@ class RedactTokens(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Redact a record in place and let it pass."""
-        message = record.getMessage()
+        try:
+            message = record.getMessage()
+        except Exception:  # noqa: BLE001 - a library's broken log call must not break a rotation
+            message = f"{record.msg} (its arguments do not fit)"
         if record.exc_info:
             message += "\n" + logging.Formatter().formatException(record.exc_info)
             record.exc_info = record.exc_text = None
         record.msg, record.args = redact(message), ()
         for name, value in vars(record).items():
-            if isinstance(value, str):
-                setattr(record, name, redact(value))
+            setattr(record, name, _redacted(value))
         return True
 
 
@@ -36,13 +39,26 @@ def redact(text: str) -> str:
     return _TOKEN.sub(r"dckr_\1_[redacted]", text)
 
 
+def _redacted(value: object) -> object:
+    """Return a field of a record without the value of any token; what is not plain data becomes text."""
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case Mapping():
+            return {redact(str(key)): _redacted(held) for key, held in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_redacted(held) for held in value]
+        case _:
+            return redact(str(value))
+
+
 def configure() -> Logger:
     """Set up logging for this process and return its logger. Doing it again changes nothing."""
     logger = Logger(service="dockerhub_rotation")
     redacting = RedactTokens()
     # Filters of a logger don't see its children's records, those of a handler see all.
-    for handler in {logger.registered_handler, *logging.getLogger().handlers}:
-        if not any(isinstance(known, RedactTokens) for known in handler.filters):
+    for handler in (logger.registered_handler, *logging.getLogger().handlers, logging.lastResort):
+        if handler and not any(isinstance(known, RedactTokens) for known in handler.filters):
             handler.addFilter(redacting)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)

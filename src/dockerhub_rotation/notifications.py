@@ -1,11 +1,13 @@
 """The one message to Slack when a step has failed."""
 
+import http.client
 import json
 import logging
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 
+from dockerhub_rotation.logs import redact
 from dockerhub_rotation.settings import require_safe_url
 
 logger = logging.getLogger(__name__)
@@ -43,7 +45,7 @@ def notify(webhook: str, failure: Failure) -> None:
             webhook, json.dumps(message(failure)).encode(), {"Content-Type": "application/json"}
         )
         urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS).close()  # noqa: S310 - the scheme was checked
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         # Its text may hold the webhook's URL, which is a credential.
         status = error.code if isinstance(error, urllib.error.HTTPError) else "no answer"
         logger.warning("Slack was not told (%s, %s). Check the webhook's parameter.", type(error).__name__, status)
@@ -58,16 +60,16 @@ def message(failure: Failure) -> dict[str, object]:
     consumers = (
         "*Consumers are affected:* the value under AWSCURRENT does not work."
         if failure.consumers_affected
-        else "Consumers are not affected: the value under AWSCURRENT still works."
+        else "Consumers are not affected: the value under AWSCURRENT works as it did before."
     )
     return {
-        "text": f"{headline}: {failure.secret}",
+        "text": f"{headline}: {_escaped(failure.secret)}",
         "blocks": [
             {"type": "header", "text": {"type": "plain_text", "text": headline}},
             {
                 "type": "section",
                 "fields": [
-                    {"type": "mrkdwn", "text": f"*Secret*\n`{failure.secret}`"},
+                    {"type": "mrkdwn", "text": f"*Secret*\n`{_escaped(failure.secret)[:1900]}`"},
                     {"type": "mrkdwn", "text": f"*Error*\n{failure.kind}"},
                 ],
             },
@@ -79,4 +81,4 @@ def message(failure: Failure) -> dict[str, object]:
 
 def _escaped(text: str) -> str:
     """https://api.slack.com/reference/surfaces/formatting#escaping"""  # noqa: D415
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return redact(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,14 +1,12 @@
 """The account's credential and the Slack webhook, from Parameter Store."""
 
 import base64
-import binascii
+import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-from aws_lambda_powertools.utilities.parameters import SSMProvider
+from typing import TYPE_CHECKING, NoReturn
 
 from dockerhub_rotation.aws import translated
-from dockerhub_rotation.errors import ParameterUnreadable
+from dockerhub_rotation.errors import AwsUnavailable, ParameterUnreadable
 from dockerhub_rotation.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,7 +36,9 @@ class Parameters:
 
     def __init__(self, settings: Settings, client: "SSMClient") -> None:
         self._settings = settings
-        self._provider = SSMProvider(boto3_client=client)
+        self._client = client
+        self._read: dict[str, str] = {}
+        self._read_at: float | None = None
 
     def account(self) -> Account:
         """Return the account.
@@ -53,52 +53,60 @@ class Parameters:
             names.append(self._settings.totp_parameter)
         missing = [name for name in names if not values.get(name)]
         if missing:
-            raise ParameterUnreadable(
-                f"Parameter Store has no readable value for {' and '.join(missing)}. "
-                "Store it as a SecureString and let the function's role decrypt it."
-            )
+            self._missing(*missing)
         seed = values[self._settings.totp_parameter] if self._settings.totp_parameter else None
         return Account(values[names[0]], values[names[1]], self._checked_seed(seed) if seed else None)
 
     def webhook(self) -> str | None:
-        """Return the Slack webhook's URL, or None if none is configured or its parameter is missing.
+        """Return the Slack webhook's URL, or None if none is configured.
 
         Raises:
+            ParameterUnreadable: its parameter is missing or empty.
             AwsRefused, AwsUnavailable: Parameter Store could not be read.
         """
         name = self._settings.webhook_parameter
-        return self._values().get(name) if name else None
+        if name is None:
+            return None
+        return self._values().get(name) or self._missing(name)
 
     def forget(self) -> None:
         """Read anew next time: what was read has been refused."""
-        self._provider.clear_cache()  # type: ignore[no-untyped-call]
+        self._read_at = None
+
+    def _missing(self, *names: str) -> NoReturn:
+        raise ParameterUnreadable(
+            f"Parameter Store has no value for {' and '.join(names)}. Store it as a SecureString under that name."
+        )
 
     def _values(self) -> dict[str, str]:
-        names = [
+        if self._read_at is not None and 0 <= time.time() - self._read_at < _MAX_AGE_SECONDS:
+            return self._read
+        names = {
             self._settings.username_parameter,
             self._settings.password_parameter,
             self._settings.totp_parameter,
             self._settings.webhook_parameter,
-        ]
+        }
+        action = "ssm:GetParameters"
         with translated(
-            "ssm:GetParameters",
-            "Check that the function's role allows ssm:GetParameters on the parameters named in its settings "
+            action,
+            f"Check that the function's role allows {action} on the parameters named in its settings "
             "(and kms:Decrypt on their key).",
         ):
-            answer = self._provider.get_parameters_by_name(
-                {name: {} for name in names if name},
-                decrypt=True,
-                max_age=_MAX_AGE_SECONDS,
-                raise_on_error=False,
-            )
+            answer = self._client.get_parameters(Names=sorted(name for name in names if name), WithDecryption=True)
+        if "Parameters" not in answer:  # botocore makes a dict even of a proxy's HTML page
+            raise AwsUnavailable(f"{action} was answered by something that is not Parameter Store. Check the proxy.")
         # A value put there from a file often ends in a line break, which no user name or password holds.
-        return {name: value.strip("\r\n") for name, value in answer.items() if isinstance(value, str)}
+        self._read = {found["Name"]: found["Value"].strip("\r\n") for found in answer["Parameters"]}
+        self._read_at = time.time()
+        return self._read
 
     def _checked_seed(self, text: str) -> str:
         seed = text.replace(" ", "").replace("-", "").upper().rstrip("=")
         try:
-            base64.b32decode(seed + "=" * (-len(seed) % 8))
-        except binascii.Error:
+            if not base64.b32decode(seed + "=" * (-len(seed) % 8)):
+                raise ValueError
+        except ValueError:
             raise ParameterUnreadable(
                 f"Parameter {self._settings.totp_parameter} is not a TOTP seed in base32. Store the setup key that "
                 "Docker Hub shows beside the QR code, not a code."

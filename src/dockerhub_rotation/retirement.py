@@ -28,13 +28,20 @@ from typing import Literal
 
 from dockerhub_rotation import credential
 from dockerhub_rotation.docker_hub import DockerHub, Token
-from dockerhub_rotation.errors import LoginRefused, SecretUnusable
+from dockerhub_rotation.errors import LoginRefused, RotationError, SecretUnusable
 from dockerhub_rotation.secrets_manager import CURRENT, PENDING, PREVIOUS, SecretsManager, SecretVersions
 
 logger = logging.getLogger(__name__)
 
 # 18 + 1 + 16 + 1 characters and a version id of at most 64: the Hub takes 100.
 _LABEL = re.compile(r"dockerhub-rotation/(?P<secret>[0-9a-f]{16})/(?P<version>.{1,64})")
+
+
+_NOT_FOUND = (
+    "The token under AWSPREVIOUS (version %s) is not one that the account's list shows; if it still works, disable it "
+    "by hand in the account settings"
+)
+_NOT_TOLD = "Which of the account's tokens version %s holds can't be told; its tokens are left for the next rotation"
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,7 @@ class Retired:
         disabled: tokens disabled because their version became AWSPREVIOUS.
         deleted: disabled tokens deleted because their version is neither current nor previous any more.
         orphans: active tokens deleted because no version holds their value.
-        unidentified: superseded values whose token could not be found: it may still be active.
+        unidentified: stored values whose token could not be found; a superseded one may still be active.
     """
 
     disabled: int = 0
@@ -79,7 +86,8 @@ def version_of(token: Token, secret_arn: str) -> str | None:
 def ambiguous(tokens: Iterable[Token], versions: SecretVersions) -> list[str]:
     """Return the versions whose stored value has to be asked which token it is.
 
-    Those with several tokens, as long as one of them works; and AWSPREVIOUS if no token was made for it.
+    Those with several tokens, as long as one of them works; and AWSPREVIOUS and AWSCURRENT if no token was made for
+    them: both may hold a value that somebody has put there, even the same one.
     """
     active_by_version: dict[str, list[bool]] = {}
     for token in tokens:
@@ -87,10 +95,8 @@ def ambiguous(tokens: Iterable[Token], versions: SecretVersions) -> list[str]:
         if version is not None and version in versions.labels:
             active_by_version.setdefault(version, []).append(token.active)
     asked = [version for version, active in active_by_version.items() if len(active) > 1 and any(active)]
-    previous = versions.holder(PREVIOUS)
-    if previous is not None and previous not in active_by_version:
-        asked.append(previous)
-    return asked
+    holders = (versions.holder(PREVIOUS), versions.holder(CURRENT))
+    return asked + [version for version in holders if version is not None and version not in active_by_version]
 
 
 def plan(tokens: Iterable[Token], versions: SecretVersions, stored: Mapping[str, str]) -> list[Change]:
@@ -104,10 +110,13 @@ def plan(tokens: Iterable[Token], versions: SecretVersions, stored: Mapping[str,
         stored: version id to the uuid of the token whose value it holds, for the versions that were ambiguous and
             whose value told.
     """
-    ours = _ours(tokens, versions, {uuid: version for version, uuid in stored.items()})
-    made_for = [version for _, version in ours]
     current = versions.holder(CURRENT)
-    current_born = max((token.created_at for token, v in ours if v == current and token.created_at), default=None)
+    holders = {uuid: version for version, uuid in stored.items()}
+    if current is not None and current in stored:
+        holders[stored[current]] = current  # if AWSPREVIOUS holds the same token, it is not superseded
+    ours = _ours(tokens, versions, holders)
+    made_for = [version for _, version in ours]
+    current_born = min((token.created_at for token, v in ours if v == current and token.created_at), default=None)
 
     def should_become(token: Token, version: str) -> Literal["active", "disabled", "deleted"] | None:
         labels = versions.labels.get(version, frozenset())
@@ -116,7 +125,7 @@ def plan(tokens: Iterable[Token], versions: SecretVersions, stored: Mapping[str,
         if labels & {CURRENT, PENDING}:
             return "active" if version in stored or made_for.count(version) == 1 else None
         if PREVIOUS in labels:
-            return "disabled"
+            return "disabled" if current in made_for else None  # else it may be the token that AWSCURRENT holds
         older = token.created_at is not None and current_born is not None and token.created_at < current_born
         return "deleted" if older else None
 
@@ -164,25 +173,25 @@ def retire(
     stored: dict[str, str] = {}
     unidentified = 0
     for version in ambiguous(tokens, versions):
-        value = secrets_manager.value(versions.arn, version)
-        if value is None or _is_placeholder(value):
-            continue
-        uuid = _identify(value, docker_hub)
+        token = _stored_token(versions.arn, version, secrets_manager)
+        if token is not None and not credential.looks_like_token(token):
+            continue  # a placeholder: there is nothing to retire
+        uuid = _identify(token, docker_hub) if token else None
         if uuid in {token.uuid for token in tokens}:
             stored[version] = uuid
         else:
             unidentified += 1
-            logger.warning(
-                "The token stored under version %s is not found in the account; if it still works, disable it by hand",
-                version,
-            )
+            logger.warning(_NOT_FOUND if version == versions.holder(PREVIOUS) else _NOT_TOLD, version)
 
     changes = plan(tokens, versions, stored)
+    failures = []
     for change in changes:
-        if change.becomes == "deleted":
-            docker_hub.delete(change.token.uuid)
-        else:
-            docker_hub.set_active(change.token.uuid, change.becomes == "active", change.label)
+        try:
+            _apply(change, docker_hub)
+        except RotationError as failure:
+            failures.append(failure)  # one token that can't be changed must not keep the others
+    if failures:
+        raise failures[0]
     return Retired(
         disabled=sum(change.becomes == "disabled" for change in changes),
         deleted=sum(change.becomes == "deleted" and not change.token.active for change in changes),
@@ -191,17 +200,26 @@ def retire(
     )
 
 
-def _is_placeholder(value: str) -> bool:
+def _apply(change: Change, docker_hub: DockerHub) -> None:
+    if change.becomes == "deleted":
+        docker_hub.delete(change.token.uuid)
+    else:
+        docker_hub.set_active(change.token.uuid, change.becomes == "active", change.label)
+
+
+def _stored_token(arn: str, version: str, secrets_manager: SecretsManager) -> str | None:
+    """Return the token in a version's value, or None if it has none or one that can't be read."""
     try:
-        return not credential.looks_like_token(credential.parse(value).token)
+        value = secrets_manager.value(arn, version)
+        return None if value is None else credential.parse(value).token
     except SecretUnusable:
-        return True
+        return None
 
 
-def _identify(value: str, docker_hub: DockerHub) -> str | None:
-    """Return the uuid of the account's token that is stored in a value, or None if logging in does not tell."""
+def _identify(token: str, docker_hub: DockerHub) -> str | None:
+    """Return the uuid of a token of the account, or None if logging in with it does not tell."""
     try:
-        identity = docker_hub.identify(credential.parse(value).token)
+        identity = docker_hub.identify(token)
     except LoginRefused:
         return None
-    return identity.token_uuid if (identity.username or "").lower() == docker_hub.username.lower() else None
+    return identity.token_uuid if docker_hub.is_account(identity) else None

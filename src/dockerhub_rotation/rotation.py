@@ -3,12 +3,14 @@
 from collections.abc import Callable
 
 from dockerhub_rotation import steps
+from dockerhub_rotation.docker_hub import DockerHub
 from dockerhub_rotation.errors import EventRefused
 from dockerhub_rotation.request import RotationRequest, Step
-from dockerhub_rotation.secrets_manager import CURRENT, PENDING, SecretVersions
-from dockerhub_rotation.steps import Outcome, World
+from dockerhub_rotation.secrets_manager import CURRENT, PENDING, SecretsManager
+from dockerhub_rotation.settings import Settings
+from dockerhub_rotation.steps import Outcome, Rotation
 
-_STEPS: dict[Step, Callable[[RotationRequest, SecretVersions, World], Outcome]] = {
+_STEPS: dict[Step, Callable[[Rotation], Outcome]] = {
     Step.CREATE: steps.create_secret,
     Step.SET: steps.set_secret,
     Step.TEST: steps.test_secret,
@@ -16,7 +18,9 @@ _STEPS: dict[Step, Callable[[RotationRequest, SecretVersions, World], Outcome]] 
 }
 
 
-def rotate(request: RotationRequest, world: World) -> Outcome:
+def rotate(
+    request: RotationRequest, secrets_manager: SecretsManager, docker_hub: DockerHub, settings: Settings
+) -> Outcome:
     """Do one step of a rotation.
 
     1. Rotation is not switched on for the secret: refused.
@@ -29,7 +33,7 @@ def rotate(request: RotationRequest, world: World) -> Outcome:
         EventRefused: cases 1 and 2; nothing was changed.
         RotationError: of the step.
     """
-    versions = world.secrets_manager.versions(request.secret_id)
+    versions = secrets_manager.versions(request.secret_id)
     if not versions.rotation_enabled:
         raise EventRefused(
             f"Rotation is not switched on for {versions.arn}. Configure it: aws secretsmanager rotate-secret "
@@ -43,4 +47,4 @@ def rotate(request: RotationRequest, world: World) -> Outcome:
         )
     if CURRENT in labels and request.step is not Step.FINISH:
         return Outcome("The version is AWSCURRENT already: nothing left to do.")
-    return _STEPS[request.step](request, versions, world)
+    return _STEPS[request.step](Rotation(request, versions, secrets_manager, docker_hub, settings))

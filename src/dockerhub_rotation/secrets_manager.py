@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from dockerhub_rotation.aws import translated
@@ -75,11 +76,12 @@ class SecretsManager:
             except self._client.exceptions.ResourceNotFoundException:
                 raise EventRefused("The event names a secret that does not exist in this account and Region.") from None
         arn = _expect(answer, "ARN", "secretsmanager:DescribeSecret")
+        changed: datetime | None = answer.get("LastChangedDate")  # AWS promises none of the fields
         return SecretVersions(
             arn=arn,
             rotation_enabled=answer.get("RotationEnabled", False),  # absent if it was never configured
             labels={version: frozenset(labels) for version, labels in answer.get("VersionIdsToStages", {}).items()},
-            changed_at=answer["LastChangedDate"].timestamp(),
+            changed_at=changed.timestamp() if changed else 0.0,
         )
 
     def value(self, secret_id: str, version_id: str) -> str | None:
@@ -128,7 +130,10 @@ class SecretsManager:
         """Move AWSCURRENT to a version; Secrets Manager moves AWSPREVIOUS itself. Done before is done.
 
         Args:
-            former: the version that carries AWSCURRENT now. If that has changed meanwhile, AWS refuses.
+            former: the version that carries AWSCURRENT now.
+
+        Raises:
+            EventRefused: AWSCURRENT has moved to a third version meanwhile.
         """
         lock: dict[str, Any] = {"RemoveFromVersionId": former} if former else {}
         try:
@@ -138,9 +143,15 @@ class SecretsManager:
                 )
             _expect(answer, "ARN", "secretsmanager:UpdateSecretVersionStage")
         except RotationError:
-            # A twin, or an earlier try whose answer was lost, may have moved it.
-            if self.versions(secret_id).holder(CURRENT) != version_id:
+            # A twin, or an earlier try whose answer was lost, may have moved it; or somebody else, elsewhere.
+            holder = self.versions(secret_id).holder(CURRENT)
+            if holder == former:
                 raise
+            if holder != version_id:
+                raise EventRefused(
+                    "AWSCURRENT was moved to another version during the rotation, so this version is not promoted. "
+                    f"Start a new rotation: aws secretsmanager rotate-secret --secret-id {secret_id}"
+                ) from None
 
 
 def _permission(action: str, kms: str = "") -> str:

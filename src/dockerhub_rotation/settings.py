@@ -95,10 +95,14 @@ def require_safe_url(url: str) -> None:
     Raises:
         ValueError: unless it is https, or http to a loopback address. The message does not hold the URL.
     """
-    parts = urlsplit(url)
-    if not parts.hostname or parts.scheme not in ("https", "http"):
+    try:
+        parts = urlsplit(url)
+        scheme, host, port = parts.scheme, parts.hostname, parts.port
+    except ValueError:  # its text quotes the URL
+        raise ValueError("must be a URL that starts with https://") from None
+    if not host or scheme not in ("https", "http") or port == 0:
         raise ValueError("must be a URL that starts with https://")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+    if scheme == "http" and not _is_loopback(host):
         raise ValueError("must start with https:// (http:// is for loopback addresses only)")
 
 
@@ -113,9 +117,8 @@ def _is_loopback(host: str) -> bool:
 
 def _base_url(text: str) -> str:
     require_safe_url(text)
-    parts = urlsplit(text)
-    if parts.query or parts.fragment or parts.username is not None:
-        raise ValueError("must have no user, query or fragment")
+    if set("?#@ ") & set(text):
+        raise ValueError("must have no user, query, fragment or space")
     return text.rstrip("/")
 
 

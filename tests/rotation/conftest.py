@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from unittest import mock
@@ -45,7 +44,7 @@ class FunctionHere(Function):
             kept = handler.sandbox()
             kept.connection.http.close()
             kept.secrets_manager._client.close()
-            kept.parameters._provider.client.close()
+            kept.parameters._client.close()
         handler.sandbox.cache_clear()
 
 
@@ -63,24 +62,3 @@ def make_world() -> Iterator[Callable[..., World]]:
             return stack.enter_context(World(scene, on_request=on_request, run_function=run_function))
 
         yield make
-
-
-class Clock:
-    """A clock that stands still but for the waiting, which nobody really does.
-
-    Attributes:
-        sleeps: how long everybody slept, in seconds.
-    """
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.sleeps: list[float] = []
-        began = time.time() // 30 * 30 + 10  # between two changes of a one-time code
-        monkeypatch.setattr(time, "time", lambda: began + sum(self.sleeps))
-        monkeypatch.setattr(time, "monotonic", lambda: began + sum(self.sleeps))
-        monkeypatch.setattr(time, "sleep", self.sleeps.append)
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock of this process."""
-    return Clock(monkeypatch)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from dockerhub_rotation.errors import RetirementFailed
 from rehearsal.docker_hub import Fault as HubFault
 from rehearsal.docker_hub import Token
 from rehearsal.sandbox import FunctionError
@@ -117,7 +118,7 @@ def test_when_retiring_fails_the_error_says_so_and_the_next_try_retires(
     first = hand_made(world)
     world.hub.faults += [HubFault("PATCH", "/v2/access-tokens/*", 503)] * 4
 
-    with pytest.raises(FunctionError, match="RetirementFailed: Promoted: .*an old token is still active"):
+    with pytest.raises(FunctionError, match="RetirementFailed: Promoted: .*an old token may still be active"):
         world.function.invoke(event(world))
     assert first.active
     assert world.hub.authenticates(world.current_token())
@@ -332,3 +333,114 @@ def test_a_token_made_by_a_rotation_that_began_meanwhile_is_left_alone(make_worl
     world.function.invoke(event(world, "AWSCURRENT"))
 
     assert [token.uuid in world.hub.tokens and token.active for token in newer] == [True]
+
+
+def test_an_empty_version_is_not_promoted_on_the_strength_of_an_orphan(make_world: Callable[..., World]) -> None:
+    """The answer to making a token was lost: it is active and labelled for the version, but nobody knows its value."""
+    world = make_world()
+    world.hold_before = "setSecret"
+    world.wire.faults.append(Fault(6, FaultKind.LOST_AFTER))
+    world.aws._attempts = 1
+    world.rotate()
+    before = world.state()
+
+    with pytest.raises(FunctionError, match="PendingTokenUnusable: .*empty"):
+        world.function.invoke(event(world))
+
+    assert world.state() == before
+
+
+def test_a_dead_token_is_not_promoted_on_the_strength_of_an_orphan(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    world.wire.faults.append(Fault(6, FaultKind.LOST_AFTER))
+    ready_to_finish(world)
+    value = world.aws.value(world.secret_arn, "AWSPENDING")
+    next(token for token in world.hub.tokens.values() if token.value == value).active = False
+
+    with pytest.raises(FunctionError, match="PendingTokenUnusable"):
+        world.function.invoke(event(world))
+
+    assert world.hub.authenticates(world.current_token())
+
+
+@pytest.mark.parametrize("rotated", [False, True], ids=["a hand-made token", "a token of ours"])
+def test_a_value_that_was_only_reshaped_by_hand_keeps_its_token(
+    make_world: Callable[..., World], rotated: bool
+) -> None:
+    """AWSCURRENT and AWSPREVIOUS then hold the same token, which is not superseded."""
+    world = make_world()
+    world.rotate()
+    token = world.current_token() if rotated else world.hub.add_token("by hand").value
+    for value in ([] if rotated else [token]) + [f'{{"username": "acme", "password": "{token}"}}']:
+        world.client.put_secret_value(SecretId=world.secret_arn, SecretString=value)
+
+    world.function.invoke(event(world, "AWSCURRENT"))
+
+    assert world.hub.authenticates(token)
+
+
+def test_a_try_that_runs_late_goes_by_the_labels_as_they_are_when_it_has_listed_the_tokens(
+    make_world: Callable[..., World],
+) -> None:
+    """Between reading the labels and retiring, a person moves AWSCURRENT back."""
+
+    def roll_back(request: Request) -> None:
+        if late and request.name == "DescribeSecret":
+            late.clear()
+            world.client.update_secret_version_stage(
+                SecretId=world.secret_arn,
+                VersionStage="AWSCURRENT",
+                MoveToVersionId=label_holder(world, "AWSPREVIOUS"),
+                RemoveFromVersionId=label_holder(world, "AWSCURRENT"),
+            )
+            next(t for t in world.hub.tokens.values() if t.value == world.current_token()).active = True
+
+    late: list[bool] = []
+    world = make_world(on_request=roll_back)
+    world.rotate()
+    late.append(True)
+
+    world.function.invoke(event(world, "AWSCURRENT"))
+
+    assert world.hub.authenticates(world.current_token())
+
+
+def test_one_token_that_cannot_be_changed_does_not_keep_the_others(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    first = hand_made(world)
+    world.rotate()
+    world.hub.faults.append(HubFault("PATCH", "/v2/access-tokens/*", 400, {"message": "no"}))
+
+    events = world.rotate()
+
+    assert events == ["RotationStarted", "RotationFailed", "RotationSucceeded"]
+    finished = [run for run in world.steps if run.step == "finishSecret"]
+    assert first.uuid not in finished[-2].after.tokens
+    assert ours(world) == {label_holder(world, "AWSCURRENT"): True, label_holder(world, "AWSPREVIOUS"): False}
+
+
+def test_a_superseded_token_is_not_taken_for_dead_because_of_a_firewall(
+    make_world: Callable[..., World], clock: Any
+) -> None:
+    world = ready_to_finish(make_world())
+    first = hand_made(world)
+    world.hub.faults.append(HubFault("POST", "/v2/auth/token", 403, "<html>Forbidden</html>"))
+
+    with pytest.raises(FunctionError, match="RetirementFailed"):
+        world.function.invoke(event(world))
+    world.function.invoke(event(world, "AWSCURRENT"))
+
+    assert not first.active
+
+
+def test_a_lockout_while_retiring_is_reported_as_affecting_consumers(make_world: Callable[..., World]) -> None:
+    world = ready_to_finish(make_world())
+    world.hub.faults.append(
+        HubFault("POST", "/v2/auth/token", 429, {"detail": "toomanyrequests: too many failed login attempts"})
+    )
+
+    with pytest.raises(FunctionError, match="RetirementFailed") as raised:
+        world.function.invoke(event(world))
+
+    assert isinstance(raised.value.__cause__, RetirementFailed)
+    assert raised.value.__cause__.consumers_affected

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import jwt
@@ -59,19 +60,19 @@ def test_a_fresh_token_that_is_refused_at_first_is_tried_again_slowly(
     world.function.invoke(event(world))
 
     assert world.hub.faults == []
-    assert clock.sleeps == [2, 5]
+    assert clock.sleeps == [3, 9]
 
 
-def test_a_token_that_is_listed_but_never_let_in_fails_after_four_tries(
+def test_a_fresh_token_that_is_never_let_in_fails_after_three_tries(
     make_world: Callable[..., World], clock: Any
 ) -> None:
     world = staged(make_world())
     world.hub.faults += [UNAUTHORIZED] * 10
 
-    with pytest.raises(FunctionError, match="PendingTokenUnusable: .*lists but does not let in"):
+    with pytest.raises(FunctionError, match="PendingTokenUnusable: .*does not let in"):
         world.function.invoke(event(world))
 
-    assert len(world.hub.faults) == 6
+    assert len(world.hub.faults) == 7
 
 
 def test_a_staged_token_that_was_deleted_is_reported_with_the_commands_that_unblock_the_rotation(
@@ -201,3 +202,27 @@ def test_nothing_is_written_at_aws_whatever_happens(make_world: Callable[..., Wo
 
     names = {request.name for request in world.wire.requests[asked:] if request.party == "AWS"}
     assert names <= {"DescribeSecret", "GetSecretValue", "GetParameters"}
+
+
+def test_a_token_that_is_refused_and_not_fresh_is_tried_once_for_refused_logins_lock_the_account(
+    make_world: Callable[..., World], clock: Any
+) -> None:
+    world = staged(make_world())
+    expired = pending_token(world)
+    expired.expires_at = expired.created_at + timedelta(minutes=1)
+    clock.tick(600)
+
+    with pytest.raises(FunctionError, match="PendingTokenUnusable: .*--remove-from-version-id"):
+        world.function.invoke(event(world))
+
+    assert [request.status for request in world.hub.requests if request.path == "/v2/auth/token"].count(401) == 1
+
+
+def test_alone_on_a_hand_made_token_the_probe_asks_nothing_that_only_new_tokens_must_do(
+    make_world: Callable[..., World],
+) -> None:
+    probe = {"DOCKERHUB_PROBE_REPOSITORY": REPOSITORY, "DOCKERHUB_TOKEN_SCOPES": "repo:write"}
+    world = make_world(Scene(environment=probe))
+    next(token for token in world.hub.tokens.values() if token.label == "made by hand").scopes = ("repo:read",)
+
+    assert world.rotate(RotateImmediately=False) == ["TestRotationStarted", "TestRotationSucceeded"]

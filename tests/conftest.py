@@ -1,0 +1,55 @@
+"""The sealed world of every test: nobody's environment, nobody's account, nobody's time."""
+
+import os
+import time
+
+import pytest
+
+_OURS = ("AWS_", "DOCKERHUB_", "POWERTOOLS_", "SLACK_")
+_PROXIES = {"ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"}
+
+
+@pytest.fixture(autouse=True)
+def sealed_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take away what the environment might say, and put an account there that does not exist."""
+    for name in list(os.environ):
+        if name.startswith(_OURS) or name.upper() in _PROXIES:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+class Clock:
+    """A clock that moves only when somebody sleeps or a test says so.
+
+    Attributes:
+        now: seconds since 1970, and the monotonic clock, too.
+        sleeps: how long everybody slept, in seconds.
+    """
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_010.0  # ten seconds into the life of a one-time code
+        self.sleeps: list[float] = []
+
+    def tick(self, seconds: float) -> None:
+        """Let time pass without anybody having slept."""
+        self.now += seconds
+
+    def sleep(self, seconds: float) -> None:
+        """Do what `time.sleep` does, but at once."""
+        self.sleeps.append(seconds)
+        self.tick(seconds)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Return the clock that this test's process now goes by."""
+    clock = Clock()
+    monkeypatch.setattr(time, "time", lambda: clock.now)
+    monkeypatch.setattr(time, "monotonic", lambda: clock.now)
+    monkeypatch.setattr(time, "sleep", clock.sleep)
+    return clock

@@ -1,0 +1,302 @@
+"""The account and the webhook come from Parameter Store: decrypted, in one request, remembered for five minutes."""
+
+import datetime as dt
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.stub import Stubber
+
+from dockerhub_rotation.errors import AwsRefused, AwsUnavailable, ParameterUnreadable
+from dockerhub_rotation.parameters import Account, Parameters
+from dockerhub_rotation.settings import Settings
+from rehearsal.secrets_manager import Aws
+from rehearsal.wire import Fault, FaultKind, Server, Wire
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+SESSION = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="eu-central-1")
+ONCE: Any = {"total_max_attempts": 1}
+SEED = "JBSWY3DPEHPK3PXP"
+WEBHOOK = "https://hooks.slack.com/services/T0/B0/x"
+ALL = Settings(
+    username_parameter="/hub/name",
+    password_parameter="/hub/password",
+    totp_parameter="/hub/totp",
+    webhook_parameter="/slack/hook",
+)
+PLAIN = Settings()
+
+
+@dataclass
+class Store:
+    """Parameter Store behind a loopback server."""
+
+    aws: Aws
+    wire: Wire
+    client: "SSMClient"
+
+    def put(self, **values: str) -> None:
+        """Store the parameters that `ALL` names: `put(name=..., password=..., totp=..., hook=...)`."""
+        for name, value in values.items():
+            self.aws.put_parameter(f"/slack/{name}" if name == "hook" else f"/hub/{name}", value)
+
+    @property
+    def asked(self) -> list[str]:
+        return [request.name for request in self.wire.requests]
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    aws, wire = Aws(invoke=lambda event: None), Wire()
+    with (
+        Server(wire.door(aws.app, "AWS")) as server,
+        closing(SESSION.client("ssm", endpoint_url=server.url, config=Config(retries=ONCE))) as client,
+    ):
+        yield Store(aws, wire, client)
+
+
+@dataclass
+class Later:
+    """The time, moved on by hand."""
+
+    seconds: float = 0.0
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Later:
+    later, began = Later(), time.time()
+
+    class Clock(dt.datetime):
+        @classmethod
+        def now(cls, tz: dt.tzinfo | None = None) -> "Clock":
+            return cls.fromtimestamp(began + later.seconds, tz)
+
+    monkeypatch.setattr(time, "time", lambda: began + later.seconds)
+    monkeypatch.setattr("aws_lambda_powertools.utilities.parameters.base.datetime", Clock, raising=False)
+    return later
+
+
+def test_the_account_is_read_decrypted(store: Store) -> None:
+    store.put(name="alice", password="hunter2", totp=SEED)
+
+    assert Parameters(replace(ALL, webhook_parameter=None), store.client).account() == Account("alice", "hunter2", SEED)
+
+
+def test_the_default_names_are_read(store: Store) -> None:
+    store.aws.put_parameter("DOCKER_HUB_USERNAME", "alice")
+    store.aws.put_parameter("DOCKER_HUB_PASSWORD", "hunter2")
+
+    assert Parameters(PLAIN, store.client).account() == Account("alice", "hunter2", None)
+
+
+def test_everything_is_read_in_one_request(store: Store) -> None:
+    store.put(name="alice", password="hunter2", totp=SEED, hook=WEBHOOK)
+    parameters = Parameters(ALL, store.client)
+
+    assert (parameters.account().username, parameters.webhook()) == ("alice", WEBHOOK)
+    assert store.asked == ["GetParameters"]
+
+
+def test_nothing_is_read_before_it_is_needed(store: Store) -> None:
+    Parameters(ALL, store.client)
+
+    assert store.asked == []
+
+
+def test_no_request_is_made_for_a_webhook_that_is_not_configured(store: Store) -> None:
+    assert Parameters(PLAIN, store.client).webhook() is None
+    assert store.asked == []
+
+
+def test_one_parameter_may_serve_two_purposes(store: Store) -> None:
+    store.put(name="alice")
+    parameters = Parameters(Settings(username_parameter="/hub/name", password_parameter="/hub/name"), store.client)
+
+    assert parameters.account() == Account("alice", "alice")
+
+
+# Remembered for five minutes
+
+
+@pytest.mark.parametrize(("seconds", "known"), [(0, "old"), (299, "old"), (301, "new"), (86_400, "new")])
+def test_what_was_read_is_remembered_for_five_minutes(store: Store, later: Later, seconds: int, known: str) -> None:
+    store.put(name="alice", password="old", totp=SEED, hook=WEBHOOK)
+    parameters = Parameters(ALL, store.client)
+    parameters.account()
+    store.put(password="new")
+
+    later.seconds = seconds
+
+    assert parameters.account().password == known
+
+
+def test_what_was_refused_is_read_anew(store: Store) -> None:
+    store.put(name="alice", password="old", totp=SEED, hook=WEBHOOK)
+    parameters = Parameters(ALL, store.client)
+    parameters.account()
+    store.put(password="new")
+
+    parameters.forget()
+
+    assert parameters.account().password == "new"
+
+
+def test_forgetting_what_was_never_read_does_no_harm(store: Store) -> None:
+    store.put(name="alice", password="hunter2", totp=SEED)
+    parameters = Parameters(ALL, store.client)
+
+    parameters.forget()
+
+    assert parameters.account().username == "alice"
+
+
+def test_a_webhook_that_is_missing_is_not_asked_for_again_and_again(store: Store) -> None:
+    """The account is looked at before every request to Docker Hub."""
+    store.put(name="alice", password="hunter2", totp=SEED)
+    parameters = Parameters(ALL, store.client)
+
+    for _ in range(20):
+        parameters.account()
+
+    with pytest.raises(ParameterUnreadable):
+        parameters.webhook()
+    assert store.asked == ["GetParameters"]
+
+
+def test_a_failure_is_not_remembered(store: Store) -> None:
+    store.put(name="alice", password="hunter2", totp=SEED)
+    parameters = Parameters(ALL, store.client)
+    store.wire.faults.append(Fault(1, FaultKind.UNAVAILABLE_BEFORE))
+    with pytest.raises(AwsUnavailable):
+        parameters.account()
+
+    assert parameters.account().username == "alice"
+
+
+# Values that need mending, and those that don't
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"])
+def test_a_line_break_at_the_end_is_taken_away(store: Store, end: str) -> None:
+    store.put(name=f"alice{end}", password=f"hunter2{end}", totp=f"{SEED}{end}", hook=f"{WEBHOOK}{end}")
+    parameters = Parameters(ALL, store.client)
+
+    assert parameters.account() == Account("alice", "hunter2", SEED)
+    assert parameters.webhook() == WEBHOOK
+
+
+def test_a_space_belongs_to_a_password(store: Store) -> None:
+    store.put(name="alice", password=" correct horse ", totp=SEED)
+
+    assert Parameters(ALL, store.client).account().password == " correct horse "
+
+
+@pytest.mark.parametrize("written", [SEED, SEED.lower(), "JBSW Y3DP EHPK 3PXP", "JBSW-Y3DP-EHPK-3PXP", f"{SEED}======"])
+def test_a_seed_may_be_written_as_it_is_shown(store: Store, written: str) -> None:
+    store.put(name="alice", password="hunter2", totp=written)
+
+    assert Parameters(ALL, store.client).account().totp_seed == SEED
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        pytest.param("918273", id="a code"),
+        pytest.param("otpauth://totp/Docker:alice?secret=JBSWY3DPEHPK3PXP", id="the text in the QR code"),
+        pytest.param("JBSWY3DPEHPK3PX1", id="a letter that base32 does not have"),
+        pytest.param("JBS", id="a part of a seed"),
+        pytest.param("JBSWY3DP\u00a0EHPK3PXP", id="a space that is not one"),
+        pytest.param("\ufeffJBSWY3DPEHPK3PXP", id="a byte order mark"),
+        pytest.param("gehe\u00eem", id="letters beyond ASCII"),
+        pytest.param("---", id="nothing but dividers"),
+        pytest.param("====", id="nothing but padding"),
+    ],
+)
+def test_a_seed_that_is_none_is_refused_and_not_quoted(store: Store, written: str) -> None:
+    store.put(name="alice", password="hunter2", totp=written)
+
+    with pytest.raises(ParameterUnreadable, match="/hub/totp") as refusal:
+        Parameters(ALL, store.client).account()
+
+    assert written not in f"{refusal.value!s} {refusal.value.__cause__!r}"
+
+
+@pytest.mark.parametrize(
+    ("stored", "missing"),
+    [
+        pytest.param({}, ["/hub/name", "/hub/password", "/hub/totp"], id="none of them"),
+        pytest.param({"password": "hunter2", "totp": SEED}, ["/hub/name"], id="no user name"),
+        pytest.param({"name": "alice", "totp": SEED}, ["/hub/password"], id="no password"),
+        pytest.param({"name": "alice", "password": "hunter2"}, ["/hub/totp"], id="no seed"),
+        pytest.param({"name": "\n", "password": "hunter2", "totp": SEED}, ["/hub/name"], id="a line break alone"),
+    ],
+)
+def test_every_parameter_that_is_missing_is_named(store: Store, stored: dict[str, str], missing: list[str]) -> None:
+    store.put(**stored)
+
+    with pytest.raises(ParameterUnreadable) as refusal:
+        Parameters(ALL, store.client).account()
+
+    named = [name for name in ("/hub/name", "/hub/password", "/hub/totp", "/slack/hook") if name in str(refusal.value)]
+    assert named == missing
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_a_missing_webhook_is_said_by_name_and_no_reason_not_to_rotate(store: Store) -> None:
+    store.put(name="alice", password="hunter2", totp=SEED)
+    parameters = Parameters(ALL, store.client)
+
+    with pytest.raises(ParameterUnreadable, match="/slack/hook"):
+        parameters.webhook()
+    assert parameters.account().username == "alice"
+
+
+def test_an_account_does_not_print_its_password_nor_its_seed() -> None:
+    account = Account("alice", "hunter2", SEED)
+
+    assert "hunter2" not in f"{account} {account!r}"
+    assert SEED not in f"{account} {account!r}"
+
+
+# Every failure is one of this function's own
+
+
+@pytest.mark.parametrize(
+    "kind", [FaultKind.LOST_BEFORE, FaultKind.UNAVAILABLE_BEFORE, FaultKind.RATE_LIMITED, FaultKind.HTML]
+)
+def test_an_unreachable_parameter_store_is_a_temporary_error(store: Store, kind: FaultKind) -> None:
+    store.wire.faults += [Fault(1, kind), Fault(2, kind)]
+    parameters = Parameters(ALL, store.client)
+
+    for call in (parameters.account, parameters.webhook):
+        with pytest.raises(AwsUnavailable, match="ssm:GetParameters"):
+            call()
+
+
+def test_a_refusal_names_the_permission(store: Store) -> None:
+    store.aws.refuse["GetParameters"] = ("AccessDeniedException", "hunter2")
+
+    with pytest.raises(AwsRefused, match="ssm:GetParameters") as refusal:
+        Parameters(ALL, store.client).account()
+
+    assert "hunter2" not in f"{refusal.value!s} {refusal.value.__cause__!r}"
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "error"), [("InternalServerError", 500, AwsUnavailable), ("InvalidKeyId", 400, AwsRefused)]
+)
+def test_a_failure_of_parameter_store_is_not_taken_for_a_missing_parameter(
+    code: str, status: int, error: type[Exception]
+) -> None:
+    with closing(SESSION.client("ssm", config=Config(retries=ONCE))) as client, Stubber(client) as stub:
+        stub.add_client_error("get_parameters", code, "", status)
+
+        with pytest.raises(error, match=code):
+            Parameters(ALL, client).account()

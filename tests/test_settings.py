@@ -1,0 +1,170 @@
+"""Settings are read once, checked whole, and never shown."""
+
+import dataclasses
+
+import pytest
+
+from dockerhub_rotation import settings
+from dockerhub_rotation.errors import SettingsInvalid
+from dockerhub_rotation.settings import Settings
+
+MARK = "hunter2"
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    assert settings.read({}) == Settings(
+        username_parameter="DOCKER_HUB_USERNAME",
+        password_parameter="DOCKER_HUB_PASSWORD",
+        totp_parameter=None,
+        webhook_parameter=None,
+        scopes=("repo:read",),
+        login="auth-token",
+        probe_repository=None,
+        api_url="https://hub.docker.com",
+        auth_url="https://auth.docker.io",
+        registry_url="https://registry-1.docker.io",
+    )
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n\t"])
+def test_an_empty_variable_counts_as_unset(blank: str) -> None:
+    assert settings.read(dict.fromkeys(VARIABLES, blank)) == Settings()
+
+
+def test_variables_of_others_mean_nothing() -> None:
+    assert settings.read({"PATH": "/bin", "DOCKERHUB_SOMETHING": "else", "dockerhub_login": "?"}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "expected"),
+    [
+        ("DOCKERHUB_USERNAME_PARAMETER", "/team-a/hub.user", {"username_parameter": "/team-a/hub.user"}),
+        ("DOCKERHUB_USERNAME_PARAMETER", " padded ", {"username_parameter": "padded"}),
+        ("DOCKERHUB_PASSWORD_PARAMETER", "/hub/pass_word-1.2", {"password_parameter": "/hub/pass_word-1.2"}),
+        ("DOCKERHUB_PASSWORD_PARAMETER", "p" * 1011, {"password_parameter": "p" * 1011}),
+        ("SLACK_WEBHOOK_PARAMETER", "/slack/hook", {"webhook_parameter": "/slack/hook"}),
+        ("DOCKERHUB_TOTP_PARAMETER", "/hub/totp", {"totp_parameter": "/hub/totp", "login": "users-login"}),
+        ("DOCKERHUB_LOGIN", "auth-token", {"login": "auth-token"}),
+        ("DOCKERHUB_LOGIN", "users-login", {"login": "users-login"}),
+        ("DOCKERHUB_TOKEN_SCOPES", "repo:admin", {"scopes": ("repo:admin",)}),
+        ("DOCKERHUB_TOKEN_SCOPES", "repo:write,repo:read", {"scopes": ("repo:write", "repo:read")}),
+        ("DOCKERHUB_TOKEN_SCOPES", " repo:write  repo:read,", {"scopes": ("repo:write", "repo:read")}),
+        ("DOCKERHUB_TOKEN_SCOPES", "repo:read repo:read", {"scopes": ("repo:read",)}),
+        ("DOCKERHUB_TOKEN_SCOPES", "repo:public_read", {"scopes": ("repo:public_read",)}),
+        ("DOCKERHUB_PROBE_REPOSITORY", "acme/web", {"probe_repository": "acme/web"}),
+        ("DOCKERHUB_PROBE_REPOSITORY", "library/alpine", {"probe_repository": "library/alpine"}),
+        ("DOCKERHUB_PROBE_REPOSITORY", "a1/b__c.d-e", {"probe_repository": "a1/b__c.d-e"}),
+        ("DOCKERHUB_API_URL", "https://hub.example.com/", {"api_url": "https://hub.example.com"}),
+        ("DOCKERHUB_API_URL", "https://example.com:8443/hub//", {"api_url": "https://example.com:8443/hub"}),
+        ("DOCKERHUB_AUTH_URL", "http://127.0.0.1:8080", {"auth_url": "http://127.0.0.1:8080"}),
+        ("DOCKERHUB_REGISTRY_URL", "http://localhost:1", {"registry_url": "http://localhost:1"}),
+        ("DOCKERHUB_REGISTRY_URL", "http://[::1]:5000", {"registry_url": "http://[::1]:5000"}),
+    ],
+)
+def test_a_variable_is_understood(variable: str, text: str, expected: dict[str, object]) -> None:
+    assert settings.read({variable: text}) == dataclasses.replace(Settings(), **expected)  # type: ignore[arg-type]
+
+
+def test_a_totp_seed_needs_the_login_that_takes_a_code() -> None:
+    read = settings.read({"DOCKERHUB_TOTP_PARAMETER": "totp", "DOCKERHUB_LOGIN": "auth-token"})
+
+    assert read.login == "users-login"
+
+
+PARAMETERS = (
+    "DOCKERHUB_USERNAME_PARAMETER",
+    "DOCKERHUB_PASSWORD_PARAMETER",
+    "DOCKERHUB_TOTP_PARAMETER",
+    "SLACK_WEBHOOK_PARAMETER",
+)
+URLS = ("DOCKERHUB_API_URL", "DOCKERHUB_AUTH_URL", "DOCKERHUB_REGISTRY_URL")
+VARIABLES = (*PARAMETERS, *URLS, "DOCKERHUB_TOKEN_SCOPES", "DOCKERHUB_LOGIN", "DOCKERHUB_PROBE_REPOSITORY")
+
+WRONG = [
+    *(
+        (variable, text)
+        for variable in PARAMETERS
+        for text in (
+            f"arn:aws:ssm:eu-central-1:123456789012:parameter/{MARK}",
+            f"{MARK} {MARK}",
+            f"{MARK}!",
+            f"{MARK}\n{MARK}",
+            f"https://hooks.slack.com/services/{MARK}",
+            MARK + "x" * 1011,
+        )
+    ),
+    *(
+        (variable, text)
+        for variable in URLS
+        for text in (
+            f"{MARK}.example.com",
+            f"http://{MARK}.example.com",
+            f"http://127.0.0.1.{MARK}.example.com",
+            f"http://localhost.{MARK}.example.com",
+            f"http://0.0.0.0/{MARK}",
+            f"ftp://{MARK}.example.com",
+            f"file:///{MARK}",
+            f"https:///{MARK}",
+            f"//{MARK}.example.com",
+            f"https://alice:{MARK}@example.com",
+            f"https://@example.com/{MARK}",
+            f"https://127.0.0.1@{MARK}.example.com",
+            f"http://127.0.0.1\\@{MARK}.example.com",
+            f"https://example.com/?{MARK}",
+            f"https://example.com/{MARK}?",
+            f"https://example.com/#{MARK}",
+            f"https://example.com/{MARK}#",
+            f"https://example.com/ {MARK}",
+            f"https://[::1/{MARK}",
+            f"https://alice:{MARK}@ex\u2100mple.com",
+            f"https://example.com:99999/{MARK}",
+            f"https://example.com:{MARK}",
+        )
+    ),
+    ("DOCKERHUB_TOKEN_SCOPES", "repo:delete"),
+    ("DOCKERHUB_TOKEN_SCOPES", f"repo:read {MARK}"),
+    ("DOCKERHUB_TOKEN_SCOPES", "REPO:READ"),
+    ("DOCKERHUB_TOKEN_SCOPES", ","),
+    ("DOCKERHUB_LOGIN", MARK),
+    ("DOCKERHUB_LOGIN", "Auth-Token"),
+    ("DOCKERHUB_PROBE_REPOSITORY", MARK),
+    ("DOCKERHUB_PROBE_REPOSITORY", f"acme/{MARK}:latest"),
+    ("DOCKERHUB_PROBE_REPOSITORY", f"acme/{MARK}@sha256:00"),
+    ("DOCKERHUB_PROBE_REPOSITORY", f"acme/{MARK}/deeper"),
+    ("DOCKERHUB_PROBE_REPOSITORY", f"docker.io/acme/{MARK}"),
+    ("DOCKERHUB_PROBE_REPOSITORY", "Acme/web"),
+    ("DOCKERHUB_PROBE_REPOSITORY", f"acme/{MARK}-"),
+    ("DOCKERHUB_PROBE_REPOSITORY", f"/{MARK}"),
+]
+
+
+@pytest.mark.parametrize(("variable", "text"), WRONG)
+def test_a_wrong_variable_is_named_and_not_quoted(variable: str, text: str) -> None:
+    with pytest.raises(SettingsInvalid) as refusal:
+        settings.read({variable: text})
+
+    assert variable in str(refusal.value)
+    assert MARK not in f"{refusal.value!s} {refusal.value.__cause__!r}"
+
+
+def test_every_wrong_variable_is_reported_at_once() -> None:
+    with pytest.raises(SettingsInvalid) as refusal:
+        settings.read(dict.fromkeys(VARIABLES, "?!"))
+
+    assert [variable for variable in VARIABLES if variable not in str(refusal.value)] == []
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Settings().login = "users-login"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("url", ["https://example.com", "http://127.8.9.1/", "http://LOCALHOST", "http://[::1]/x?y#z"])
+def test_a_credential_may_travel_over_https_and_to_loopback(url: str) -> None:
+    settings.require_safe_url(url)
+
+
+@pytest.mark.parametrize("url", ["http://example.com", "http://10.0.0.1", "http://169.254.169.254", "", "x", "http://"])
+def test_a_credential_may_not_travel_over_anything_else(url: str) -> None:
+    with pytest.raises(ValueError, match="https://"):
+        settings.require_safe_url(url)
