@@ -1,0 +1,234 @@
+"""Every failure is one of ours: the tree is what its module draws, and no library's exception passes the edge."""
+
+import inspect
+import string
+import traceback
+from collections.abc import Iterator
+from functools import cache
+from types import ModuleType
+
+import botocore.exceptions
+import httpx
+import pytest
+import respx
+from botocore.parsers import ResponseParserError
+
+from dockerhub_rotation import errors
+from dockerhub_rotation.aws import translated
+from dockerhub_rotation.deadline import Deadline
+from dockerhub_rotation.docker_hub import Connection, DockerHub
+from dockerhub_rotation.errors import AwsRefused, AwsUnavailable, DockerHubUnavailable, RotationError
+from dockerhub_rotation.parameters import Account, Parameters
+from dockerhub_rotation.settings import Settings
+
+MARKER = "text-of-the-library"
+
+
+# The tree
+
+
+def drawn() -> dict[str, str]:
+    """Return what the module's docstring draws: each class, and the one it is indented under."""
+    bases: dict[str, str] = {}
+    path: list[str] = []
+    for line in (errors.__doc__ or "").splitlines():
+        if line.lstrip().startswith("* "):
+            depth = (len(line) - len(line.lstrip())) // 2
+            name = line.split()[1].rstrip(":")
+            path[depth:] = [name]
+            bases[name] = path[depth - 1] if depth else "Exception"
+    return bases
+
+
+def ours() -> dict[str, type[Exception]]:
+    return {name: kind for name, kind in vars(errors).items() if isinstance(kind, type)}
+
+
+def test_the_tree_is_the_one_that_is_drawn() -> None:
+    inside = {"VersionAlreadyStored", "LoginRefused"}  # named in the sentence below the drawing
+    real = {name: " ".join(base.__name__ for base in kind.__bases__) for name, kind in ours().items()}
+
+    assert real == drawn() | dict.fromkeys(inside, "Exception")
+    assert all(name in (errors.__doc__ or "").partition("Two more stay inside")[2] for name in inside)
+
+
+def test_every_error_says_what_it_means() -> None:
+    """And belongs to one of the groups that tell an operator what to do."""
+    groups = (errors.EventRefused, errors.ConfigurationError, errors.TemporaryError, errors.AttentionNeeded)
+
+    for kind in ours().values():
+        assert kind.__doc__
+        assert not issubclass(kind, RotationError) or kind is RotationError or issubclass(kind, groups)
+
+
+# What libraries raise
+
+
+# About botocore's own description of AWS, which is read when a client is made and not by a call.
+NOT_BY_A_CALL = botocore.exceptions.UndefinedModelAttributeError
+
+
+def family(root: type[Exception]) -> Iterator[type[Exception]]:
+    """Yield an exception and all that inherits from it in its library."""
+    yield root
+    for kind in root.__subclasses__():
+        if kind.__module__.partition(".")[0] == root.__module__.partition(".")[0]:
+            yield from family(kind)
+
+
+def exceptions_of(module: ModuleType) -> list[type[Exception]]:
+    """Return every exception a module names, with its family; warnings are none."""
+    named = [kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+    return list(dict.fromkeys(kind for root in named if not issubclass(root, Warning) for kind in family(root)))
+
+
+def made(kind: type[Exception]) -> Exception:
+    """Return an exception that holds the marker wherever it takes a text."""
+    request = httpx.Request("GET", "https://hub.docker.com")
+    known: dict[str, object] = {
+        "request": request,
+        "response": httpx.Response(500, request=request, text=MARKER),
+        "error_response": {"Error": {"Code": "AccessDenied", "Message": MARKER}},
+        "operation_name": "GetSecretValue",
+    }
+    if not issubclass(kind, httpx.HTTPError):
+        known = known | {"request": None, "response": None}  # botocore has its own
+    if issubclass(kind, ResponseParserError):
+        return kind(MARKER)
+    asked = [field for _, field, _, _ in string.Formatter().parse(getattr(kind, "fmt", "")) if field]
+    parameters = inspect.signature(kind).parameters.values()
+    asked += [p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    return kind(**{name: known.get(name, MARKER) for name in asked})
+
+
+def assert_hidden(failure: RotationError) -> None:
+    """Refuse a failure of which a report would show the exception that it stands for."""
+    assert failure.__cause__ is None
+    assert failure.__suppress_context__ or failure.__context__ is None
+    assert MARKER not in "".join(traceback.format_exception(failure)) + repr(failure) + repr(vars(failure))
+
+
+HTTPX = exceptions_of(httpx)
+BOTOCORE = [
+    *(kind for kind in exceptions_of(botocore.exceptions) if not issubclass(kind, NOT_BY_A_CALL)),
+    *family(ResponseParserError),
+]
+
+
+def test_the_exceptions_of_the_libraries_are_found() -> None:
+    assert {httpx.ReadTimeout, httpx.InvalidURL, httpx.CookieConflict, httpx.ResponseNotRead} <= set(HTTPX)
+    assert {
+        botocore.exceptions.ClientError,
+        botocore.exceptions.EndpointConnectionError,
+        botocore.exceptions.NoCredentialsError,
+        botocore.exceptions.SSLError,
+    } <= set(BOTOCORE)
+
+
+class _KnownAccount(Parameters):
+    def __init__(self) -> None:
+        """Ask nobody."""
+
+    def account(self) -> Account:
+        return Account("acme-bot", "password")
+
+
+@cache
+def connection() -> Connection:
+    return Connection()
+
+
+@pytest.fixture
+def registry() -> Iterator[respx.Route]:
+    with respx.mock() as router:
+        yield router.get("https://auth.docker.io/token")
+
+
+@pytest.mark.parametrize("kind", HTTPX, ids=lambda kind: kind.__name__)
+def test_whatever_httpx_raises_is_docker_hub_unavailable(
+    kind: type[Exception], registry: respx.Route, clock: object
+) -> None:
+    registry.mock(side_effect=made(kind))
+    docker_hub = DockerHub(Settings(), _KnownAccount(), connection(), Deadline(lambda: 60_000))
+
+    with pytest.raises(DockerHubUnavailable, match=f"no answer from Docker Hub .{kind.__name__}.") as failure:
+        docker_hub.log_in_to_registry("dckr_pat_0123456789", None)
+
+    assert_hidden(failure.value)
+
+
+@pytest.mark.parametrize("kind", BOTOCORE, ids=lambda kind: kind.__name__)
+def test_whatever_botocore_raises_is_one_of_ours(kind: type[Exception]) -> None:
+    action = "secretsmanager:GetSecretValue"
+
+    with pytest.raises((AwsRefused, AwsUnavailable), match=f"^{action}") as failure, translated(action, "A remedy."):
+        raise made(kind)
+
+    assert_hidden(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "attempts", "translation"),
+    [
+        pytest.param("AccessDeniedException", 400, 0, AwsRefused, id="refused"),
+        pytest.param("ResourceNotFoundException", 400, 0, AwsRefused, id="not there"),
+        pytest.param("AccessDeniedException", 400, 1, AwsUnavailable, id="refused after a lost answer"),
+        pytest.param("InternalServiceError", 500, 0, AwsUnavailable, id="out of order"),
+        pytest.param("ThrottlingException", 400, 2, AwsUnavailable, id="throttled"),
+        pytest.param("ThrottlingException", 400, 0, AwsUnavailable, id="throttled at once"),
+        pytest.param("TooManyRequestsException", 429, 0, AwsUnavailable, id="too many requests"),
+    ],
+)
+def test_a_refusal_is_one_only_if_nothing_was_done(
+    error: str, status: int, attempts: int, translation: type[RotationError]
+) -> None:
+    metadata = {"HTTPStatusCode": status, "RetryAttempts": attempts, "RequestId": "request-id"}
+    response = {"Error": {"Code": error, "Message": MARKER}, "ResponseMetadata": metadata}
+
+    with (
+        pytest.raises(translation, match=f"{error} .request request-id.") as failure,
+        translated("ssm:Get", "A remedy."),
+    ):
+        raise botocore.exceptions.ClientError(response, "Get")  # type: ignore[arg-type]
+
+    assert_hidden(failure.value)
+    assert failure.type is translation
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        botocore.exceptions.NoCredentialsError,
+        botocore.exceptions.PartialCredentialsError,
+        botocore.exceptions.NoRegionError,
+        botocore.exceptions.ParamValidationError,
+    ],
+)
+def test_what_was_never_sent_has_had_no_effect(kind: type[Exception]) -> None:
+    with pytest.raises(AwsRefused), translated("ssm:Get", "A remedy."):
+        raise made(kind)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        botocore.exceptions.ConnectTimeoutError,
+        botocore.exceptions.ReadTimeoutError,
+        botocore.exceptions.EndpointConnectionError,
+        botocore.exceptions.ConnectionClosedError,
+        botocore.exceptions.ProxyConnectionError,
+        ResponseParserError,
+    ],
+)
+def test_what_may_have_been_received_may_have_had_its_effect(kind: type[Exception]) -> None:
+    with pytest.raises(AwsUnavailable), translated("ssm:Get", "A remedy."):
+        raise made(kind)
+
+
+def test_our_own_errors_pass_untouched() -> None:
+    ours = errors.EventRefused("ours")
+
+    with pytest.raises(errors.EventRefused) as failure, translated("ssm:Get", "A remedy."):
+        raise ours
+
+    assert failure.value is ours
