@@ -217,7 +217,7 @@ def test_rotating_what_does_not_exist_is_refused(world: World) -> None:
 
 
 def test_the_aws_command_line_can_rotate(world: World) -> None:
-    subprocess.run(  # noqa: S603 - the command is written out here
+    subprocess.run(
         [
             *(Path(sys.executable).with_name("aws"), "secretsmanager", "rotate-secret", "--secret-id", "hub"),
             *("--rotation-lambda-arn", FUNCTION, "--client-request-token", SECOND, "--endpoint-url", world.url),
