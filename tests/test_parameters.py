@@ -1,8 +1,8 @@
 """The account and the webhook come from Parameter Store: decrypted, in one request, remembered for five minutes."""
 
-import datetime as dt
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.stub import Stubber
+from werkzeug.wrappers import Request, Response
 
 from dockerhub_rotation.errors import AwsRefused, AwsUnavailable, ParameterUnreadable
 from dockerhub_rotation.parameters import Account, Parameters
@@ -19,6 +20,7 @@ from rehearsal.secrets_manager import Aws
 from rehearsal.wire import Fault, FaultKind, Server, Wire
 
 if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
     from mypy_boto3_ssm import SSMClient
 
 SESSION = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="eu-central-1")
@@ -73,13 +75,7 @@ class Later:
 def later(monkeypatch: pytest.MonkeyPatch) -> Later:
     later, began = Later(), time.time()
 
-    class Clock(dt.datetime):
-        @classmethod
-        def now(cls, tz: dt.tzinfo | None = None) -> "Clock":
-            return cls.fromtimestamp(began + later.seconds, tz)
-
     monkeypatch.setattr(time, "time", lambda: began + later.seconds)
-    monkeypatch.setattr("aws_lambda_powertools.utilities.parameters.base.datetime", Clock, raising=False)
     return later
 
 
@@ -300,3 +296,79 @@ def test_a_failure_of_parameter_store_is_not_taken_for_a_missing_parameter(
 
         with pytest.raises(error, match=code):
             Parameters(ALL, client).account()
+
+
+# The AWS Parameters and Secrets Lambda Extension
+
+
+class Extension:
+    """The extension's local endpoint, which asks Parameter Store for one parameter at a time."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.status = 200
+        self.tokens: list[str | None] = []
+
+    def app(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        request = Request(environ)
+        self.tokens.append(request.headers.get("X-Aws-Parameters-Secrets-Token"))
+        assert request.path == "/systemsmanager/parameters/get"
+        if self.status != 200:
+            return Response("a body with hunter2", self.status)(environ, start_response)
+        try:
+            found = self.store.client.get_parameter(
+                Name=request.args["name"], WithDecryption=request.args["withDecryption"] == "true"
+            )
+        except self.store.client.exceptions.ParameterNotFound:
+            return Response("unexpected error: ParameterNotFound", 400)(environ, start_response)
+        body = {"Parameter": {"Name": found["Parameter"]["Name"], "Value": found["Parameter"]["Value"]}}
+        return Response(json.dumps(body))(environ, start_response)
+
+
+@pytest.fixture
+def extension(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Extension, Parameters]]:
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "session")
+    extension = Extension(store)
+    with Server(extension.app) as server:
+        settings = replace(ALL, extension_port=int(server.url.rpartition(":")[2]))
+        yield extension, Parameters(settings, store.client)
+
+
+def test_the_extension_gives_the_same_account_and_webhook(
+    extension: tuple[Extension, Parameters], store: Store
+) -> None:
+    store.put(name="alice", password="hunter2\n", totp=SEED, hook="https://hooks.example.com/x")
+    local, parameters = extension
+
+    assert parameters.account() == Account("alice", "hunter2", SEED)
+    assert parameters.webhook() == "https://hooks.example.com/x"
+    assert set(store.asked) == {"GetParameter"}
+    assert local.tokens == ["session"] * 4
+
+
+def test_what_the_extension_does_not_find_is_said_by_name(
+    extension: tuple[Extension, Parameters], store: Store
+) -> None:
+    store.put(name="alice", totp=SEED)
+
+    with pytest.raises(ParameterUnreadable, match="/hub/password"):
+        extension[1].account()
+
+
+@pytest.mark.parametrize(("status", "error"), [(500, AwsUnavailable), (401, AwsRefused), (400, AwsRefused)])
+def test_an_extension_that_refuses_is_told_apart_and_its_body_not_shown(
+    extension: tuple[Extension, Parameters], status: int, error: type[Exception]
+) -> None:
+    local, parameters = extension
+    local.status = status
+
+    with pytest.raises(error) as raised:
+        parameters.account()
+
+    assert "hunter2" not in str(raised.value)
+    assert raised.value.__suppress_context__
+
+
+def test_an_extension_that_is_not_attached_is_said_so(store: Store) -> None:
+    with pytest.raises(AwsUnavailable, match="layer is attached"):
+        Parameters(replace(ALL, extension_port=9), store.client).account()

@@ -1,12 +1,18 @@
 """The account's credential and the Slack webhook, from Parameter Store."""
 
 import base64
+import http.client
+import json
+import os
 import time
+import urllib.error
+import urllib.parse
+import urllib.request
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
 from dockerhub_rotation.aws import translated
-from dockerhub_rotation.errors import AwsUnavailable, ParameterUnreadable
+from dockerhub_rotation.errors import AwsRefused, AwsUnavailable, ParameterUnreadable
 from dockerhub_rotation.settings import Settings
 
 if TYPE_CHECKING:
@@ -14,6 +20,7 @@ if TYPE_CHECKING:
 
 # Long enough for the four steps of a rotation, short enough to notice a changed password.
 _MAX_AGE_SECONDS = 300
+_EXTENSION_TIMEOUT_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,10 @@ class Account:
 
 
 class Parameters:
-    """The parameters that the settings name, read decrypted in one request and remembered for five minutes."""
+    """The parameters that the settings name, read decrypted in one request and remembered for five minutes.
+
+    Where the AWS Parameters and Secrets Lambda Extension is attached they are read from its local endpoint instead.
+    """
 
     def __init__(self, settings: Settings, client: "SSMClient") -> None:
         self._settings = settings
@@ -81,25 +91,60 @@ class Parameters:
     def _values(self) -> dict[str, str]:
         if self._read_at is not None and 0 <= time.time() - self._read_at < _MAX_AGE_SECONDS:
             return self._read
+        settings = self._settings
         names = {
-            self._settings.username_parameter,
-            self._settings.password_parameter,
-            self._settings.totp_parameter,
-            self._settings.webhook_parameter,
+            settings.username_parameter,
+            settings.password_parameter,
+            settings.totp_parameter,
+            settings.webhook_parameter,
         }
+        read = self._from_parameter_store if settings.extension_port is None else self._from_extension
+        # A value put there from a file often ends in a line break, which no user name or password holds.
+        self._read = {name: value.strip("\r\n") for name, value in read(sorted(name for name in names if name)).items()}
+        self._read_at = time.time()
+        return self._read
+
+    def _from_parameter_store(self, names: list[str]) -> dict[str, str]:
         action = "ssm:GetParameters"
         with translated(
             action,
             f"Check that the function's role allows {action} on the parameters named in its settings "
             "(and kms:Decrypt on their key).",
         ):
-            answer = self._client.get_parameters(Names=sorted(name for name in names if name), WithDecryption=True)
+            answer = self._client.get_parameters(Names=names, WithDecryption=True)
         if "Parameters" not in answer:  # botocore makes a dict even of a proxy's HTML page
             raise AwsUnavailable(f"{action} was answered by something that is not Parameter Store. Check the proxy.")
-        # A value put there from a file often ends in a line break, which no user name or password holds.
-        self._read = {found["Name"]: found["Value"].strip("\r\n") for found in answer["Parameters"]}
-        self._read_at = time.time()
-        return self._read
+        return {found["Name"]: found["Value"] for found in answer["Parameters"]}
+
+    def _from_extension(self, names: list[str]) -> dict[str, str]:
+        """https://docs.aws.amazon.com/systems-manager/latest/userguide/ps-integration-lambda-extensions.html."""
+        local = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        values = {}
+        for name in names:
+            query = urllib.parse.urlencode({"name": name, "withDecryption": "true"})
+            request = urllib.request.Request(
+                f"http://localhost:{self._settings.extension_port}/systemsmanager/parameters/get?{query}",
+                headers={"X-Aws-Parameters-Secrets-Token": os.environ.get("AWS_SESSION_TOKEN", "")},
+            )
+            try:
+                with local.open(request, timeout=_EXTENSION_TIMEOUT_SECONDS) as answer:
+                    values[name] = str(json.load(answer)["Parameter"]["Value"])
+            except urllib.error.HTTPError as error:
+                with error:
+                    if b"ParameterNotFound" in error.read():
+                        continue
+                if error.code >= 500:
+                    raise AwsUnavailable(f"The parameters extension answered {error.code}. Try again later.") from None
+                raise AwsRefused(
+                    f"The parameters extension answered {error.code}. Check that the function's role allows "
+                    "ssm:GetParameter on the parameters named in its settings (and kms:Decrypt on their key)."
+                ) from None
+            except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError) as error:
+                raise AwsUnavailable(
+                    f"The parameters extension gave no answer ({type(error).__name__}). Check that its layer is "
+                    "attached, or unset PARAMETERS_SECRETS_EXTENSION_HTTP_PORT."
+                ) from None
+        return values
 
     def _checked_seed(self, text: str) -> str:
         seed = text.replace(" ", "").replace("-", "").upper().rstrip("=")

@@ -37,6 +37,8 @@ class Settings:
         api_url: Hub API, without a slash at the end.
         auth_url: registry token service, asked at `/token`.
         registry_url: registry.
+        extension_port: where the AWS Parameters and Secrets Lambda Extension listens, or None to read parameters from
+            Parameter Store itself.
     """
 
     username_parameter: str = "DOCKER_HUB_USERNAME"
@@ -49,6 +51,7 @@ class Settings:
     api_url: str = "https://hub.docker.com"
     auth_url: str = "https://auth.docker.io"
     registry_url: str = "https://registry-1.docker.io"
+    extension_port: int | None = None
 
 
 def read(environment: Mapping[str, str]) -> Settings:
@@ -83,6 +86,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         api_url=ask("DOCKERHUB_API_URL", _base_url, default.api_url),
         auth_url=ask("DOCKERHUB_AUTH_URL", _base_url, default.auth_url),
         registry_url=ask("DOCKERHUB_REGISTRY_URL", _base_url, default.registry_url),
+        extension_port=ask("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", _port, default.extension_port),
     )
     if problems:
         raise SettingsInvalid(f"The function's environment is wrong: {'; '.join(problems)}. Mend it and rotate again.")
@@ -126,6 +130,12 @@ def _parameter_name(text: str) -> str:
     if not _PARAMETER_NAME.fullmatch(text):
         raise ValueError("must be the name of an SSM parameter (letters, digits and . - _ /), not an ARN or a value")
     return text
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
+        raise ValueError("must be a port number")
+    return int(text)
 
 
 def _scopes(text: str) -> tuple[str, ...]:
