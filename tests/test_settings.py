@@ -168,3 +168,9 @@ def test_a_credential_may_travel_over_https_and_to_loopback(url: str) -> None:
 def test_a_credential_may_not_travel_over_anything_else(url: str) -> None:
     with pytest.raises(ValueError, match="https://"):
         settings.require_safe_url(url)
+
+
+@pytest.mark.parametrize("url", ["https://hub..docker.com", "https://.docker.com", f"https://{'a' * 64}.com"])
+def test_a_host_that_no_resolver_takes_is_refused(url: str) -> None:
+    with pytest.raises(SettingsInvalid, match="DOCKERHUB_API_URL"):
+        settings.read({"DOCKERHUB_API_URL": url})

@@ -180,13 +180,12 @@ class DockerHub:
         Never repeated unless it surely had no effect: after an error there may be a token with this label.
         """
         what = "Creating a token"
-        if self._deadline.seconds_left() < _SECONDS_TO_STORE_A_TOKEN:
-            raise OutOfTime(f"{what}: too little time is left to store it. Give the function a longer timeout.")
         response = self._manage(
             what,
             "POST",
             "/v2/access-tokens",
             repeatable=False,
+            spare_seconds=_SECONDS_TO_STORE_A_TOKEN,
             json={"token_label": label, "scopes": list(self._settings.scopes)},
         )
         if not response.is_success:
@@ -197,7 +196,7 @@ class DockerHub:
                 "address may not be verified. Try it by hand in the account settings.",
             )
         answer = _object(what, response)
-        token = NewToken(_text(what, answer, "uuid"), _text(what, answer, "token"))
+        token = NewToken(_uuid(what, answer), _text(what, answer, "token"))
         if not token.value.startswith("dckr_pat_"):
             self.delete(token.uuid)
             raise DockerHubRefused(
@@ -212,6 +211,8 @@ class DockerHub:
         tokens: dict[str, Token] = {}  # by uuid: a list that changes between two pages may show one twice
         for page in range(1, 1_000):
             response = self._manage(what, "GET", "/v2/access-tokens", params={"page": page, "page_size": _PAGE_SIZE})
+            if response.status_code == 404 and page > 1:
+                break  # tokens that were deleted meanwhile have left this page empty
             if not response.is_success:
                 self._refuse(what, response, "Try again later.")
             answer = _object(what, response)
@@ -256,7 +257,7 @@ class DockerHub:
             f"{self._settings.api_url}/v2/auth/token",
             json={"identifier": self.username, "secret": token},
         )
-        if response.status_code in (400, 401):
+        if _refused(what, response, 400, 401):
             raise LoginRefused
         if not response.is_success:
             self._refuse(what, response, "Try again later.")
@@ -290,8 +291,8 @@ class DockerHub:
             | wanted,
             auth=(self.username, token),
         )
-        if response.status_code in (401, 403):
-            if probe and "insufficient scopes" in response.text:
+        if _refused(what, response, 401, 403):
+            if probe and "insufficient scopes" in _said(response):
                 raise _probe_failed(probe, actions)
             raise LoginRefused
         if not response.is_success:
@@ -308,7 +309,7 @@ class DockerHub:
             action
             for entry in (access if isinstance(access, list) else [])
             if isinstance(entry, dict) and entry.get("name") == repository
-            for action in entry.get("actions") or ()
+            for action in _texts(entry.get("actions"))
         }
         if not granted.issuperset(actions):
             raise _probe_failed(repository, actions)
@@ -336,20 +337,23 @@ class DockerHub:
         """
         self._connection.last_code = max(self._connection.last_code, int(at // _TOTP_SECONDS))
 
-    def _manage(self, what: str, method: str, path: str, *, repeatable: bool = True, **request: Any) -> httpx.Response:
+    def _manage(self, what: str, method: str, path: str, **request: Any) -> httpx.Response:
         """Make a request with the management login."""
         login, remembered = self._management_login()
         url = self._settings.api_url + path
         headers = {"Authorization": f"Bearer {login.bearer}"}
-        response = self._send(what, method, url, repeatable=repeatable, headers=headers, **request)
+        response = self._send(what, method, url, headers=headers, **request)
         if response.status_code == 401 and remembered:
             # It ended before its time, as after a change of password.
             self._connection.login = None
             login, _ = self._management_login()
             headers = {"Authorization": f"Bearer {login.bearer}"}
-            response = self._send(what, method, url, repeatable=repeatable, headers=headers, **request)
+            response = self._send(what, method, url, headers=headers, **request)
         if response.status_code == 403 and "token issued from" in response.text:
             self._refuse_credential(_TOKENS_MANAGE_NO_TOKENS)
+        if response.status_code == 401:
+            self._connection.login = None
+            self._refuse(what, response, "It does not take the login that it has just made; try again later.")
         return response
 
     def _management_login(self) -> tuple[_ManagementLogin, bool]:
@@ -411,18 +415,18 @@ class DockerHub:
             "The management login's second step",
             "POST",
             f"{self._settings.api_url}/v2/users/2fa-login",
-            repeatable=False,  # if it was taken, the same code is refused the second time
+            tries=1,  # a code that was taken is refused the second time, and so is one that has got old
             json={"login_2fa_token": second_factor, "code": _one_time_code(seed, step)},
         )
 
     def _bearer(self, what: str, response: httpx.Response, key: str, refusal: str) -> str:
         """Return the bearer token of a login's answer, or tell why there is none."""
-        if response.status_code in (400, 401, 403):
+        if _refused(what, response, 400, 401, 403):
             said = _said(response)
-            if "organization" in said:
-                refusal = _ORGANIZATION
-            elif re.search(r"\bsso\b|single sign", said):
+            if re.search(r"\bsso\b|single sign", said):  # first, for it may speak of the user's organization
                 refusal = _SSO_ENFORCED
+            elif "organization" in said:
+                refusal = _ORGANIZATION
             self._refuse_credential(refusal)
         if not response.is_success:
             self._refuse(what, response, "Try again later.")
@@ -448,6 +452,8 @@ class DockerHub:
         url: str,
         *,
         repeatable: bool = True,
+        tries: int = _TRIES,
+        spare_seconds: float = 1,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str | int] | None = None,
         json: Mapping[str, Any] | None = None,
@@ -457,10 +463,13 @@ class DockerHub:
 
         Transport errors, 5xx and 429 are repeated with jittered back-off, as long as the invocation has time. What is
         not repeatable is repeated only if it surely had no effect: no connection was made, or the answer is 429.
+
+        Args:
+            spare_seconds: no try begins with less time left.
         """
-        for attempt in range(1, _TRIES + 1):
+        for attempt in range(1, tries + 1):
             seconds_left = self._deadline.seconds_left()
-            if seconds_left < 1:
+            if seconds_left < spare_seconds:
                 raise OutOfTime(
                     f"{what}: the invocation's time is used up. Secrets Manager tries again by itself; a longer "
                     "function timeout avoids it."
@@ -475,7 +484,7 @@ class DockerHub:
                     params=params,
                     json=json,
                     auth=auth,
-                    # Connecting and reading may each take their time; together they keep within what is left.
+                    # Per phase, and for each piece of an answer: one that drips is ended by Lambda, not by this.
                     timeout=httpx.Timeout(
                         min(_READ_SECONDS, seconds_left / 2), connect=min(_CONNECT_SECONDS, seconds_left / 2)
                     ),
@@ -489,9 +498,9 @@ class DockerHub:
                 may_repeat = repeatable or isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
             else:
                 self._note_rate_limit(response)
+                if response.status_code in (401, 403, 429) and re.search("too many (failed )?login", _said(response)):
+                    raise LockedOut(_LOCKED_OUT)
                 if response.status_code == 429:
-                    if "too many" in _said(response) and "login" in _said(response):
-                        raise LockedOut(_LOCKED_OUT)
                     pause = max(pause, _retry_after(response))
                     failure = RateLimited(
                         f"{what}: Docker Hub's request limit is used up, for {pause:.0f} s more. Secrets Manager tries "
@@ -506,14 +515,14 @@ class DockerHub:
                     may_repeat = repeatable
                 else:
                     return response
-            if not may_repeat or attempt == _TRIES or pause + 1 > self._deadline.seconds_left():
+            if not may_repeat or attempt == tries or pause + spare_seconds > self._deadline.seconds_left():
                 break
             time.sleep(pause)
         raise failure
 
     def _note_rate_limit(self, response: httpx.Response) -> None:
         remaining = response.headers.get("X-RateLimit-Remaining", "")
-        if remaining.isdigit():
+        if re.fullmatch("[0-9]{1,9}", remaining):
             self.rate_limit_remaining = int(remaining)
 
     def _refuse(self, what: str, response: httpx.Response, remedy: str) -> NoReturn:
@@ -540,20 +549,37 @@ def _unexpected(what: str) -> DockerHubUnavailable:
 
 
 def _object(what: str, response: httpx.Response) -> dict[str, Any]:
-    try:
-        answer = response.json()
-    except ValueError:
-        answer = None
+    answer = _json(response)
     if not isinstance(answer, dict):
-        raise _unexpected(what) from None
+        raise _unexpected(what)
     return answer
+
+
+def _json(response: httpx.Response) -> Any:
+    """Return what an answer says in JSON, or None."""
+    try:
+        return response.json()
+    except (ValueError, RecursionError):  # the latter for what is nested too deep
+        return None
 
 
 def _text(what: str, answer: Mapping[str, Any], key: str) -> str:
     value = answer.get(key)
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value or not value.isascii() or not value.isprintable():
         raise _unexpected(what)
     return value
+
+
+def _uuid(what: str, answer: Mapping[str, Any]) -> str:
+    """Return a token's uuid, which becomes part of a path and of messages."""
+    uuid = _text(what, answer, "uuid")
+    if not re.fullmatch("[0-9A-Za-z-]{1,64}", uuid):
+        raise _unexpected(what)
+    return uuid
+
+
+def _texts(value: object) -> list[str]:
+    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
 
 
 def _token(what: str, item: object) -> Token:
@@ -565,11 +591,13 @@ def _token(what: str, item: object) -> Token:
         created_at = None
     if created_at is not None and created_at.tzinfo is None:
         created_at = None
-    label = item.get("token_label")
+    label, active = item.get("token_label"), item.get("is_active")
+    if not isinstance(active, bool):
+        raise _unexpected(what)  # taken for disabled, an active token would be left alone
     return Token(
-        uuid=_text(what, item, "uuid"),
+        uuid=_uuid(what, item),
         label=label if isinstance(label, str) else "",
-        active=item.get("is_active") is True,
+        active=active,
         used=bool(item.get("last_used")),
         created_at=created_at,
     )
@@ -580,23 +608,26 @@ def _said(response: httpx.Response) -> str:
 
     It is under `message`, `detail` or, at the token service, `details`; abuse limits answer in plain text.
     """
-    try:
-        answer = response.json()
-    except ValueError:
-        return response.text.lower()
+    answer = _json(response)
     if not isinstance(answer, dict):
-        return ""
+        return response.text.lower()
     return " ".join(str(answer.get(key, "")) for key in ("message", "detail", "details", "errors")).lower()
+
+
+def _refused(what: str, response: httpx.Response, *statuses: int) -> bool:
+    """Tell whether a login was refused, by Docker Hub and not by the page of a proxy or firewall."""
+    if response.status_code not in statuses:
+        return False
+    if response.headers.get("Content-Type", "").startswith("text/html"):
+        raise _unexpected(what)
+    return True
 
 
 def _second_factor_token(response: httpx.Response) -> str | None:
     """Return what the second step of a login is to be sent with, or None if no second step is asked for."""
     if response.status_code != 401:
         return None
-    try:
-        answer = response.json()
-    except ValueError:
-        return None
+    answer = _json(response)
     token = answer.get("login_2fa_token") if isinstance(answer, dict) else None
     return token if isinstance(token, str) and token else None
 
@@ -623,7 +654,7 @@ def _claims(jwt: str) -> dict[str, Any]:
     try:
         payload = jwt.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (IndexError, ValueError):
+    except (IndexError, ValueError, RecursionError):
         return {}
     return claims if isinstance(claims, dict) else {}
 

@@ -104,9 +104,10 @@ def require_safe_url(url: str) -> None:
         scheme, host, port = parts.scheme, parts.hostname, parts.port
     except ValueError:  # its text quotes the URL
         raise ValueError("must be a URL that starts with https://") from None
-    if not host or scheme not in ("https", "http") or port == 0:
+    labels = (host or "").removesuffix(".").split(".")
+    if any(not 0 < len(label) < 64 for label in labels) or scheme not in ("https", "http") or port == 0:
         raise ValueError("must be a URL that starts with https://")
-    if scheme == "http" and not _is_loopback(host):
+    if scheme == "http" and not _is_loopback(str(host)):
         raise ValueError("must start with https:// (http:// is for loopback addresses only)")
 
 
