@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse replay test lint format lock clean
+.PHONY: help setup rehearse replay test package lint format lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -33,6 +33,9 @@ replay: $(READY) ## Replay one sample event and show what changed: make replay E
 test: $(READY) ## Run every test: make test ARGS="-k finish"
 	@$(VENV)/bin/python -m pytest -q $(ARGS)
 
+package: $(READY) ## Build dist/dockerhub-rotation.zip, the same bytes on any machine
+	@$(VENV)/bin/python infra/package.py
+
 lint: $(READY) ## Look at style and types, change nothing
 	@$(VENV)/bin/ruff check -q .
 	@$(VENV)/bin/ruff format -q --check .
@@ -49,6 +52,8 @@ lock: $(READY) ## Renew the locked versions and hashes in requirements/
 		--custom-compile-command "make lock" -c runtime.txt --group ../pyproject.toml:dev -o dev.txt ../pyproject.toml
 	@cd requirements && ../$(VENV)/bin/uv pip compile -q -U --universal --python-version 3.11 --generate-hashes \
 		--custom-compile-command "make lock" -o setup.txt setup.in
+	@cd requirements && ../$(VENV)/bin/uv pip compile -q -U --universal --python-version 3.11 --generate-hashes \
+		--custom-compile-command "make lock" -o lambda.txt lambda.in
 
 clean: ## Remove .venv and everything generated
 	@rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
