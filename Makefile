@@ -28,7 +28,7 @@ rehearse: $(READY) ## Rotate a token from start to end on this machine: make reh
 	@$(VENV)/bin/python -m rehearsal rotate $(ARGS)
 
 replay: $(READY) ## Replay one sample event and show what changed: make replay EVENT=events/finish_secret.json
-	@$(VENV)/bin/python -m rehearsal replay $(EVENT) $(ARGS)
+	@$(VENV)/bin/python -m rehearsal replay "$(EVENT)" $(ARGS)
 
 test: $(READY) ## Run every test: make test ARGS="-k finish"
 	@$(VENV)/bin/python -m pytest -q $(ARGS)

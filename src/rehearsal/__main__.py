@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -15,16 +17,27 @@ from rehearsal.world import Scene, Shape
 
 def main(arguments: list[str]) -> int:
     """Run the command and return its exit status: 1 if a rotation failed or an invariant broke."""
+    _forget_the_readers_environment()
     parser = argparse.ArgumentParser(prog="rehearsal", description="Docker Hub and AWS on one machine.")
     commands = parser.add_subparsers(dest="command", required=True)
 
-    rotate = commands.add_parser("rotate", help="show rotations from start to end")
+    rotate = commands.add_parser(
+        "rotate",
+        prog="make rehearse",
+        usage='make rehearse ARGS="OPTIONS"',
+        description="Show rotations from start to end on this machine.",
+        epilog="killed: the function's process dies. lost: the connection is dropped. unavailable: 503. Each before or "
+        "after the request took effect. rate-limited: 429. html: a web page with status 200. N counts all requests of "
+        "the function, those that are repeated, too.",
+    )
     rotate.add_argument(
         "--shape", type=Shape, choices=list(Shape), default=Shape.PLAIN, help="what the secret looks like"
     )
     rotate.add_argument("--two-factor", action="store_true", help="the account logs in with one-time codes")
-    rotate.add_argument("--rotations", type=_natural, default=1, metavar="N", help="how many, one after the other")
-    rotate.add_argument("--others", type=_natural, default=12, metavar="N", help="tokens of others in the account")
+    rotate.add_argument("--rotations", type=_at_least(1), default=1, metavar="N", help="how many, one after the other")
+    rotate.add_argument(
+        "--others", type=_at_least(0), default=12, metavar="N", help="tokens of others in the account (default: 12)"
+    )
     rotate.add_argument("--placeholder", action="store_true", help="the secret holds no token yet")
     rotate.add_argument("--cold", action="store_true", help="a fresh process for each step")
     rotate.add_argument(
@@ -37,14 +50,23 @@ def main(arguments: list[str]) -> int:
     )
     rotate.add_argument("--serve", action="store_true", help="keep the servers up for your own aws commands")
 
-    events = commands.add_parser("replay", help="replay one event and show what it changed")
+    events = commands.add_parser(
+        "replay",
+        prog="make replay",
+        usage="make replay EVENT=FILE",
+        description="Replay one event on this machine and show what it changed.",
+    )
     events.add_argument("event", type=Path, help="a JSON file, as in events/")
 
     asked = parser.parse_args(arguments)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     if asked.command == "replay":
-        replay.show(asked.event, console)
-        return 0
+        try:
+            return 0 if replay.show(asked.event, console) else 1
+        except (OSError, ValueError) as unreadable:
+            events.error(f"{asked.event} does not hold an event: {unreadable}")
+    if asked.serve and (asked.rotations > 1 or asked.fault):
+        rotate.error("--serve shows the rotations that you start: it goes with neither --rotations nor --fault")
     scene = Scene(
         shape=asked.shape,
         two_factor=asked.two_factor,
@@ -59,16 +81,26 @@ def main(arguments: list[str]) -> int:
     return 0 if rehearse.rehearse(scene, asked.rotations, console) else 1
 
 
-def _natural(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError("must not be negative")
+def _forget_the_readers_environment() -> None:
+    """Neither a proxy nor an AWS profile of the reader's has a part in the rehearsal."""
+    for name in list(os.environ):
+        if name.startswith("AWS_") or name.upper().endswith("_PROXY"):
+            del os.environ[name]
+    os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+
+
+def _at_least(minimum: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if int(text) < minimum:
+            raise argparse.ArgumentTypeError(f"must be at least {minimum}")
+        return int(text)
+
     return number
 
 
 def _fault(text: str) -> Fault:
     kind, at, number = text.partition("@")
-    if not at or not number.isdigit() or kind not in list(FaultKind):
+    if not at or not number.isdigit() or int(number) < 1 or kind not in list(FaultKind):
         raise argparse.ArgumentTypeError(f"{text!r} is not KIND@N, like killed-after@7; KIND: {', '.join(FaultKind)}")
     return Fault(int(number), FaultKind(kind))
 

@@ -26,6 +26,7 @@ class Consumer:
     def __init__(self, world: World) -> None:
         self.logins = self.failures = self.overtaken = 0
         self._world = world
+        self._trouble: Exception | None = None
         self._stop = Event()
         self._thread = Thread(target=self._run, name="consumer", daemon=True)
 
@@ -38,8 +39,16 @@ class Consumer:
     ) -> None:
         self._stop.set()
         self._thread.join()
+        if self._trouble and error is None:
+            raise self._trouble
 
     def _run(self) -> None:
+        try:
+            self._log_in_without_pause()
+        except Exception as trouble:  # noqa: BLE001 - whatever it is, it is raised at the end of the block
+            self._trouble = trouble
+
+    def _log_in_without_pause(self) -> None:
         def read() -> str:
             return token_in(self._world.client.get_secret_value(SecretId=self._world.secret_arn)["SecretString"])
 

@@ -22,23 +22,27 @@ _ALLOWED = {"DescribeSecret", "GetSecretValue", "PutSecretValue", "UpdateSecretV
 
 @dataclass
 class Invariants:
-    """Looks at the world, counts how often it looked, and writes down what it found broken."""
+    """Looks at the world, counts how often it looked, and writes down what it found broken.
+
+    Attributes:
+        others: the tokens that are not ours: all but the one that the secret held at the beginning.
+    """
 
     checked: Counter[str] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
     _last: State | None = None
-    _others: Mapping[str, tuple[str, bool]] | None = None
+    others: Mapping[str, tuple[str, bool]] | None = None
 
     def begin(self, world: World) -> None:
         """Remember what is not ours: every token but the one that the secret holds."""
         self._last = world.state()
         held = {token.uuid for token in world.hub.tokens.values() if token.value == world.current_token()}
-        self._others = {uuid: token for uuid, token in self._last.tokens.items() if uuid not in held}
+        self.others = {uuid: token for uuid, token in self._last.tokens.items() if uuid not in held}
 
     def look(self, world: World, request: Request) -> None:
         """Check what must hold at any time. To be called after each request, before the function hears of it."""
         assert self._last is not None
-        assert self._others is not None
+        assert self.others is not None
         where = f"after request {request.number} ({request.name})"
         state, token = world.state(), world.current_token()
         if token != PLACEHOLDER:
@@ -48,16 +52,16 @@ class Invariants:
         }
         values = {t.uuid: t.value for t in world.hub.tokens.values()}
         self._check(RETIRE_LAST, all(values.get(uuid) != token for uuid in retired), where)
-        self._check(ONLY_OURS, all(state.tokens.get(uuid) == was for uuid, was in self._others.items()), where)
+        self._check(ONLY_OURS, all(state.tokens.get(uuid) == was for uuid, was in self.others.items()), where)
         if request.party == "AWS":
             self._check(CONTRACT, request.name in _ALLOWED, where)
         self._last = state
 
     def at_rest(self, world: World) -> None:
         """Check what must hold after a rotation that succeeded."""
-        assert self._others is not None
+        assert self.others is not None
         state = world.state()
-        ours = {uuid: active for uuid, (_, active) in state.tokens.items() if uuid not in self._others}
+        ours = {uuid: active for uuid, (_, active) in state.tokens.items() if uuid not in self.others}
         current = next((t.uuid for t in world.hub.tokens.values() if t.value == world.current_token()), None)
         alone = [uuid for uuid, active in ours.items() if active] == [current]
         previous = next((v for v, labels in state.labels.items() if "AWSPREVIOUS" in labels), None)
@@ -78,8 +82,7 @@ class Invariants:
     def search_output(self, world: World) -> None:
         """Look for every secret value that ever existed in everything the function printed."""
         log = world.function.log()
-        for secret in world.secrets:
-            self._check(NO_LEAK, secret not in log, "in the function's log")
+        self._check(NO_LEAK, not any(secret in log for secret in world.secrets), "in the function's log")
 
     def _check(self, invariant: str, holds: bool, where: str) -> None:
         self.checked[invariant] += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from threading import Event
 
@@ -28,7 +28,7 @@ def rehearse(scene: Scene, rotations: int, console: Console) -> bool:
             console.print(f"  [yellow]fault[/] {request.fault.value} at request {request.number}, {request.name}")
 
     def on_step(run: StepRun) -> None:
-        console.print(_step_line(run), soft_wrap=True)
+        console.print(step_line(run), soft_wrap=True)
 
     with World(scene, on_request=on_request, on_step=on_step) as world:
         invariants.begin(world)
@@ -41,33 +41,38 @@ def rehearse(scene: Scene, rotations: int, console: Console) -> bool:
                 events = world.rotate_by_command()
                 failed = events.count("RotationFailed")
                 if "RotationSucceeded" in events:
-                    console.print(f"  rotated{f', after {failed} failed attempts' if failed else ''}")
+                    tries = f", after {_counted(failed, 'failed attempt')}" if failed else ""
+                    console.print(f"  rotated{tries}")
                     invariants.at_rest(world)
                 else:
-                    console.print(f"  [red]not rotated[/], given up after {failed} attempts")
+                    console.print(f"  [red]not rotated[/], given up after {_counted(failed, 'attempt')}")
                     succeeded = False
                     break
         after, asked = world.state(), world.wire.requests
-        if succeeded and not scene.two_factor:
+        if succeeded and not (scene.two_factor and scene.cold):  # where it would wait for one-time codes
             invariants.repeat_steps(world)
         invariants.search_output(world)
 
         console.print()
-        console.print(_tokens(before, after))
-        console.print(_labels(before, after))
-        console.print(_summary(consumer, asked, rotations, invariants))
-    return succeeded and not invariants.broken and not consumer.failures
+        _show(console, _tokens(before, after, invariants.others or {}))
+        _show(console, _labels(before, after))
+        _show(console, _summary(consumer, asked, rotations, invariants))
+        missed = [fault for fault in scene.faults if fault.at > len(asked)]
+        for fault in missed:
+            console.print(f"[red]missed[/]    fault {fault.kind}@{fault.at}: there were {len(asked)} requests")
+    return succeeded and not (invariants.broken or missed or consumer.failures) and consumer.logins > 0
 
 
 def serve(scene: Scene, console: Console) -> None:
     """Keep the world up until Ctrl-C, and print the environment with which `aws` commands work against it."""
 
     def on_step(run: StepRun) -> None:
-        console.print(_step_line(run), soft_wrap=True)
+        console.print(step_line(run), soft_wrap=True)
 
     with World(scene, on_step=on_step) as world:
         console.print(_the_world(world))
         console.print("\nIn another terminal:\n")
+        console.out("unset AWS_PROFILE AWS_SESSION_TOKEN")
         for name, value in world.environment.items():
             console.out(f"export {name}={value}", highlight=False)
         rotate = f"aws secretsmanager rotate-secret --secret-id {SECRET_NAME}"
@@ -92,30 +97,41 @@ def _the_world(world: World) -> Text:
     )
 
 
-def _step_line(run: StepRun) -> Text:
+def step_line(run: StepRun) -> Text:
+    """Show an invocation in one line."""
     aws = sum(request.party == "AWS" for request in run.requests)
     line = Text("  ")
     line.append(f"{run.step:<13}", "red" if run.error else "green")
     line.append(f"{run.seconds * 1000:6.0f} ms  {aws} AWS + {len(run.requests) - aws} Hub  ", "dim")
-    line.append(
-        run.error or ", ".join(changes(run.before, run.after)) or "nothing to change", "red" if run.error else ""
-    )
+    proven = run.step == "testSecret" and any(request.party == "Docker Hub" for request in run.requests)
+    nothing = "the staged token logs in" if proven else "nothing to change"
+    line.append(run.error or ", ".join(changes(run.before, run.after)) or nothing, "red" if run.error else "")
     return line
 
 
-def _tokens(before: State, after: State) -> Table:
+def _show(console: Console, table: Table) -> None:
+    """Print a table without the blanks that fill its last column."""
+    with console.capture() as capture:
+        console.print(table)
+    for line in capture.get().splitlines():
+        console.out(line.rstrip(), highlight=False)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _tokens(before: State, after: State, others: Mapping[str, object]) -> Table:
     table = Table(title="Tokens at Docker Hub", title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for column in ("token", "label", "before", "after"):
-        table.add_column(column, no_wrap=True, overflow="ellipsis")
-    untouched = 0
-    for uuid in {**before.tokens, **after.tokens}:
+    for column in ("token", "made for", "before", "after"):
+        table.add_column(column, no_wrap=True)
+    for uuid in (uuid for uuid in {**before.tokens, **after.tokens} if uuid not in others):
         was, now = before.tokens.get(uuid), after.tokens.get(uuid)
-        if was == now:
-            untouched += 1
-            continue
         label = (now or was or ("", False))[0]
-        table.add_row(uuid[:8], label, _standing(was), _standing(now))
-    table.add_row("", f"{untouched} others, untouched", "", "")
+        made_for = f"version {label.rpartition('/')[2][:8]}" if "/" in label else label
+        table.add_row(uuid[:8], made_for, _standing(was), _standing(now))
+    untouched = sum(before.tokens[uuid] == after.tokens.get(uuid) for uuid in others)
+    table.add_row("", f"{_counted(untouched, 'other')}, untouched", "", "")
     return table
 
 
@@ -140,9 +156,12 @@ def _summary(consumer: Consumer, asked: Iterable[Request], rotations: int, invar
     table.add_row("requests", f"{len(parties)}{each}, {parties.count('Docker Hub')} of them to Docker Hub")
     overtaken = f", {consumer.overtaken} after reading AWSCURRENT again" if consumer.overtaken else ""
     failed = Text(f"{consumer.failures} failed", "red" if consumer.failures else "green")
-    table.add_row("consumer", Text(f"{consumer.logins} logins with AWSCURRENT meanwhile{overtaken}, ") + failed)
+    table.add_row(
+        "consumer", Text(f"{_counted(consumer.logins, 'login')} with AWSCURRENT meanwhile{overtaken}, ") + failed
+    )
     for invariant, times in invariants.checked.items():
-        table.add_row(Text("holds", "green"), f"{invariant} (checked {times} times)")
+        checked = "once" if times == 1 else f"{times} times"
+        table.add_row(Text("holds", "green"), f"{invariant} (checked {checked})")
     for broken in invariants.broken:
         table.add_row(Text("BROKEN", "red"), broken)
     return table

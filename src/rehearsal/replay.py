@@ -1,73 +1,60 @@
-"""`make replay`: one event against the situation it belongs to, and what it changed."""
+"""`make replay`: one event in the situation it belongs to, and what it changed."""
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
+from rehearsal.rehearse import step_line
 from rehearsal.sandbox import FunctionError
-from rehearsal.world import Scene, State, World, changes
+from rehearsal.world import Scene, StepRun, World
 
-# In which situation a sample event arrives: a rotation held up before a step. Any other file's event arrives
-# when its step is due.
-_HELD_BEFORE = {
-    "create_secret_again": "setSecret",
-    "test_secret_alone": "createSecret",
-    "finish_secret_again": "finishSecret",
-    "unknown_step": "finishSecret",
-    "missing_field": "finishSecret",
+# The situation in which a sample event arrives: the step before which a rotation is held up, and what was done by hand
+# then. Any other file's event arrives when its step is due.
+_SITUATIONS = {
+    "create_secret_again": ("setSecret", ""),
+    "test_secret_alone": ("createSecret", "the pending version got a copy of the current value"),
+    "finish_secret_again": ("finishSecret", "the pending version was promoted"),
+    "unknown_step": ("finishSecret", ""),
+    "missing_field": ("finishSecret", ""),
 }
 
 
-@dataclass(frozen=True)
-class Replayed:
-    """What a replay showed.
-
-    Attributes:
-        error: what the function raised, or None.
-    """
-
-    error: str | None
-    before: State
-    after: State
-
-
-def replay(path: Path) -> Replayed:
+def replay(path: Path) -> StepRun:
     """Replay the event in a file, as it is, in the situation it belongs to.
 
     Raises:
-        ValueError: the file does not hold JSON.
+        OSError, ValueError: the file can't be read, or does not hold JSON.
     """
     event = json.loads(path.read_text())
     with World(Scene()) as world:
-        _arrange(world, path.stem, event if isinstance(event, dict) else {})
-        before, error = world.state(), None
-        try:
-            world.function.invoke(event)
-        except FunctionError as refused:
-            error = str(refused)
-        return Replayed(error, before, world.state())
+        _arrange(world, path.stem, event)
+        with contextlib.suppress(FunctionError):  # it is part of what is shown
+            world.invoke(event)
+        return world.steps[-1]
 
 
-def show(path: Path, console: Console) -> None:
-    """Replay the event in a file and print what changed."""
-    replayed = replay(path)
-    if replayed.error:
-        console.print(f"[red]refused[/] {replayed.error}", soft_wrap=True)
-    for change in changes(replayed.before, replayed.after) or ["nothing changed"]:
-        console.print(change)
+def show(path: Path, console: Console) -> bool:
+    """Replay the event in a file, print what changed, and return whether the function did as asked."""
+    run = replay(path)
+    held_before, by_hand = _SITUATIONS.get(path.stem, (run.step, ""))
+    console.print(
+        f"A rotation was held up before {held_before}{'; ' + by_hand if by_hand else ''}. Then came {path.name}:"
+    )
+    console.print(step_line(run), soft_wrap=True)
+    return run.error is None
 
 
-def _arrange(world: World, name: str, event: Mapping[str, object]) -> None:
+def _arrange(world: World, name: str, event: object) -> None:
     """Bring the world to where the event belongs."""
-    version, step = event.get("ClientRequestToken"), event.get("Step")
-    world.hold_before = _HELD_BEFORE.get(name) or str(step)
-    options = {"ClientRequestToken": version} if isinstance(version, str) else {}
-    world.rotate(**options)
+    fields = event if isinstance(event, dict) else {}
+    version, step = fields.get("ClientRequestToken"), fields.get("Step")
+    world.hold_before, _ = _SITUATIONS.get(name, (str(step), ""))
+    world.rotate(**({"ClientRequestToken": version} if isinstance(version, str) else {}))
+    world.hold_before = None
     if name == "test_secret_alone":
         # As with RotateImmediately=false: the pending version is a copy of the current one.
         world.client.put_secret_value(

@@ -55,7 +55,7 @@ class Function:
         self._discard()
         self._log.close()
 
-    def invoke(self, event: Mapping[str, object]) -> None:
+    def invoke(self, event: object) -> None:
         """Call the handler with an event.
 
         Raises:

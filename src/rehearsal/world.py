@@ -203,7 +203,12 @@ class World:
             )
         )
         self.hub_url = front_hub.url
-        account = {"AWS_ACCESS_KEY_ID": "rehearsal", "AWS_SECRET_ACCESS_KEY": "rehearsal", "AWS_DEFAULT_REGION": REGION}
+        account = {
+            "AWS_ACCESS_KEY_ID": "rehearsal",
+            "AWS_SECRET_ACCESS_KEY": "rehearsal",
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+        }
         self.environment = {**account, "AWS_ENDPOINT_URL": front_aws.url}
         self.function = self._stack.enter_context(
             self._run_function(
@@ -235,15 +240,16 @@ class World:
     ) -> None:
         self._stack.close()
 
-    def invoke(self, event: Mapping[str, object]) -> None:
+    def invoke(self, event: object) -> None:
         """Call the function as Secrets Manager does, and write down what came of it.
 
         Raises:
             FunctionError: it failed.
         """
-        if event.get("Step") == self.hold_before:
+        fields = event if isinstance(event, dict) else {}
+        if self.hold_before is not None and fields.get("Step") == self.hold_before:
             raise FunctionError("held up")
-        if token := event.get("RotationToken"):
+        if token := fields.get("RotationToken"):
             self.secrets.add(str(token))
         before, asked, began = self.state(), len(self.wire.requests), time.perf_counter()
         error: FunctionError | None = None
@@ -252,7 +258,7 @@ class World:
         except FunctionError as raised:
             error = raised
         run = StepRun(
-            step=str(event.get("Step")),
+            step=str(fields.get("Step", "no step")),
             seconds=time.perf_counter() - began,
             error=str(error) if error else None,
             requests=tuple(self.wire.requests[asked:]),
@@ -287,10 +293,10 @@ class World:
 
     def aws_cli(self, *arguments: str) -> str:
         """Run the real AWS CLI against this world and return what it printed."""
-        path = {"PATH": os.environ.get("PATH", ""), "HOME": os.environ.get("HOME", "/")}
+        nobody = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
         done = subprocess.run(  # noqa: S603 - the AWS CLI of this environment
             [Path(sys.executable).with_name("aws"), *arguments],
-            env={**path, **self.environment},
+            env={"PATH": os.environ.get("PATH", ""), **nobody, **self.environment},
             check=False,
             capture_output=True,
             text=True,

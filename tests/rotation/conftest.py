@@ -29,7 +29,7 @@ class FunctionHere(Function):
     def __exit__(self, *_: object) -> None:
         self._discard()
 
-    def invoke(self, event: Mapping[str, object]) -> None:
+    def invoke(self, event: object) -> None:
         try:
             with mock.patch.dict(os.environ, self._environment):
                 handler.lambda_handler(event, Context(self._timeout_seconds))

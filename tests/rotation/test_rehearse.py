@@ -71,7 +71,7 @@ def test_a_rotation_that_is_given_up_ends_with_status_1(capsys: pytest.CaptureFi
     assert "not rotated" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("wrong", ["explodes@7", "html", "html@", "html@first"])
+@pytest.mark.parametrize("wrong", ["explodes@7", "html", "html@", "html@first", "html@0"])
 def test_a_fault_that_is_none_is_refused_with_those_there_are(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["rotate", "--fault", wrong])
@@ -108,3 +108,40 @@ def test_serve_prints_an_environment_in_which_the_aws_command_works() -> None:
         )
         serving.terminate()
     assert "AWSCURRENT" in described.stdout
+
+
+def test_a_fault_that_never_struck_is_said_and_ends_with_status_1(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rotate", "--fault", "killed-after@99"]) == 1
+
+    assert "missed    fault killed-after@99" in capsys.readouterr().out
+
+
+def test_neither_a_proxy_nor_a_profile_of_the_readers_has_a_part_in_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+
+    assert main(["rotate"]) == 0
+
+    assert "consumer" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", [None, "{", b"\xff"], ids=["missing", "no JSON", "no text"])
+def test_a_file_without_an_event_is_refused(
+    tmp_path: Path, content: str | bytes | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "event.json"
+    if content is not None:
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+    with pytest.raises(SystemExit, match="2"):
+        main(["replay", str(path)])
+
+    assert "does not hold an event" in capsys.readouterr().err
+
+
+def test_a_refused_event_ends_with_status_1_and_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", str(ROOT / "events" / "unknown_step.json")]) == 1
+
+    assert "EventRefused" in capsys.readouterr().out

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal.replay import Replayed, replay
-from rehearsal.world import State
+from rehearsal.replay import replay
+from rehearsal.world import State, StepRun
 
 EVENTS = Path(__file__).parents[2] / "events"
 VERSION = "9c1d7a52-3f0e-4b8a-a6c4-5d2e8f7b1a90"
@@ -20,7 +20,7 @@ def active(state: State) -> set[str]:
     return {uuid for uuid, (_, is_active) in state.tokens.items() if is_active}
 
 
-def replayed(name: str) -> Replayed:
+def replayed(name: str) -> StepRun:
     return replay(EVENTS / f"{name}.json")
 
 
