@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
+SCAN := $(VENV)/scan
 ARGS ?=
 EVENT ?= events/finish_secret.json
 
@@ -24,6 +25,13 @@ $(READY): requirements/setup.txt requirements/dev.txt
 	@$(VENV)/bin/uv pip install -qq --python $(VENV)/bin/python --require-hashes -r requirements/dev.txt
 	@touch $@
 
+# The scanners' pins go with nobody else's.
+$(SCAN)/.ready: requirements/scan.txt | $(READY)
+	@echo "Setting up $(SCAN) (once)" >&2
+	@$(VENV)/bin/python -m venv --clear --without-pip $(SCAN)
+	@$(VENV)/bin/uv pip install -qq --python $(SCAN)/bin/python --require-hashes -r requirements/scan.txt
+	@touch $@
+
 rehearse: $(READY) ## Rotate a token from start to end on this machine: make rehearse ARGS="--help"
 	@$(VENV)/bin/python -m rehearsal rotate $(ARGS)
 
@@ -36,10 +44,13 @@ test: $(READY) ## Run every test: make test ARGS="-k finish"
 package: $(READY) ## Build dist/dockerhub-rotation.zip, the same bytes on any machine
 	@$(VENV)/bin/python infra/package.py
 
-lint: $(READY) ## Look at style and types, change nothing
+lint: $(READY) $(SCAN)/.ready ## Look at style, types and templates, change nothing
 	@$(VENV)/bin/ruff check -q .
 	@$(VENV)/bin/ruff format -q --check .
 	@$(VENV)/bin/mypy
+	@$(SCAN)/bin/cfn-lint infra/*.yaml
+	@found=$$($(SCAN)/bin/checkov --quiet --compact --skip-download --framework cloudformation -d infra 2>&1) || \
+		{ echo "$$found" >&2; exit 1; }
 
 format: $(READY) ## Put style right
 	@$(VENV)/bin/ruff check -q --fix .
@@ -54,6 +65,8 @@ lock: $(READY) ## Renew the locked versions and hashes in requirements/
 		--custom-compile-command "make lock" -o setup.txt setup.in
 	@cd requirements && ../$(VENV)/bin/uv pip compile -q -U --universal --python-version 3.11 --generate-hashes \
 		--custom-compile-command "make lock" -o lambda.txt lambda.in
+	@cd requirements && ../$(VENV)/bin/uv pip compile -q -U --universal --python-version 3.11 --generate-hashes \
+		--custom-compile-command "make lock" -o scan.txt scan.in
 
 clean: ## Remove .venv and everything generated
 	@rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

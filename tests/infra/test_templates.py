@@ -1,0 +1,968 @@
+"""The templates, read as data and evaluated as CloudFormation does, are held against the code that they deploy."""
+
+import ast
+import base64
+import importlib
+import json
+import re
+import runpy
+from collections.abc import Callable, Iterator, Mapping
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+
+from dockerhub_rotation import credential, settings
+from dockerhub_rotation.errors import SettingsInvalid
+from dockerhub_rotation.request import Step
+from dockerhub_rotation.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+SOURCES = {
+    path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "src/dockerhub_rotation").glob("*.py")
+}
+
+ACCOUNT, REGION = "123456789012", "eu-central-1"
+HERE = f"{REGION}:{ACCOUNT}"
+PSEUDO_PARAMETERS = {
+    "AWS::AccountId": ACCOUNT,
+    "AWS::Partition": "aws",
+    "AWS::Region": REGION,
+    "AWS::StackName": "a-stack",
+}
+NO_VALUE = object()
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads CloudFormation's YAML: short forms of functions become long ones, and a date stays a text."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - as PyYAML declares it
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+def _short_form(loader: _Loader, name: str, node: yaml.Node) -> dict[str, Any]:
+    value: Any
+    match node:
+        case yaml.ScalarNode():
+            value = loader.construct_scalar(node)
+        case yaml.SequenceNode():
+            value = loader.construct_sequence(node, deep=True)
+        case _:
+            assert isinstance(node, yaml.MappingNode)
+            value = loader.construct_mapping(node, deep=True)
+    if name == "GetAtt":
+        value = value.split(".", 1)
+    return {name if name in ("Ref", "Condition") else f"Fn::{name}": value}
+
+
+_Loader.add_multi_constructor("!", _short_form)
+
+TEMPLATES: dict[str, dict[str, Any]] = {
+    name: yaml.load((ROOT / f"infra/{name}.yaml").read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
+    for name in ("bucket", "function", "secret")
+}
+
+
+class RefusedByTemplate(Exception):
+    """A parameter's constraint or a rule does not hold."""
+
+
+class Stack:
+    """What CloudFormation makes of a template and the parameters' values.
+
+    A reference to a resource becomes the resource's logical name, and an attribute of it `name.attribute`.
+
+    Attributes:
+        resources: what is deployed: logical names to their evaluated definitions.
+        outputs: names to values.
+
+    Raises:
+        RefusedByTemplate: naming the parameter, or telling what the rule tells.
+    """
+
+    def __init__(self, name: str, **values: str) -> None:
+        template = TEMPLATES[name]
+        self._parameters = {
+            name: _checked(name, definition, values.pop(name, None))
+            for name, definition in template["Parameters"].items()
+        }
+        assert not values, f"there are no such parameters: {values}"
+        self._conditions: dict[str, Any] = template.get("Conditions", {})
+        self._definitions: dict[str, Any] = template["Resources"]
+        for rule in template.get("Rules", {}).values():
+            if self._value(rule.get("RuleCondition", True)):
+                for assertion in rule["Assertions"]:
+                    if not self._value(assertion["Assert"]):
+                        raise RefusedByTemplate(assertion["AssertDescription"])
+        self.resources: dict[str, Any] = {
+            name: self._value(definition) for name, definition in self._definitions.items() if self._exists(definition)
+        }
+        self.outputs: dict[str, Any] = {
+            name: self._value(definition["Value"])
+            for name, definition in template["Outputs"].items()
+            if self._exists(definition)
+        }
+
+    def properties(self, name: str) -> dict[str, Any]:
+        """Return the properties of a resource."""
+        properties: dict[str, Any] = self.resources[name]["Properties"]
+        return properties
+
+    def of_type(self, resource_type: str) -> dict[str, dict[str, Any]]:
+        """Return the properties of every resource of a type."""
+        return {name: it["Properties"] for name, it in self.resources.items() if it["Type"] == resource_type}
+
+    def _exists(self, definition: Mapping[str, Any]) -> bool:
+        return "Condition" not in definition or self._condition(definition["Condition"])
+
+    def _condition(self, name: str) -> bool:
+        return bool(self._value(self._conditions[name]))
+
+    def _value(self, node: Any) -> Any:
+        match node:
+            case {"Ref": str(name), **others} if not others:
+                return NO_VALUE if name == "AWS::NoValue" else self._named(name)
+            case {"Condition": str(name), **others} if not others:
+                return self._condition(name)
+            case {"Fn::If": [name, yes, no]}:
+                return self._value(yes if self._condition(name) else no)
+            case dict() if len(node) == 1 and (function := next(iter(node))).startswith("Fn::"):
+                return self._function(function, node[function])
+            case dict():
+                evaluated = {key: self._value(value) for key, value in node.items()}
+                return {key: value for key, value in evaluated.items() if value is not NO_VALUE}
+            case list():
+                return [value for value in map(self._value, node) if value is not NO_VALUE]
+            case _:
+                return node
+
+    def _function(self, name: str, argument: Any) -> Any:
+        if name == "Fn::Sub":
+            text, variables = argument if isinstance(argument, list) else (argument, {})
+            known = {key: self._value(value) for key, value in variables.items()}
+            return re.sub(
+                r"\$\{([^}]+)\}", lambda it: str(known[it[1]] if it[1] in known else self._named(it[1])), text
+            )
+        value = self._value(argument)
+        functions: dict[str, Callable[[], Any]] = {
+            "Fn::And": lambda: all(value),
+            "Fn::Base64": lambda: base64.b64encode(value.encode()).decode(),
+            "Fn::Equals": lambda: value[0] == value[1],
+            "Fn::GetAtt": lambda: self._named(".".join(value)),
+            "Fn::Join": lambda: value[0].join(value[1]),
+            "Fn::Not": lambda: not value[0],
+            "Fn::Or": lambda: any(value),
+            "Fn::Split": lambda: value[1].split(value[0]),
+        }
+        return functions[name]()
+
+    def _named(self, name: str) -> str:
+        if name in PSEUDO_PARAMETERS:
+            return PSEUDO_PARAMETERS[name]
+        if name in self._parameters:
+            return self._parameters[name]
+        assert self._exists(self._definitions[name.partition(".")[0]]), f"{name} is not there"
+        return name
+
+
+def _checked(name: str, definition: Mapping[str, Any], value: str | None) -> str:
+    if value is None:
+        if "Default" not in definition:
+            raise RefusedByTemplate(f"{name} has no default")
+        value = str(definition["Default"])
+    refused = (
+        not re.fullmatch(definition.get("AllowedPattern", ".*"), value)
+        or ("AllowedValues" in definition and value not in map(str, definition["AllowedValues"]))
+        or not definition.get("MinLength", 0) <= len(value) <= definition.get("MaxLength", 4096)
+        or ("MinValue" in definition and int(value) < definition["MinValue"])
+        or ("MaxValue" in definition and int(value) > definition["MaxValue"])
+    )
+    if refused:
+        raise RefusedByTemplate(name)
+    return value
+
+
+KEY = f"arn:aws:kms:{HERE}:key/1"
+OTHER_KEYS = [f"arn:aws:kms:{HERE}:key/2", f"arn:aws:kms:{HERE}:key/3"]
+LAYER = f"arn:aws:lambda:{REGION}:187925254637:layer:AWS-Parameters-and-Secrets-Lambda-Extension-Arm64:21"
+FUNCTION = f"arn:aws:lambda:{HERE}:function:dockerhub-rotation"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/rotation"
+TOPIC = f"arn:aws:sns:{HERE}:dockerhub-rotation-alarms"
+
+# With every option taken.
+EVERYTHING: dict[str, dict[str, str]] = {
+    "bucket": {"BucketName": "another-bucket"},
+    "function": {
+        "TotpParameter": "/hub/totp",
+        "SlackWebhookParameter": "SLACK",
+        "ParametersKeyArn": KEY,
+        "SecretKeyArns": ",".join(OTHER_KEYS),
+        "AlarmEmail": "on-call@example.com",
+        "ReservedConcurrency": "10",
+        "ExtensionLayerArn": LAYER,
+        "PermissionsBoundaryArn": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
+        "SubnetIds": "subnet-0a,subnet-0b",
+        "SecurityGroupIds": "sg-0a",
+    },
+    "secret": {"OwnKey": "true", "RotationRoleArn": ROLE, "AlarmTopicArn": TOPIC, "Token": "dckr_pat_made-by-hand"},
+}
+
+
+def bucket(**values: str) -> Stack:
+    return Stack("bucket", **values)
+
+
+def function(**values: str) -> Stack:
+    return Stack("function", ArtifactBucket="archive", ArtifactKey="package.zip", **values)
+
+
+def secret(**values: str) -> Stack:
+    return Stack("secret", RotationFunctionArn=FUNCTION, **values)
+
+
+DEPLOY = {"bucket": bucket, "function": function, "secret": secret}
+
+
+# The function's environment
+
+
+class Asked(dict[str, str]):
+    """An environment that is empty, and knows which variables somebody looked for."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Note the variable and say that it is not there."""
+        self[key] = ""
+        return default
+
+
+def environment(**values: str) -> dict[str, str]:
+    variables: dict[str, str] = function(**values).properties("Function")["Environment"]["Variables"]
+    return variables
+
+
+def test_every_variable_that_the_settings_read_can_be_set_and_no_other() -> None:
+    asked = Asked()
+    settings.read(asked)
+
+    # The log level is for Powertools, the time to live for the extension.
+    assert environment(ExtensionLayerArn=LAYER).keys() == {*asked, "POWERTOOLS_LOG_LEVEL", "SSM_PARAMETER_STORE_TTL"}
+
+
+def test_the_parameters_default_to_what_the_code_defaults_to() -> None:
+    assert settings.read(environment()) == Settings()
+
+
+def test_the_parameters_reach_the_settings() -> None:
+    chosen = environment(
+        UsernameParameter="/hub/name",
+        PasswordParameter="/hub/password",
+        TotpParameter="HUB_TOTP",
+        SlackWebhookParameter="/slack/hook",
+        TokenScopes="repo:read, repo:write",
+        Login="users-login",
+        ProbeRepository="acme/probe",
+        ApiUrl="http://127.0.0.1:8080/hub",
+        AuthUrl="https://auth.example.com",
+        RegistryUrl="https://registry.example.com",
+        ExtensionLayerArn=LAYER,
+    )
+
+    assert settings.read(chosen) == Settings(
+        username_parameter="/hub/name",
+        password_parameter="/hub/password",
+        totp_parameter="HUB_TOTP",
+        webhook_parameter="/slack/hook",
+        scopes=("repo:read", "repo:write"),
+        login="users-login",
+        probe_repository="acme/probe",
+        api_url="http://127.0.0.1:8080/hub",
+        auth_url="https://auth.example.com",
+        registry_url="https://registry.example.com",
+        extension_port=2773,
+    )
+
+
+@pytest.mark.parametrize(
+    ("parameter", "variable", "value"),
+    [
+        ("UsernameParameter", "DOCKERHUB_USERNAME_PARAMETER", "arn:aws:ssm:eu-central-1:123456789012:parameter/name"),
+        ("PasswordParameter", "DOCKERHUB_PASSWORD_PARAMETER", "pass word"),
+        ("TotpParameter", "DOCKERHUB_TOTP_PARAMETER", "otpauth://totp"),
+        ("SlackWebhookParameter", "SLACK_WEBHOOK_PARAMETER", "https://hooks.slack.com/services/T0/B0/x"),
+        ("TokenScopes", "DOCKERHUB_TOKEN_SCOPES", "repo:everything"),
+        ("TokenScopes", "DOCKERHUB_TOKEN_SCOPES", "repo:read;repo:write"),
+        ("Login", "DOCKERHUB_LOGIN", "password"),
+        ("ProbeRepository", "DOCKERHUB_PROBE_REPOSITORY", "acme/probe:latest"),
+        ("ProbeRepository", "DOCKERHUB_PROBE_REPOSITORY", "probe"),
+        ("ApiUrl", "DOCKERHUB_API_URL", "http://hub.docker.com"),
+        ("ApiUrl", "DOCKERHUB_API_URL", "http://127.0.0.1.example.com"),
+        ("AuthUrl", "DOCKERHUB_AUTH_URL", "https://me@auth.docker.io"),
+        ("RegistryUrl", "DOCKERHUB_REGISTRY_URL", "registry-1.docker.io"),
+    ],
+)
+def test_what_the_settings_refuse_is_refused_before_anything_is_deployed(
+    parameter: str, variable: str, value: str
+) -> None:
+    with pytest.raises(SettingsInvalid):
+        settings.read({variable: value})
+    with pytest.raises(RefusedByTemplate, match=parameter):
+        function(**{parameter: value})
+
+
+def test_the_handler_is_there() -> None:
+    module, _, name = function().properties("Function")["Handler"].rpartition(".")
+
+    assert callable(getattr(importlib.import_module(module), name))
+
+
+def test_the_runtimes_and_architectures_are_those_the_package_is_made_for() -> None:
+    package = runpy.run_path(str(ROOT / "infra/package.py"))
+    offered = {
+        name: set(TEMPLATES["function"]["Parameters"][name]["AllowedValues"]) for name in ("Runtime", "Architecture")
+    }
+
+    assert offered == {
+        "Runtime": {f"python{version}" for version in package["PYTHONS"]},
+        "Architecture": {machine.replace("aarch64", "arm64") for machine in package["MACHINES"]},
+    }
+
+
+def test_the_log_level_can_not_silence_the_metrics() -> None:
+    """Lambda's own filter takes a metrics line for INFO; it works in its JSON format alone."""
+    stack = function(LogLevel="ERROR")
+
+    assert stack.properties("Function")["LoggingConfig"] == {"LogFormat": "Text", "LogGroup": "Logs"}
+    assert environment(LogLevel="ERROR")["POWERTOOLS_LOG_LEVEL"] == "ERROR"
+
+
+def test_what_is_not_chosen_is_not_configured() -> None:
+    plain, full = function().properties("Function"), function(**EVERYTHING["function"]).properties("Function")
+
+    assert full.keys() - plain.keys() == {"ReservedConcurrentExecutions", "Layers", "VpcConfig"}
+    assert full["Layers"] == [LAYER]
+    assert full["VpcConfig"] == {"SubnetIds": ["subnet-0a", "subnet-0b"], "SecurityGroupIds": ["sg-0a"]}
+    assert "PermissionsBoundary" not in function().properties("Role")
+
+
+# What the function may do
+
+
+def strings(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def asked_of_aws() -> set[str]:
+    """Return the actions that the code asks of AWS through boto3, found in its source."""
+    calls = [node for tree in SOURCES.values() for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    methods = [(call.func.attr, call.args) for call in calls if isinstance(call.func, ast.Attribute)]
+    actions = set()
+    for service in (ast.literal_eval(arguments[0]) for name, arguments in methods if name == "client"):
+        operations = boto3.Session(region_name=REGION).client(service).meta.method_to_api_mapping
+        actions |= {f"{service}:{operations[name]}" for name, _ in methods if name in operations}
+    return actions
+
+
+def asked_of_the_extension() -> set[str]:
+    """Return the actions that the code asks of the AWS Parameters and Secrets Lambda Extension."""
+    # https://docs.aws.amazon.com/systems-manager/latest/userguide/ps-integration-lambda-extensions.html
+    endpoints = {
+        "/systemsmanager/parameters/get?": "ssm:GetParameter",
+        "/secretsmanager/get?": "secretsmanager:GetSecretValue",
+    }
+    texts = {text for tree in SOURCES.values() for text in strings(tree)}
+    return {action for endpoint, action in endpoints.items() if endpoint in texts}
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def statements(node: Any) -> Iterator[dict[str, Any]]:
+    """Yield every policy statement in a definition, with its actions and resources as lists."""
+    if isinstance(node, dict):
+        if "Effect" in node:
+            yield node | {name: listed(node[name]) for name in ("Action", "Resource") if name in node}
+        node = list(node.values())
+    if isinstance(node, list):
+        for part in node:
+            yield from statements(part)
+
+
+def permissions(stack: Stack) -> list[dict[str, Any]]:
+    return list(statements(stack.properties("Permissions")))
+
+
+def permission(stack: Stack, action: str) -> dict[str, Any]:
+    found = [statement for statement in permissions(stack) if action in statement["Action"]]
+    assert len(found) == 1
+    return found[0]
+
+
+LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
+NETWORK_INTERFACES = {
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+}
+KEYS_OF_SECRETS = {"kms:Decrypt", "kms:GenerateDataKey"}
+
+
+@pytest.mark.parametrize(
+    ("options", "more"),
+    [
+        ({}, set()),
+        ({"ParametersKeyArn": KEY}, {"kms:Decrypt"}),
+        ({"SecretKeyArns": KEY}, KEYS_OF_SECRETS),
+        ({"SubnetIds": "subnet-0a", "SecurityGroupIds": "sg-0a"}, NETWORK_INTERFACES),
+        ({"ReservedConcurrency": "10", "AlarmEmail": "on-call@example.com"}, set()),
+    ],
+)
+def test_the_role_allows_what_the_code_asks_and_nothing_else(options: dict[str, str], more: set[str]) -> None:
+    allowed = {action for statement in permissions(function(**options)) for action in statement["Action"]}
+
+    assert allowed == asked_of_aws() | LOGS | more
+
+
+def test_with_the_extension_the_role_allows_what_the_extension_asks_and_nothing_else() -> None:
+    stack = function(ExtensionLayerArn=LAYER)
+    allowed = {action for statement in permissions(stack) for action in statement["Action"]}
+    by_the_function_itself = {action for action in asked_of_aws() if not action.startswith("ssm:")}
+
+    assert allowed == by_the_function_itself | asked_of_the_extension() | LOGS
+
+
+def test_four_actions_on_secrets_are_asked_and_no_more() -> None:
+    assert {action for action in asked_of_aws() if action.startswith("secretsmanager:")} == {
+        "secretsmanager:DescribeSecret",
+        "secretsmanager:GetSecretValue",
+        "secretsmanager:PutSecretValue",
+        "secretsmanager:UpdateSecretVersionStage",
+    }
+
+
+def test_the_role_reaches_only_secrets_that_name_this_function() -> None:
+    allowed = permission(function(ProjectName="acme"), "secretsmanager:PutSecretValue")
+
+    assert allowed["Resource"] == [f"arn:aws:secretsmanager:{HERE}:secret:*"]
+    assert allowed["Condition"] == {
+        "StringEquals": {"secretsmanager:resource/AllowRotationLambdaArn": f"arn:aws:lambda:{HERE}:function:acme"}
+    }
+    assert function(ProjectName="acme").properties("Function")["FunctionName"] == "acme"
+
+
+PARAMETERS = {
+    "UsernameParameter": "DOCKER_HUB_USERNAME",
+    "PasswordParameter": "/docker-hub/password",
+    "TotpParameter": "TOTP",
+    "SlackWebhookParameter": "/slack/hook",
+}
+
+
+@pytest.mark.parametrize("options", [{}, {"ExtensionLayerArn": LAYER}])
+def test_the_role_reads_the_named_parameters_and_no_others(options: dict[str, str]) -> None:
+    stack = function(**PARAMETERS, **options)
+
+    assert permission(stack, "ssm:GetParameter" if options else "ssm:GetParameters")["Resource"] == [
+        f"arn:aws:ssm:{HERE}:parameter/DOCKER_HUB_USERNAME",
+        f"arn:aws:ssm:{HERE}:parameter/docker-hub/password",
+        f"arn:aws:ssm:{HERE}:parameter/TOTP",
+        f"arn:aws:ssm:{HERE}:parameter/slack/hook",
+    ]
+
+
+def test_a_parameter_that_is_not_used_is_not_allowed() -> None:
+    assert permission(function(), "ssm:GetParameters")["Resource"] == [
+        f"arn:aws:ssm:{HERE}:parameter/DOCKER_HUB_USERNAME",
+        f"arn:aws:ssm:{HERE}:parameter/DOCKER_HUB_PASSWORD",
+    ]
+
+
+@pytest.mark.parametrize("options", [{}, PARAMETERS])
+def test_the_key_of_the_parameters_decrypts_the_named_parameters_and_nothing_else(options: dict[str, str]) -> None:
+    stack = function(ParametersKeyArn=KEY, **options)
+    allowed = permission(stack, "kms:Decrypt")
+
+    assert allowed["Resource"] == [KEY]
+    assert allowed["Condition"] == {
+        "StringEquals": {
+            "kms:ViaService": f"ssm.{REGION}.amazonaws.com",
+            "kms:EncryptionContext:PARAMETER_ARN": permission(stack, "ssm:GetParameters")["Resource"],
+        }
+    }
+
+
+def test_the_keys_of_existing_secrets_serve_only_secrets_of_this_account() -> None:
+    allowed = permission(function(SecretKeyArns=",".join(OTHER_KEYS)), "kms:GenerateDataKey")
+
+    assert allowed["Resource"] == OTHER_KEYS
+    assert allowed["Condition"] == {
+        "StringEquals": {"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com"},
+        "StringLike": {"kms:EncryptionContext:SecretARN": f"arn:aws:secretsmanager:{HERE}:secret:*"},
+    }
+
+
+def test_network_interfaces_are_for_lambda_itself_and_not_for_the_function() -> None:
+    stack = function(SubnetIds="subnet-0a", SecurityGroupIds="sg-0a")
+
+    condition = permission(stack, "ec2:CreateNetworkInterface")["Condition"]
+    assert condition == {"Null": {"lambda:SourceFunctionArn": "true"}}
+
+
+def test_the_function_writes_to_its_own_log_group() -> None:
+    stack = function(ProjectName="acme")
+    group = stack.properties("Logs")["LogGroupName"]
+
+    assert group == "/aws/lambda/acme"
+    assert permission(stack, "logs:PutLogEvents")["Resource"] == [f"arn:aws:logs:{HERE}:log-group:{group}:*"]
+
+
+def test_secrets_manager_may_invoke_the_function_for_this_account_alone() -> None:
+    assert function().of_type("AWS::Lambda::Permission") == {
+        "SecretsManagerMayInvoke": {
+            "Action": "lambda:InvokeFunction",
+            "FunctionName": "Function",
+            "Principal": "secretsmanager.amazonaws.com",
+            "SourceAccount": ACCOUNT,
+        }
+    }
+
+
+# Nobody gets anything from it: it hands the decision on to the IAM policies of the account.
+# https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
+LEFT_TO_IAM = {
+    "Sid": "LeaveItToIam",
+    "Effect": "Allow",
+    "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+    "Action": ["kms:*"],
+    "Resource": ["*"],
+}
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_nothing_is_allowed_by_a_wildcard(name: str) -> None:
+    stack = DEPLOY[name](**EVERYTHING[name])
+    allowed = [it for it in statements(stack.resources) if it["Effect"] == "Allow" and it != LEFT_TO_IAM]
+
+    assert [it for it in allowed if any("*" in action for action in it["Action"])] == []
+    assert [it for it in allowed if it.get("Principal") in ("*", {"AWS": "*"})] == []
+    wide = [it for it in allowed if any("*" in resource for resource in it.get("Resource", []))]
+    own_logs = [f"arn:aws:logs:{HERE}:log-group:/aws/lambda/dockerhub-rotation:*"]
+    assert [it for it in wide if "Condition" not in it and it["Resource"] != own_logs] == []
+    assert not any("NotAction" in it or "NotResource" in it or "NotPrincipal" in it for it in allowed)
+
+
+# Order
+
+
+def references(definition: Any, names: set[str]) -> set[str]:
+    """Return the resources that a definition waits for."""
+    match definition:
+        case {"Ref": str(name), **others} if not others:
+            return {name} & names
+        case {"Fn::GetAtt": [name, _]}:
+            return {name} & names
+        case {"Fn::Sub": argument}:
+            text, variables = argument if isinstance(argument, list) else (argument, {})
+            found = {name.partition(".")[0] for name in re.findall(r"\$\{([^}]+)\}", text)}
+            return (found & names) | references(list(variables.values()), names)
+        case dict():
+            explicit = set(listed(definition.get("DependsOn", []))) & names
+            return explicit.union(*(references(value, names) for value in definition.values()))
+        case list():
+            return set[str]().union(*(references(value, names) for value in definition))
+        case _:
+            return set()
+
+
+def graph(name: str) -> dict[str, set[str]]:
+    resources = TEMPLATES[name]["Resources"]
+    return {it: references(definition, set(resources)) for it, definition in resources.items()}
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_no_resources_wait_for_one_another(name: str) -> None:
+    assert set(TopologicalSorter(graph(name)).static_order()) == set(TEMPLATES[name]["Resources"])
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "then"),
+    [
+        ("function", "Logs", "Function"),
+        ("function", "Role", "Permissions"),
+        ("function", "Permissions", "Function"),
+        ("function", "Function", "SecretsManagerMayInvoke"),
+        ("secret", "Key", "Secret"),
+        ("secret", "Secret", "Rotation"),
+        ("secret", "Secret", "FailedRotation"),
+    ],
+)
+def test_what_is_needed_is_there_before_its_user(name: str, first: str, then: str) -> None:
+    waits_for = graph(name)
+    seen: set[str] = set()
+    ahead = {then}
+    while ahead:
+        seen |= ahead
+        ahead = set[str]().union(*(waits_for[it] for it in ahead)) - seen
+
+    assert first in seen
+
+
+# Metrics, alarms, dashboard
+
+
+def metrics_handed_out() -> tuple[str, dict[str, set[str]], set[str]]:
+    """Return the namespace, the dimensions with their values, and the names of the metrics that the handler emits."""
+    calls = [node for node in ast.walk(SOURCES["handler"]) if isinstance(node, ast.Call)]
+    (made,) = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Metrics"]
+    about = {keyword.arg: ast.literal_eval(keyword.value) for keyword in made.keywords}
+    first = [(call.func.attr, call.args[0]) for call in calls if isinstance(call.func, ast.Attribute) and call.args]
+    (added,) = [ast.literal_eval(argument) for name, argument in first if name == "add_dimension"]
+    names = {text for name, argument in first if name == "add_metric" for text in strings(argument)}
+    return about["namespace"], {"service": {about["service"]}, added: {step.value for step in Step}}, names
+
+
+NAMESPACE, DIMENSIONS, METRICS = metrics_handed_out()
+
+
+def assert_exists(namespace: str, name: str, dimensions: Mapping[str, str]) -> None:
+    if namespace == "AWS/Lambda":
+        # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+        assert name in {"Errors", "Throttles"}
+        assert dimensions == {"FunctionName": "Function"}
+        return
+    assert namespace == NAMESPACE
+    assert name in METRICS
+    assert dimensions.keys() == DIMENSIONS.keys()
+    assert all(value in DIMENSIONS[dimension] for dimension, value in dimensions.items())
+
+
+def widgets() -> list[dict[str, Any]]:
+    body = json.loads(function().properties("Dashboard")["DashboardBody"])
+    return [widget["properties"] | {"type": widget["type"]} for widget in body["widgets"]]
+
+
+def shown() -> list[tuple[str, str, dict[str, str]]]:
+    """Return namespace, name and dimensions of every metric on the dashboard."""
+    found = []
+    for widget in widgets():
+        for namespace, name, *dimensions, _options in widget.get("metrics", []):
+            found.append((namespace, name, dict(zip(dimensions[::2], dimensions[1::2], strict=True))))
+    return found
+
+
+def test_the_dashboard_shows_every_metric_there_is_and_no_other() -> None:
+    for namespace, name, dimensions in shown():
+        assert_exists(namespace, name, dimensions)
+    assert {name for namespace, name, _ in shown() if namespace == NAMESPACE} == METRICS
+
+
+@pytest.mark.parametrize("name", ["StepsFailed", "Duration"])
+def test_the_dashboard_shows_failures_and_duration_of_every_step(name: str) -> None:
+    assert {dimensions["step"] for _, metric, dimensions in shown() if metric == name} == {step.value for step in Step}
+
+
+def test_the_dashboard_shows_the_alarms_and_what_the_log_says_of_failures() -> None:
+    stack = function()
+    (alarms,) = [widget["alarms"] for widget in widgets() if widget["type"] == "alarm"]
+    (query,) = [widget["query"] for widget in widgets() if widget["type"] == "log"]
+    logged = {"@timestamp", "level", "message", *strings(SOURCES["handler"])}
+
+    assert alarms == [f"{name}.Arn" for name in stack.of_type("AWS::CloudWatch::Alarm")]
+    assert query.startswith("SOURCE 'Logs' |")
+    assert set(query.rpartition("display ")[2].split(", ")) <= logged
+
+
+def test_every_alarm_is_on_a_metric_that_exists_rings_at_the_first_and_tells_the_topic() -> None:
+    alarms = function().of_type("AWS::CloudWatch::Alarm")
+
+    assert {alarm["MetricName"] for alarm in alarms.values()} == {"Errors", "Throttles", "TokensUnidentified"}
+    for alarm in alarms.values():
+        dimensions = {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]}
+        assert_exists(alarm["Namespace"], alarm["MetricName"], dimensions)
+        assert (alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"]) == (
+            "Sum",
+            "GreaterThanThreshold",
+            0,
+        )
+        assert alarm["EvaluationPeriods"] == 1
+        assert alarm["TreatMissingData"] == "notBreaching"
+        assert alarm["AlarmActions"] == ["AlarmTopic"]
+
+
+def test_alarms_and_events_may_publish_to_the_topic() -> None:
+    (policy,) = function().of_type("AWS::SNS::TopicPolicy").values()
+    publishers = {it["Principal"]["Service"]: it.get("Condition") for it in statements(policy)}
+
+    assert policy["Topics"] == ["AlarmTopic"]
+    assert all(it["Action"] == ["sns:Publish"] and it["Resource"] == ["AlarmTopic"] for it in statements(policy))
+    assert publishers == {
+        "cloudwatch.amazonaws.com": {"StringEquals": {"aws:SourceAccount": ACCOUNT}},
+        # With a condition EventBridge would deliver nothing:
+        # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
+        "events.amazonaws.com": None,
+    }
+
+
+def test_an_address_is_subscribed_if_there_is_one() -> None:
+    subscribed = function(AlarmEmail="on-call@example.com").of_type("AWS::SNS::Subscription")
+
+    assert list(subscribed.values()) == [
+        {"TopicArn": "AlarmTopic", "Protocol": "email", "Endpoint": "on-call@example.com"}
+    ]
+    assert function().of_type("AWS::SNS::Subscription") == {}
+
+
+def test_a_failed_or_abandoned_rotation_of_this_secret_tells_the_topic() -> None:
+    rule = secret(AlarmTopicArn=TOPIC).properties("FailedRotation")
+
+    # https://docs.aws.amazon.com/secretsmanager/latest/userguide/cloudtrail_log_entries.html
+    assert rule["EventPattern"] == {
+        "source": ["aws.secretsmanager"],
+        "detail-type": ["AWS Service Event via CloudTrail"],
+        "detail": {
+            "eventSource": ["secretsmanager.amazonaws.com"],
+            "eventName": ["RotationFailed", "RotationAbandoned", "TestRotationFailed"],
+            "additionalEventData": {"SecretId": ["Secret"]},
+        },
+    }
+    (target,) = rule["Targets"]
+    assert target["Arn"] == TOPIC
+    assert set(re.findall("<(.+?)>", target["InputTransformer"]["InputTemplate"])) == set(
+        target["InputTransformer"]["InputPathsMap"]
+    )
+    assert secret().of_type("AWS::Events::Rule") == {}
+
+
+# The secret
+
+
+@pytest.mark.parametrize("token", ["", "dckr_pat_made-by-hand"])
+@pytest.mark.parametrize(
+    ("shape", "prefix", "keys"),
+    [
+        ("plain", "", set()),
+        ("ecs", "", {"username", "password"}),
+        ("ecr", "ecr-pullthroughcache/", {"username", "accessToken"}),
+        ("dockerconfigjson", "", {"auths"}),
+    ],
+)
+def test_the_first_value_has_the_chosen_shape_and_a_place_for_the_token(
+    shape: str, prefix: str, keys: set[str], token: str
+) -> None:
+    stack = secret(Shape=shape, NamePrefix=prefix, Username="" if shape == "plain" else "acme", Token=token)
+    value = stack.properties("Secret")["SecretString"]
+    first = credential.parse(value)
+
+    assert first.username == (None if shape == "plain" else "acme")
+    assert credential.looks_like_token(first.token) == bool(token)
+    assert first.token == (token or "replaced-by-the-first-rotation")
+    assert (set(json.loads(value)) if keys else set()) == keys
+    assert credential.parse(first.with_token("dckr_pat_new")).token == "dckr_pat_new"
+
+
+def test_the_docker_config_is_the_one_that_docker_login_writes() -> None:
+    value = secret(Shape="dockerconfigjson", Username="acme", Token="dckr_pat_x").properties("Secret")["SecretString"]
+
+    auth = base64.b64encode(b"acme:dckr_pat_x").decode()
+    assert json.loads(value)["auths"] == {
+        "https://index.docker.io/v1/": {"username": "acme", "password": "dckr_pat_x", "auth": auth}
+    }
+
+
+ECR = {"Shape": "ecr", "NamePrefix": "ecr-pullthroughcache/", "Username": "acme"}
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({}, None),
+        ({"OwnKey": "true", "RotationRoleArn": ROLE}, None),
+        ({"OwnKey": "true"}, "set RotationRoleArn"),
+        ({"Shape": "ecs", "Username": "acme", "OwnKey": "true", "RotationRoleArn": ROLE}, None),
+        ({"Shape": "ecs"}, "set Username"),
+        ({"Shape": "dockerconfigjson"}, "set Username"),
+        (ECR, None),
+        (ECR | {"Username": ""}, "set Username"),
+        (ECR | {"NamePrefix": ""}, "set NamePrefix"),
+        (ECR | {"OwnKey": "true", "RotationRoleArn": ROLE}, "set OwnKey to false"),
+        (ECR | {"SecretName": "ecr-pullthroughcache/token"}, "SecretName"),
+        (ECR | {"NamePrefix": "", "SecretName": "ecr-pullthroughcache/token"}, "SecretName"),
+        ({"Username": 'acme", "password": "'}, "Username"),
+        ({"Token": 'dckr_pat_x"'}, "Token"),
+        ({"KeyAlias": "alias/aws/secretsmanager"}, "KeyAlias"),
+        ({"KeyDeletionDays": "6"}, "KeyDeletionDays"),
+        ({"RotationSchedule": "rate(30 days)"}, None),
+        ({"RotationSchedule": "cron(0 8 1W * ? *)"}, None),
+        ({"RotationSchedule": "cron(30 8 1 * ? *)"}, "RotationSchedule"),
+        ({"RotationWindow": "30m"}, "RotationWindow"),
+    ],
+)
+def test_a_secret_that_can_not_work_is_refused(values: dict[str, str], told: str | None) -> None:
+    assert_refused(secret, values, told)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({}, None),
+        ({"SubnetIds": "subnet-0a"}, "needs both"),
+        ({"SecurityGroupIds": "sg-0a"}, "needs both"),
+        ({"SubnetIds": "subnet-0a", "SecurityGroupIds": "sg-0a,sg-0b"}, None),
+        ({"Runtime": "python3.11"}, "Runtime"),
+        ({"MemorySize": "64"}, "MemorySize"),
+        ({"Timeout": "901"}, "Timeout"),
+        ({"ReservedConcurrency": "1"}, "ReservedConcurrency"),
+        ({"ProjectName": "Acme"}, "ProjectName"),
+        ({"ProjectName": "a" * 33}, "ProjectName"),
+        ({"ExtensionLayerArn": LAYER.rpartition(":")[0]}, "ExtensionLayerArn"),
+        ({"ParametersKeyArn": "alias/aws/ssm"}, "ParametersKeyArn"),
+    ],
+)
+def test_a_function_that_can_not_work_is_refused(values: dict[str, str], told: str | None) -> None:
+    assert_refused(function, values, told)
+
+
+def assert_refused(deploy: Callable[..., Stack], values: dict[str, str], told: str | None) -> None:
+    if told is None:
+        deploy(**values)
+    else:
+        with pytest.raises(RefusedByTemplate, match=told):
+            deploy(**values)
+
+
+def test_the_default_is_the_first_monday_of_the_month_with_room_for_repeats() -> None:
+    assert secret().properties("Rotation") == {
+        "SecretId": "Secret",
+        "RotationLambdaARN": FUNCTION,
+        "RotationRules": {"ScheduleExpression": "cron(0 0 ? * 2#1 *)", "Duration": "4h"},
+        "RotateImmediatelyOnUpdate": "true",
+    }
+
+
+def test_the_secrets_own_key_serves_this_secret_alone() -> None:
+    stack = secret(OwnKey="true", RotationRoleArn=ROLE, SecretName="hub/token")
+    key = stack.properties("Key")
+    to_iam, to_the_function = statements(key["KeyPolicy"])
+
+    assert to_iam == LEFT_TO_IAM
+    assert to_the_function["Principal"] == {"AWS": ROLE}
+    assert set(to_the_function["Action"]) == KEYS_OF_SECRETS
+    assert to_the_function["Condition"] == {
+        "StringEquals": {"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com"},
+        "StringLike": {"kms:EncryptionContext:SecretARN": f"arn:aws:secretsmanager:{HERE}:secret:hub/token-??????"},
+    }
+    assert stack.properties("Secret")["Name"] == "hub/token"
+    assert stack.properties("Secret")["KmsKeyId"] == "Key.Arn"
+    assert key["EnableKeyRotation"] is True
+    assert stack.properties("KeyAliasName") == {"AliasName": "alias/a-stack", "TargetKeyId": "Key"}
+
+
+def test_without_an_own_key_there_is_none() -> None:
+    stack = secret()
+
+    assert {it["Type"] for it in stack.resources.values()} == {
+        "AWS::SecretsManager::Secret",
+        "AWS::SecretsManager::RotationSchedule",
+    }
+    assert "KmsKeyId" not in stack.properties("Secret")
+    assert stack.outputs == {"SecretArn": "Secret"}
+
+
+def test_the_token_that_is_handed_in_is_never_shown() -> None:
+    assert TEMPLATES["secret"]["Parameters"]["Token"]["NoEcho"] is True
+    assert not any("Token" in json.dumps(output) for output in TEMPLATES["secret"]["Outputs"].values())
+
+
+# The bucket
+
+
+def test_the_bucket_is_private_versioned_encrypted_and_stays() -> None:
+    stack = bucket()
+    archive = stack.properties("Archive")
+
+    assert archive["BucketName"] == f"dockerhub-rotation-lambda-archive-{REGION}"
+    assert set(archive["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(archive["PublicAccessBlockConfiguration"]) == 4
+    assert archive["VersioningConfiguration"] == {"Status": "Enabled"}
+    (encryption,) = archive["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert encryption == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    (rule,) = archive["LifecycleConfiguration"]["Rules"]
+    assert rule["Status"] == "Enabled"
+    assert rule["NoncurrentVersionExpiration"] == {"NewerNoncurrentVersions": 3, "NoncurrentDays": 365}
+    for resource in stack.resources.values():
+        assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+
+
+def test_the_bucket_is_reached_through_tls_only() -> None:
+    (denied,) = statements(bucket().properties("ArchivePolicy"))
+
+    assert (denied["Effect"], denied["Principal"], denied["Action"]) == ("Deny", "*", ["s3:*"])
+    assert denied["Resource"] == ["arn:aws:s3:::Archive", "arn:aws:s3:::Archive/*"]
+    assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_the_longest_project_name_fits_into_the_bucket_name() -> None:
+    longest = "a" * TEMPLATES["bucket"]["Parameters"]["ProjectName"]["MaxLength"]
+
+    assert len(f"{longest}-lambda-archive-ap-southeast-2") <= 63
+
+
+# All three
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_the_command_line_can_deploy_it_without_a_bucket(name: str) -> None:
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+    assert (ROOT / f"infra/{name}.yaml").stat().st_size <= 51_200
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_every_parameter_is_explained_labelled_and_in_one_group(name: str) -> None:
+    template = TEMPLATES[name]
+    parameters = template["Parameters"]
+    interface = template["Metadata"]["AWS::CloudFormation::Interface"]
+    grouped = [parameter for group in interface["ParameterGroups"] for parameter in group["Parameters"]]
+
+    assert sorted(grouped) == sorted(parameters)
+    assert interface["ParameterLabels"].keys() == parameters.keys()
+    assert all(it["Description"] for it in [template, *parameters.values(), *template["Outputs"].values()])
+    assert all("ConstraintDescription" in it for it in parameters.values() if "AllowedPattern" in it)
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_every_default_is_allowed(name: str) -> None:
+    for parameter, definition in TEMPLATES[name]["Parameters"].items():
+        if "Default" in definition:
+            _checked(parameter, definition, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "outputs"),
+    [
+        ("bucket", {"BucketName"}),
+        ("function", {"FunctionArn", "RoleArn", "AlarmTopicArn", "LogGroupName", "DashboardUrl"}),
+        ("secret", {"SecretArn", "KeyArn"}),
+    ],
+)
+def test_the_stack_tells_what_the_next_one_needs(name: str, outputs: set[str]) -> None:
+    assert DEPLOY[name](**EVERYTHING[name]).outputs.keys() == outputs
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_every_finding_that_is_passed_over_says_why(name: str) -> None:
+    for resource in TEMPLATES[name]["Resources"].values():
+        metadata = resource.get("Metadata", {})
+        assert metadata.keys() <= {"checkov"}
+        for skipped in metadata.get("checkov", {}).get("skip", []):
+            assert len(skipped["comment"]) > 40
