@@ -251,7 +251,7 @@ class RuntimeApi:
     """
 
     def __init__(self) -> None:
-        self.events: Queue[tuple[Mapping[str, object], float] | None] = Queue()
+        self.events: Queue[tuple[object, float] | None] = Queue()
         self.answers: Queue[Answer] = Queue()
         self.init_error: str | None = None
 
@@ -316,7 +316,7 @@ class PackagedFunction(Function):
         self._api = RuntimeApi()
         self._running = ExitStack()
 
-    def invoke(self, event: Mapping[str, object]) -> None:
+    def invoke(self, event: object) -> None:
         if self._process is None:
             self._start()
         self._api.events.put((event, time.time() + self._timeout_seconds))
