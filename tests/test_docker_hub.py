@@ -202,9 +202,23 @@ class Deed:
 MADE = answer(201, uuid=UUID, token=TOKEN)
 CREATE = Deed("create", lambda hub: hub.create_token("ours"), "POST", TOKENS, MADE)
 LIST = Deed("list", lambda hub: hub.tokens(), "GET", TOKENS, page())
-ENABLE = Deed("enable", lambda hub: hub.set_active(UUID, True), "PATCH", f"{TOKENS}/{UUID}", answer(200))
-DISABLE = Deed("disable", lambda hub: hub.set_active(UUID, False), "PATCH", f"{TOKENS}/{UUID}", answer(200))
-RELABEL = Deed("relabel", lambda hub: hub.set_active(UUID, False, "ours"), "PATCH", f"{TOKENS}/{UUID}", answer(200))
+ENABLE = Deed(
+    "enable", lambda hub: hub.set_active(UUID, True), "PATCH", f"{TOKENS}/{UUID}", answer(200, is_active=True)
+)
+DISABLE = Deed(
+    "disable",
+    lambda hub: hub.set_active(UUID, False),
+    "PATCH",
+    f"{TOKENS}/{UUID}",
+    answer(200, is_active=False),
+)
+RELABEL = Deed(
+    "relabel",
+    lambda hub: hub.set_active(UUID, False, "ours"),
+    "PATCH",
+    f"{TOKENS}/{UUID}",
+    answer(200, is_active=False),
+)
 DELETE = Deed("delete", lambda hub: hub.delete(UUID), "DELETE", f"{TOKENS}/{UUID}", httpx.Response(204))
 LOG_IN = Deed("log in", lambda hub: hub.tokens(), "POST", AUTH_TOKEN, answer(200, access_token="a bearer"))
 IDENTIFY = Deed("identify", lambda hub: hub.identify(TOKEN), "POST", AUTH_TOKEN, answer(200, access_token="a bearer"))

@@ -233,11 +233,15 @@ class DockerHub:
             return
         if not response.is_success:
             self._refuse(what, response, "Do it by hand in the account settings.")
+        if _object(what, response).get("is_active") is not active:
+            raise _unexpected(what)  # taken at its word, a proxy's page would leave a superseded token active
 
     def delete(self, uuid: str) -> None:
         """Delete a token. Deleting one that is gone is done."""
         what = f"Deleting token {uuid}"
         response = self._manage(what, "DELETE", f"/v2/access-tokens/{uuid}")
+        if _is_page(response):
+            raise _unexpected(what)
         # 204 is documented; 202 has been seen.
         if not response.is_success and response.status_code != 404:
             self._refuse(what, response, "Do it by hand in the account settings.")
@@ -618,9 +622,13 @@ def _refused(what: str, response: httpx.Response, *statuses: int) -> bool:
     """Tell whether a login was refused, by Docker Hub and not by the page of a proxy or firewall."""
     if response.status_code not in statuses:
         return False
-    if response.headers.get("Content-Type", "").startswith("text/html"):
+    if _is_page(response):
         raise _unexpected(what)
     return True
+
+
+def _is_page(response: httpx.Response) -> bool:
+    return str(response.headers.get("Content-Type", "")).startswith("text/html")
 
 
 def _second_factor_token(response: httpx.Response) -> str | None:

@@ -444,3 +444,20 @@ def test_a_lockout_while_retiring_is_reported_as_affecting_consumers(make_world:
 
     assert isinstance(raised.value.__cause__, RetirementFailed)
     assert raised.value.__cause__.consumers_affected
+
+
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+def test_a_web_page_with_status_200_is_not_taken_for_a_token_retired(
+    make_world: Callable[..., World], method: str
+) -> None:
+    world = make_world()
+    first = hand_made(world)
+    if method == "DELETE":
+        world.rotate()
+    world.hub.faults.append(HubFault(method, "/v2/access-tokens/*", 200, "<html>Be right back</html>"))
+
+    events = world.rotate()
+
+    assert events == ["RotationStarted", "RotationFailed", "RotationSucceeded"]
+    assert not first.active
+    assert ours(world) == {label_holder(world, "AWSCURRENT"): True, label_holder(world, "AWSPREVIOUS"): False}
