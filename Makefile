@@ -1,17 +1,34 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse replay test package lint format lock clean
+.PHONY: help setup rehearse replay test lint format package lock clean \
+	deploy deploy-bucket deploy-package deploy-function deploy-secret destroy credentials rotate
 
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
 SCAN := $(VENV)/scan
+EMULATOR := $(VENV)/emulator
 ARGS ?=
 EVENT ?= events/finish_secret.json
 
 export PYTHONPATH := src
 
+# What is deployed, and where: see "Deploy it" in the README. The values travel in the environment, where the shell leaves
+# their quotation marks, spaces and asterisks alone.
+PROJECT ?= dockerhub-rotation
+SECRET ?= dockerhub-token
+BUCKET ?=
+FUNCTION_PARAMETERS ?=
+SECRET_PARAMETERS ?=
+TOKEN ?=
+YES ?=
+export PROJECT SECRET BUCKET FUNCTION_PARAMETERS SECRET_PARAMETERS
+DEPLOY := $(VENV)/bin/python infra/deploy.py
+DEPLOYMENT := --project "$$PROJECT" --secret "$$SECRET" --bucket "$$BUCKET" \
+	--function-parameters "$$FUNCTION_PARAMETERS" --secret-parameters "$$SECRET_PARAMETERS"
+FIRST_TOKEN = $(if $(filter-out ask,$(TOKEN)),$(error Only TOKEN=ask is understood: the token is asked for then))$(if $(TOKEN),--ask-token)
+
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make .venv with the locked dependencies (done by every other target, once)
 	@:
@@ -32,17 +49,21 @@ $(SCAN)/.ready: requirements/scan.txt | $(READY)
 	@$(VENV)/bin/uv pip install -qq --python $(SCAN)/bin/python --require-hashes -r requirements/scan.txt
 	@touch $@
 
+# So do the emulator's.
+$(EMULATOR)/.ready: requirements/emulator.txt | $(READY)
+	@echo "Setting up $(EMULATOR) (once)" >&2
+	@$(VENV)/bin/uv venv -q --clear --python $(VENV)/bin/python $(EMULATOR)
+	@$(VENV)/bin/uv pip install -qq --python $(EMULATOR)/bin/python --require-hashes -r requirements/emulator.txt
+	@touch $@
+
 rehearse: $(READY) ## Rotate a token from start to end on this machine: make rehearse ARGS="--help"
 	@$(VENV)/bin/python -m rehearsal rotate $(ARGS)
 
 replay: $(READY) ## Replay one sample event and show what changed: make replay EVENT=events/finish_secret.json
 	@$(VENV)/bin/python -m rehearsal replay "$(EVENT)" $(ARGS)
 
-test: $(READY) ## Run every test: make test ARGS="-k finish"
+test: $(READY) $(EMULATOR)/.ready ## Run every test: make test ARGS="-k finish"
 	@$(VENV)/bin/python -m pytest -q $(ARGS)
-
-package: $(READY) ## Build dist/dockerhub-rotation.zip, the same bytes on any machine
-	@$(VENV)/bin/python infra/package.py
 
 lint: $(READY) $(SCAN)/.ready ## Look at style, types and templates, change nothing
 	@$(VENV)/bin/ruff check -q .
@@ -56,6 +77,33 @@ format: $(READY) ## Put style right
 	@$(VENV)/bin/ruff check -q --fix .
 	@$(VENV)/bin/ruff format -q .
 
+package: $(READY) ## Build dist/dockerhub-rotation.zip, the same bytes on any machine
+	@$(VENV)/bin/python infra/package.py
+
+deploy: package ## Make or update everything in AWS: bucket, package, function, secret
+	@$(DEPLOY) deploy $(DEPLOYMENT) $(FIRST_TOKEN)
+
+deploy-bucket: $(READY) ## Make or update the bucket of packages alone
+	@$(DEPLOY) deploy $(DEPLOYMENT) --only bucket
+
+deploy-package: package ## Upload the package alone
+	@$(DEPLOY) deploy $(DEPLOYMENT) --only package
+
+deploy-function: package ## Make or update the function and its alarms alone
+	@$(DEPLOY) deploy $(DEPLOYMENT) --only function
+
+deploy-secret: $(READY) ## Make or update one secret alone: make deploy-secret SECRET=team-a/dockerhub
+	@$(DEPLOY) deploy $(DEPLOYMENT) --only secret $(FIRST_TOKEN)
+
+credentials: $(READY) ## Store the Docker Hub account in Parameter Store; asks for it without echo
+	@$(DEPLOY) credentials $(DEPLOYMENT)
+
+rotate: $(READY) ## Start a rotation in AWS and follow it to its end
+	@$(DEPLOY) rotate $(DEPLOYMENT)
+
+destroy: $(READY) ## Remove from AWS what was made, and say what stays
+	@$(DEPLOY) destroy $(DEPLOYMENT) $(if $(YES),--yes)
+
 lock: $(READY) ## Renew the locked versions and hashes in requirements/
 	@cd requirements && ../$(VENV)/bin/uv pip compile -q -U --universal --python-version 3.11 --generate-hashes \
 		--custom-compile-command "make lock" -o runtime.txt ../pyproject.toml
@@ -67,6 +115,8 @@ lock: $(READY) ## Renew the locked versions and hashes in requirements/
 		--custom-compile-command "make lock" -o lambda.txt lambda.in
 	@cd requirements && ../$(VENV)/bin/uv pip compile -q -U --universal --python-version 3.11 --generate-hashes \
 		--custom-compile-command "make lock" -o scan.txt scan.in
+	@cd requirements && ../$(VENV)/bin/uv pip compile -q -U --universal --python-version 3.11 --generate-hashes \
+		--custom-compile-command "make lock" -o emulator.txt emulator.in
 
 clean: ## Remove .venv and everything generated
 	@rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

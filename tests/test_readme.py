@@ -55,3 +55,25 @@ def test_every_make_target_that_is_named_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
     assert set(re.findall(r"(?:`|\$ )make ([a-z]+)", README)) <= targets
+
+
+def test_the_permissions_to_deploy_are_what_the_commands_ask_and_what_the_templates_make() -> None:
+    source = (ROOT / "infra/deploy.py").read_text()
+    calls = set(re.findall(r'"(cloudformation|s3api|ssm|secretsmanager|logs|sts)",\s*"([a-z-]+)"', source))
+    asked = {f"{service}:{operation.title().replace('-', '')}" for service, operation in calls}
+    objects = {
+        "s3api:HeadBucket": "s3:ListBucket",
+        "s3api:HeadObject": "s3:GetObject",
+        "s3api:PutObject": "s3:PutObject",
+    }
+    made = {
+        kind
+        for template in (ROOT / "infra").glob("*.yaml")
+        for kind in re.findall(r"^    Type: (AWS::\S+)", template.read_text(), re.MULTILINE)
+    }
+
+    section = README.partition("### Permissions to deploy")[2].partition("\n### ")[0]
+    permissions, resources = (block.split() for block in re.findall(r"```text\n(.*?)```", section, re.DOTALL))
+
+    assert set(permissions) == {objects.get(it, it) for it in asked} | {"lambda:InvokeFunction"}
+    assert set(resources) == made
