@@ -3,7 +3,12 @@
 import os
 import time
 
+import hypothesis
 import pytest
+
+# The same examples every time: a test that fails must fail for everybody.
+hypothesis.settings.register_profile("everybody", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("everybody")
 
 _OURS = ("AWS_", "DOCKERHUB_", "POWERTOOLS_", "SLACK_")
 _PROXIES = {"ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"}

@@ -628,7 +628,7 @@ def _refused(what: str, response: httpx.Response, *statuses: int) -> bool:
 
 
 def _is_page(response: httpx.Response) -> bool:
-    return str(response.headers.get("Content-Type", "")).startswith("text/html")
+    return bool(response.content) and str(response.headers.get("Content-Type", "")).startswith("text/html")
 
 
 def _second_factor_token(response: httpx.Response) -> str | None:

@@ -116,11 +116,15 @@ def plan(tokens: Iterable[Token], versions: SecretVersions, stored: Mapping[str,
         holders[stored[current]] = current  # if AWSPREVIOUS holds the same token, it is not superseded
     ours = _ours(tokens, versions, holders)
     made_for = [version for _, version in ours]
-    current_born = min((token.created_at for token, v in ours if v == current and token.created_at), default=None)
+    twins = {token.uuid for token, version in ours if stored.get(version, token.uuid) != token.uuid}
+    current_born = min(
+        (token.created_at for token, v in ours if v == current and token.uuid not in twins and token.created_at),
+        default=None,
+    )
 
     def should_become(token: Token, version: str) -> Literal["active", "disabled", "deleted"] | None:
         labels = versions.labels.get(version, frozenset())
-        if version in stored and stored[version] != token.uuid:
+        if token.uuid in twins:
             return "deleted"
         if labels & {CURRENT, PENDING}:
             return "active" if version in stored or made_for.count(version) == 1 else None
