@@ -27,8 +27,9 @@ def main(arguments: list[str]) -> int:
         usage='make rehearse ARGS="OPTIONS"',
         description="Show rotations from start to end on this machine.",
         epilog="killed: the function's process dies. lost: the connection is dropped. unavailable: 503. Each before or "
-        "after the request took effect. rate-limited: 429. html: a web page with status 200. N counts all requests of "
-        "the function, those that are repeated, too.",
+        "after the request took effect. rate-limited: 429, for seconds or until a unix time. html: a web page with "
+        "status 200. slow: the answer comes too late. N counts all requests of the function, those that are repeated, "
+        "too.",
     )
     rotate.add_argument(
         "--shape", type=Shape, choices=list(Shape), default=Shape.PLAIN, help="what the secret looks like"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from rehearsal.docker_hub import Token
 from rehearsal.wire import Request
 from rehearsal.world import PLACEHOLDER, State, World
 
@@ -17,7 +19,14 @@ REPEATABLE = "every step once more changes nothing"
 NO_LEAK = "no secret value in anything the function printed"
 CONTRACT = "the function asks of AWS only what the contract allows"
 
-_ALLOWED = {"DescribeSecret", "GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage", "GetParameters"}
+_EVERY_STEP = {"createSecret", "setSecret", "testSecret", "finishSecret"}
+_ALLOWED = {
+    "DescribeSecret": _EVERY_STEP,
+    "GetSecretValue": _EVERY_STEP,
+    "GetParameters": _EVERY_STEP,
+    "PutSecretValue": {"createSecret"},
+    "UpdateSecretVersionStage": {"finishSecret"},
+}
 
 
 @dataclass
@@ -25,19 +34,29 @@ class Invariants:
     """Looks at the world, counts how often it looked, and writes down what it found broken.
 
     Attributes:
-        others: the tokens that are not ours: all but the one that the secret held at the beginning.
+        others: the tokens that are not ours, with label and whether each is active.
     """
 
     checked: Counter[str] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
     _last: State | None = None
+    _broken_by_hand: str | None = None
     others: Mapping[str, tuple[str, bool]] | None = None
 
     def begin(self, world: World) -> None:
-        """Remember what is not ours: every token but the one that the secret holds."""
-        self._last = world.state()
-        held = {token.uuid for token in world.hub.tokens.values() if token.value == world.current_token()}
-        self.others = {uuid: token for uuid, token in self._last.tokens.items() if uuid not in held}
+        """Take the world as it is: at the beginning, and whenever a person has changed it by hand.
+
+        Ours is what the function has made or labelled as superseded, and the token that AWSCURRENT holds.
+        """
+        self._last = state = world.state()
+        current = world.current_token()
+        ours = {_label(world, version) for version in state.labels}
+        self.others = {
+            token.uuid: (token.label, token.active)
+            for token in world.hub.tokens.values()
+            if token.value != current and token.label not in ours and not _made_by_the_function(token)
+        }
+        self._broken_by_hand = None if world.hub.authenticates(current) else current
 
     def look(self, world: World, request: Request) -> None:
         """Check what must hold at any time. To be called after each request, before the function hears of it."""
@@ -45,7 +64,7 @@ class Invariants:
         assert self.others is not None
         where = f"after request {request.number} ({request.name})"
         state, token = world.state(), world.current_token()
-        if token != PLACEHOLDER:
+        if token not in (PLACEHOLDER, self._broken_by_hand):
             self._check(WORKS, world.hub.authenticates(token), where)
         retired = {uuid for uuid, (_, active) in self._last.tokens.items() if active} - {
             uuid for uuid, (_, active) in state.tokens.items() if active
@@ -54,22 +73,35 @@ class Invariants:
         self._check(RETIRE_LAST, all(values.get(uuid) != token for uuid in retired), where)
         self._check(ONLY_OURS, all(state.tokens.get(uuid) == was for uuid, was in self.others.items()), where)
         if request.party == "AWS":
-            self._check(CONTRACT, request.name in _ALLOWED, where)
+            allowed = world.step in {None} | _ALLOWED.get(request.name, set())
+            kept = _holder(state, "AWSPENDING") == _holder(self._last, "AWSPENDING")
+            changes = request.name in ("PutSecretValue", "UpdateSecretVersionStage")
+            same_versions = state.labels.keys() == self._last.labels.keys()
+            self._check(CONTRACT, allowed and (not changes or (kept and same_versions)), where)
         self._last = state
 
     def at_rest(self, world: World) -> None:
         """Check what must hold after a rotation that succeeded."""
-        assert self.others is not None
-        state = world.state()
-        ours = {uuid: active for uuid, (_, active) in state.tokens.items() if uuid not in self.others}
-        current = next((t.uuid for t in world.hub.tokens.values() if t.value == world.current_token()), None)
-        alone = [uuid for uuid, active in ours.items() if active] == [current]
-        previous = next((v for v, labels in state.labels.items() if "AWSPREVIOUS" in labels), None)
-        disabled = [state.tokens[uuid][0] for uuid, active in ours.items() if not active]
-        expected = all(label.endswith(f"/{previous}") for label in disabled) and len(disabled) <= 1
-        self._check(NO_REMAINS, alone and expected, "after the rotation")
+        state, works = world.state(), world.hub.authenticates(world.current_token())
+        self._check(NO_REMAINS, works and not self.remains(world), "after the rotation")
         pending = [v for v, labels in state.labels.items() if "AWSPENDING" in labels and "AWSCURRENT" not in labels]
         self._check(CONTRACT, not pending, "after the rotation")
+
+    def remains(self, world: World) -> list[str]:
+        """Return the labels of our tokens that are neither current and active nor previous and disabled."""
+        assert self.others is not None
+        state, current = world.state(), world.current_token()
+        previous = _holder(state, "AWSPREVIOUS")
+        kept = {(_label(world, previous), False)} if previous else set()
+        remains = []
+        for token in world.hub.tokens.values():
+            if token.uuid in self.others or (token.value == current and token.active):
+                continue
+            if (token.label, token.active) in kept:
+                kept.clear()  # a second one is too many
+                continue
+            remains.append(token.label)
+        return remains
 
     def repeat_steps(self, world: World) -> None:
         """Do every step of the last rotation once more, and check that nothing changes."""
@@ -88,3 +120,16 @@ class Invariants:
         self.checked[invariant] += 1
         if not holds:
             self.broken.append(f"{invariant}: broken {where}")
+
+
+def _holder(state: State, label: str) -> str | None:
+    return next((version for version, labels in state.labels.items() if label in labels), None)
+
+
+def _label(world: World, version: str) -> str:
+    """Return the label of a token that belongs to a version of the secret, as the README promises it."""
+    return f"dockerhub-rotation/{hashlib.sha256(world.secret_arn.encode()).hexdigest()[:16]}/{version}"
+
+
+def _made_by_the_function(token: Token) -> bool:
+    return token.creator_ua.startswith("dockerhub-rotation/")

@@ -52,7 +52,7 @@ class Function:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._discard()
+        self.discard()
         self._log.close()
 
     def invoke(self, event: object) -> None:
@@ -73,7 +73,7 @@ class Function:
         answered, _, _ = select.select([results], [], [], self._timeout_seconds)
         line = results.readline() if answered else b""
         if self._cold or not line:
-            self._discard()
+            self.discard()
         if not answered:
             raise FunctionError(f"timed out after {self._timeout_seconds:g} seconds")
         if not line:
@@ -92,7 +92,7 @@ class Function:
         return self._log.read().decode()
 
     def _start(self) -> None:
-        self._discard()
+        self.discard()
         read_end, write_end = os.pipe()
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [sys.executable, "-m", __name__, str(write_end)],
@@ -105,7 +105,8 @@ class Function:
         os.close(write_end)
         self._results = os.fdopen(read_end, "rb")
 
-    def _discard(self) -> None:
+    def discard(self) -> None:
+        """End the process, if there is one; the next invocation starts another."""
         if self._process is not None and self._process.stdin is not None and self._results is not None:
             self._process.kill()
             self._process.wait()

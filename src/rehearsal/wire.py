@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
+import math
 import re
 import socket
 import time
@@ -40,8 +41,10 @@ class FaultKind(StrEnum):
     LOST_AFTER = "lost-after"
     UNAVAILABLE_BEFORE = "unavailable-before"  # 503
     UNAVAILABLE_AFTER = "unavailable-after"
-    RATE_LIMITED = "rate-limited"  # 429 with Retry-After; AWS says ThrottlingException instead
+    RATE_LIMITED = "rate-limited"  # 429 with Retry-After in seconds; AWS says ThrottlingException instead
+    RATE_LIMITED_UNTIL = "rate-limited-until"  # the same with Retry-After as unix time
     HTML = "html"  # 200 with a web page, as from a captive portal or a maintenance page
+    SLOW = "slow"  # acted upon, but the answer is not there before the function gives up waiting
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,8 @@ class Wire:
                 self._on_request(request)
             if fault in (FaultKind.KILLED_BEFORE, FaultKind.KILLED_AFTER):
                 self.kill()
+            if fault is FaultKind.SLOW:
+                _await_hanging_up(environ["werkzeug.socket"])
             if answer is None:
                 raise ConnectionAbortedError  # the server hangs up without a word
             return answer(environ, start_response)
@@ -149,7 +154,7 @@ def _answer(app: WSGIApplication, party: Party, environ: WSGIEnvironment, fault:
             return handled()
         case FaultKind.KILLED_BEFORE | FaultKind.LOST_BEFORE:
             return None
-        case FaultKind.KILLED_AFTER | FaultKind.LOST_AFTER:
+        case FaultKind.KILLED_AFTER | FaultKind.LOST_AFTER | FaultKind.SLOW:
             handled()
             return None
         case FaultKind.UNAVAILABLE_BEFORE:
@@ -158,7 +163,9 @@ def _answer(app: WSGIApplication, party: Party, environ: WSGIEnvironment, fault:
             handled()
             return _unavailable()
         case FaultKind.RATE_LIMITED:
-            return _throttled(party)
+            return _throttled(party, "1")
+        case FaultKind.RATE_LIMITED_UNTIL:
+            return _throttled(party, str(math.ceil(time.time()) + 1))
         case FaultKind.HTML:
             return Response("<!doctype html><title>Be right back</title>", 200, content_type="text/html")
 
@@ -167,12 +174,24 @@ def _unavailable() -> Response:
     return Response('{"message": "Service Unavailable"}', 503, content_type="application/json")
 
 
-def _throttled(party: Party) -> Response:
-    """Refuse as each party does: https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html."""
+def _throttled(party: Party, retry_after: str) -> Response:
+    """Refuse as each party does.
+
+    https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html and, for Docker Hub's two units,
+    https://github.com/docker/hub-feedback/issues/2459
+    """
     if party == "AWS":
         body = '{"__type": "ThrottlingException", "message": "Rate exceeded"}'
         return Response(body, 400, content_type="application/x-amz-json-1.1")
-    return Response('{"detail": "Rate limit exceeded"}', 429, {"Retry-After": "1"}, content_type="application/json")
+    return Response(
+        '{"detail": "Rate limit exceeded"}', 429, {"Retry-After": retry_after}, content_type="application/json"
+    )
+
+
+def _await_hanging_up(connection: socket.socket) -> None:
+    """Return when the caller has closed the connection, or `Server` has ended it."""
+    with contextlib.suppress(OSError):
+        connection.recv(1)  # a caller that waits for an answer sends nothing more
 
 
 class Server:

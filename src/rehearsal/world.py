@@ -147,6 +147,7 @@ class World:
         secret_arn: the secret.
         client: a Secrets Manager client of somebody else than the function.
         steps: every invocation so far.
+        step: the step that is under way, or None.
         hold_before: the step at which rotations are held up, as if the function were broken from there on; None for
             rotations that go through.
         environment: with which the reader's own `aws` commands work against this world.
@@ -162,6 +163,7 @@ class World:
     ) -> None:
         self.scene = scene
         self.steps: list[StepRun] = []
+        self.step: str | None = None
         self.hold_before: str | None = None
         self.secrets: set[str] = set()
         self._on_request = on_request
@@ -253,18 +255,20 @@ class World:
             self.secrets.add(str(token))
         before, asked, began = self.state(), len(self.wire.requests), time.perf_counter()
         error: FunctionError | None = None
+        self.step = str(fields.get("Step", "no step"))
         try:
             self.function.invoke(event)
         except FunctionError as raised:
             error = raised
         run = StepRun(
-            step=str(fields.get("Step", "no step")),
+            step=self.step,
             seconds=time.perf_counter() - began,
             error=str(error) if error else None,
             requests=tuple(self.wire.requests[asked:]),
             before=before,
             after=self.state(),
         )
+        self.step = None
         self.steps.append(run)
         self._on_step(run)
         if error:

@@ -325,7 +325,7 @@ class PackagedFunction(Function):
         except Empty:
             answer = Answer(f"timed out after {self._timeout_seconds:g} seconds", alive=False)
         if self._cold or not answer.alive:
-            self._discard()
+            self.discard()
         if answer.error:
             raise FunctionError(answer.error)
 
@@ -350,7 +350,7 @@ class PackagedFunction(Function):
         self._running.callback(watcher.join)
         self._running.callback(process.kill)
 
-    def _discard(self) -> None:
+    def discard(self) -> None:
         self._running.close()
         self._process = None
 

@@ -105,8 +105,8 @@ def test_every_request_is_looked_at_after_its_effect_and_before_its_answer(
     wire.kill = lambda: seen.append((0, None, 0))
     docker_hub = client(stack, wire, hub)
 
-    with suppress(httpx.RemoteProtocolError):
-        docker_hub.get("/")
+    with suppress(httpx.RemoteProtocolError, httpx.ReadTimeout):
+        docker_hub.get("/", timeout=0.1 if kind is FaultKind.SLOW else 5)
     answered = True
 
     assert seen[0] == (1, kind, hub.done)
@@ -145,12 +145,14 @@ def test_a_dropped_connection_never_answers(stack: ExitStack, hub: Counter, kind
         (FaultKind.UNAVAILABLE_BEFORE, 503, 0),
         (FaultKind.UNAVAILABLE_AFTER, 503, 1),
         (FaultKind.RATE_LIMITED, 429, 0),
+        (FaultKind.RATE_LIMITED_UNTIL, 429, 0),
         (FaultKind.HTML, 200, 0),
     ],
 )
 def test_a_spoilt_answer_comes_instead_of_the_real_one(
-    stack: ExitStack, hub: Counter, kind: FaultKind, status: int, effects: int
+    stack: ExitStack, hub: Counter, monkeypatch: pytest.MonkeyPatch, kind: FaultKind, status: int, effects: int
 ) -> None:
+    monkeypatch.setattr("rehearsal.wire.time.time", lambda: 1_800_000_009.5)
     wire = Wire(faults=[Fault(1, kind)])
 
     answer = client(stack, wire, hub).post("/", content="body")
@@ -158,8 +160,21 @@ def test_a_spoilt_answer_comes_instead_of_the_real_one(
     assert answer.status_code == wire.requests[0].status == status
     assert "done" not in answer.text
     assert hub.done == effects
-    assert answer.headers.get("Retry-After") == ("1" if kind is FaultKind.RATE_LIMITED else None)
+    waits = {FaultKind.RATE_LIMITED: "1", FaultKind.RATE_LIMITED_UNTIL: "1800000011"}
+    assert answer.headers.get("Retry-After") == waits.get(kind)
     assert answer.headers["Content-Type"].startswith("text/html" if kind is FaultKind.HTML else "application/json")
+
+
+def test_a_slow_answer_is_held_back_until_the_caller_hangs_up(stack: ExitStack, hub: Counter) -> None:
+    wire = Wire(faults=[Fault(1, FaultKind.SLOW)])
+    docker_hub = client(stack, wire, hub)
+
+    with pytest.raises(httpx.ReadTimeout):
+        docker_hub.post("/", content="body", timeout=0.1)
+
+    assert hub.done == 1
+    assert wire.requests[0].status is None
+    assert docker_hub.get("/").status_code == 200
 
 
 def test_a_fault_happens_once_and_only_to_its_request(stack: ExitStack, hub: Counter) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import os
+import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from typing import Any
 from unittest import mock
 
 import pytest
 
 from dockerhub_rotation import handler
+from rehearsal.invariants import Invariants
 from rehearsal.sandbox import Context, Function, FunctionError
 from rehearsal.wire import Request
 from rehearsal.world import Scene, World
@@ -22,30 +27,57 @@ class FunctionHere(Function):
         self._environment = dict(environment)
         self._cold = cold
         self._timeout_seconds = timeout_seconds
+        self._printed = io.StringIO()
+        self._stack = ExitStack()
 
     def __enter__(self) -> FunctionHere:
+        """Take over what a process of its own would have read and opened when it started."""
+        logger = handler.logger
+        self._stack.callback(logger.setLevel, logger.log_level)
+        logger.setLevel(self._environment.get("POWERTOOLS_LOG_LEVEL", "INFO"))
+        output = logger.registered_handler
+        assert isinstance(output, logging.StreamHandler)
+        self._stack.callback(output.setStream, output.stream)
+        output.setStream(self._printed)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._discard()
+        self.discard()
+        self._stack.close()
 
     def invoke(self, event: object) -> None:
         try:
-            with mock.patch.dict(os.environ, self._environment):
+            with (
+                mock.patch.dict(os.environ, self._environment),
+                redirect_stdout(self._printed),
+                redirect_stderr(self._printed),
+            ):
                 handler.lambda_handler(event, Context(self._timeout_seconds))
         except Exception as raised:
+            self._printed.write("".join(traceback.format_exception(raised)))
+            self._printed.writelines(_chain(raised))
             raise FunctionError(f"{type(raised).__name__}: {raised}") from raised
         finally:
             if self._cold:
-                self._discard()
+                self.discard()
 
-    def _discard(self) -> None:
+    def log(self) -> str:
+        return self._printed.getvalue()
+
+    def discard(self) -> None:
         if handler.sandbox.cache_info().currsize:
             kept = handler.sandbox()
             kept.connection.http.close()
             kept.secrets_manager._client.close()
             kept.parameters._client.close()
         handler.sandbox.cache_clear()
+
+
+def _chain(error: BaseException | None) -> Iterator[str]:
+    """Say all that the exceptions behind one hold, also those that a traceback leaves out."""
+    while error is not None:
+        yield f"{error!r} {error} {vars(error)}\n"
+        error = error.__cause__ or error.__context__
 
 
 @pytest.fixture
@@ -62,3 +94,22 @@ def make_world() -> Iterator[Callable[..., World]]:
             return stack.enter_context(World(scene, on_request=on_request, run_function=run_function))
 
         yield make
+
+
+@pytest.fixture
+def watched_world(make_world: Callable[..., World]) -> Callable[..., tuple[World, Invariants]]:
+    """Return a function that sets up a world in which every invariant is checked after every request."""
+
+    def make(scene: Scene = Scene(), **how: Any) -> tuple[World, Invariants]:  # noqa: B008 - frozen
+        invariants = Invariants()
+        world: World | None = None
+
+        def look(request: Request) -> None:
+            assert world is not None
+            invariants.look(world, request)
+
+        world = make_world(scene, on_request=look, **how)
+        invariants.begin(world)
+        return world, invariants
+
+    return make

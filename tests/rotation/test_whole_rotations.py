@@ -11,6 +11,8 @@ from rehearsal.sandbox import Function
 from rehearsal.wire import Fault, FaultKind, Request
 from rehearsal.world import Scene, Shape, World
 
+WatchedWorld = Callable[..., tuple[World, Invariants]]
+
 SCENES = {
     **{f"a {shape} secret": Scene(shape=shape) for shape in Shape},
     **{f"a placeholder in a {shape} secret": Scene(shape=shape, placeholder=True) for shape in Shape},
@@ -20,22 +22,9 @@ SCENES = {
 }
 
 
-def watched(make_world: Callable[..., World], scene: Scene, **how: object) -> tuple[World, Invariants]:
-    invariants = Invariants()
-    worlds: list[World] = []
-
-    def on_request(request: Request) -> None:
-        invariants.look(worlds[0], request)
-
-    world = make_world(scene, on_request=on_request, **how)
-    worlds.append(world)
-    invariants.begin(world)
-    return world, invariants
-
-
 @pytest.mark.parametrize("scene", SCENES.values(), ids=SCENES)
-def test_three_rotations_in_a_row_keep_every_invariant(make_world: Callable[..., World], scene: Scene) -> None:
-    world, invariants = watched(make_world, scene)
+def test_three_rotations_in_a_row_keep_every_invariant(watched_world: WatchedWorld, scene: Scene) -> None:
+    world, invariants = watched_world(scene)
 
     for _ in range(3):
         assert world.rotate() == ["RotationStarted", "RotationSucceeded"]
@@ -47,9 +36,9 @@ def test_three_rotations_in_a_row_keep_every_invariant(make_world: Callable[...,
 
 @pytest.mark.parametrize("cold", [False, True], ids=["warm", "a fresh process for each step"])
 def test_an_account_with_two_factor_login_rotates_without_burning_a_code(
-    make_world: Callable[..., World], clock: Any, cold: bool
+    watched_world: WatchedWorld, clock: Any, cold: bool
 ) -> None:
-    world, invariants = watched(make_world, Scene(two_factor=True, cold=cold))
+    world, invariants = watched_world(Scene(two_factor=True, cold=cold))
 
     assert world.rotate() == ["RotationStarted", "RotationSucceeded"]
 
@@ -60,9 +49,9 @@ def test_an_account_with_two_factor_login_rotates_without_burning_a_code(
 
 
 def test_a_code_that_another_sandbox_has_used_is_followed_by_the_next_code(
-    make_world: Callable[..., World], clock: Any
+    watched_world: WatchedWorld, clock: Any
 ) -> None:
-    world, invariants = watched(make_world, Scene(two_factor=True, cold=True))
+    world, invariants = watched_world(Scene(two_factor=True, cold=True))
     world.rotate()
 
     assert world.rotate() == ["RotationStarted", "RotationSucceeded"]
@@ -74,9 +63,9 @@ def test_a_code_that_another_sandbox_has_used_is_followed_by_the_next_code(
 
 
 def test_in_the_steady_state_a_cold_rotation_makes_20_requests_8_of_them_to_docker_hub(
-    make_world: Callable[..., World],
+    watched_world: WatchedWorld,
 ) -> None:
-    world, invariants = watched(make_world, Scene(cold=True), run_function=Function)
+    world, invariants = watched_world(Scene(cold=True), run_function=Function)
     world.rotate()
     world.rotate()
     before = len(world.wire.requests)
@@ -89,8 +78,10 @@ def test_in_the_steady_state_a_cold_rotation_makes_20_requests_8_of_them_to_dock
     assert invariants.broken == []
 
 
-def test_each_hundred_tokens_in_the_account_cost_one_request(make_world: Callable[..., World]) -> None:
-    world, _ = watched(make_world, Scene(others=250))
+def test_each_hundred_tokens_in_the_account_cost_one_request(
+    watched_world: WatchedWorld,
+) -> None:
+    world, _ = watched_world(Scene(others=250))
     world.rotate()
 
     lists = [request for request in world.wire.requests if request.name == "GET /v2/access-tokens"]
@@ -118,10 +109,10 @@ def test_a_second_rotation_is_refused_while_one_is_pending_and_goes_through_afte
 @pytest.mark.parametrize("kind", [FaultKind.KILLED_BEFORE, FaultKind.KILLED_AFTER])
 @pytest.mark.parametrize("at", [6, 7, 14, 15, 17], ids=lambda at: f"request {at}")
 def test_a_process_killed_at_a_change_is_repaired_by_the_next_attempt(
-    make_world: Callable[..., World], at: int, kind: FaultKind
+    watched_world: WatchedWorld, at: int, kind: FaultKind
 ) -> None:
     """Requests 6, 7, 14, 15 and 17 make the token, store it, list, promote, and disable the superseded one."""
-    world, invariants = watched(make_world, Scene(faults=(Fault(at, kind),)), run_function=Function)
+    world, invariants = watched_world(Scene(faults=(Fault(at, kind),)), run_function=Function)
 
     events = world.rotate()
     world.rotate()
@@ -132,9 +123,9 @@ def test_a_process_killed_at_a_change_is_repaired_by_the_next_attempt(
 
 
 @pytest.mark.parametrize("step", ["createSecret", "testSecret", "finishSecret"])
-def test_a_step_that_runs_twice_at_once_ends_as_if_it_had_run_once(make_world: Callable[..., World], step: str) -> None:
+def test_a_step_that_runs_twice_at_once_ends_as_if_it_had_run_once(watched_world: WatchedWorld, step: str) -> None:
     """At every request of the step, a twin in a process of its own does the whole step first."""
-    world, invariants = watched(make_world, Scene())
+    world, invariants = watched_world(Scene())
     world.rotate()
     world.hold_before = step
     world.rotate()
