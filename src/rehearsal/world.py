@@ -34,6 +34,13 @@ FUNCTION_ARN = f"arn:aws:lambda:{REGION}:123456789012:function:dockerhub-rotatio
 REPOSITORY = "acme/app"
 PLACEHOLDER = "placeholder-until-the-first-rotation"
 
+_ACCOUNT = {
+    "AWS_ACCESS_KEY_ID": "rehearsal",
+    "AWS_SECRET_ACCESS_KEY": "rehearsal",
+    "AWS_REGION": REGION,
+    "AWS_DEFAULT_REGION": REGION,
+}
+
 
 class Shape(StrEnum):
     """What the secret looks like, by whom it is read."""
@@ -148,7 +155,7 @@ class World:
         client: a Secrets Manager client of somebody else than the function.
         steps: every invocation so far.
         step: the step that is under way, or None.
-        hold_before: the step at which rotations are held up, as if the function were broken from there on; None for
+        hold_before: the step at which rotations are held up, as if the function were broken from then on; None for
             rotations that go through.
         environment: with which the reader's own `aws` commands work against this world.
     """
@@ -165,6 +172,7 @@ class World:
         self.steps: list[StepRun] = []
         self.step: str | None = None
         self.hold_before: str | None = None
+        self._held = False
         self.secrets: set[str] = set()
         self._on_request = on_request
         self._on_step = on_step
@@ -205,26 +213,9 @@ class World:
             )
         )
         self.hub_url = front_hub.url
-        account = {
-            "AWS_ACCESS_KEY_ID": "rehearsal",
-            "AWS_SECRET_ACCESS_KEY": "rehearsal",
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
-        }
-        self.environment = {**account, "AWS_ENDPOINT_URL": front_aws.url}
+        self.environment = {**_ACCOUNT, "AWS_ENDPOINT_URL": front_aws.url}
         self.function = self._stack.enter_context(
-            self._run_function(
-                {
-                    **account,
-                    "AWS_ENDPOINT_URL": door_aws.url,
-                    "DOCKERHUB_API_URL": door_hub.url,
-                    "DOCKERHUB_AUTH_URL": door_hub.url,
-                    "DOCKERHUB_REGISTRY_URL": door_hub.url,
-                    **({"DOCKERHUB_TOTP_PARAMETER": "DOCKER_HUB_TOTP"} if self.scene.two_factor else {}),
-                    **self.scene.environment,
-                },
-                cold=self.scene.cold,
-            )
+            self._run_function(self.function_environment(door_aws.url, door_hub.url), cold=self.scene.cold)
         )
         self.wire.kill = self.function.kill
         self.client = boto3.client(
@@ -242,6 +233,18 @@ class World:
     ) -> None:
         self._stack.close()
 
+    def function_environment(self, aws_url: str, hub_url: str) -> dict[str, str]:
+        """Return the environment variables of a function that finds the two parties at these places."""
+        return {
+            **_ACCOUNT,
+            "AWS_ENDPOINT_URL": aws_url,
+            "DOCKERHUB_API_URL": hub_url,
+            "DOCKERHUB_AUTH_URL": hub_url,
+            "DOCKERHUB_REGISTRY_URL": hub_url,
+            **({"DOCKERHUB_TOTP_PARAMETER": "DOCKER_HUB_TOTP"} if self.scene.two_factor else {}),
+            **self.scene.environment,
+        }
+
     def invoke(self, event: object) -> None:
         """Call the function as Secrets Manager does, and write down what came of it.
 
@@ -249,7 +252,8 @@ class World:
             FunctionError: it failed.
         """
         fields = event if isinstance(event, dict) else {}
-        if self.hold_before is not None and fields.get("Step") == self.hold_before:
+        self._held = self.hold_before is not None and (self._held or fields.get("Step") == self.hold_before)
+        if self._held:
             raise FunctionError("held up")
         if token := fields.get("RotationToken"):
             self.secrets.add(str(token))

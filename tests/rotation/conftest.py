@@ -12,6 +12,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from botocore.loaders import JSONFileLoader
 
 from dockerhub_rotation import handler
 from rehearsal.invariants import Invariants
@@ -78,6 +79,20 @@ def _chain(error: BaseException | None) -> Iterator[str]:
     while error is not None:
         yield f"{error!r} {error} {vars(error)}\n"
         error = error.__cause__ or error.__context__
+
+
+@pytest.fixture(scope="session", autouse=True)
+def models_parsed_once() -> Iterator[None]:
+    """Let botocore parse its models once for all sandboxes in this process; it takes longer than a rotation."""
+    parse, parsed = JSONFileLoader.load_file, dict[str, Any]()
+
+    def load_file(loader: JSONFileLoader, path: str) -> Any:
+        if path not in parsed:
+            parsed[path] = parse(loader, path)
+        return parsed[path]
+
+    with mock.patch.object(JSONFileLoader, "load_file", load_file):
+        yield
 
 
 @pytest.fixture

@@ -1,0 +1,186 @@
+"""A fault at every request of a rotation: what becomes of it, request by request and fault by fault.
+
+`make faults` prints the tables. A cell says at which attempt the rotation succeeded: 1 means that the step itself asked
+again, 2 that Secrets Manager repeated the rotation. A * says that a token was left behind, which the next rotation
+deleted. All invariants are checked after every request, and after one more rotation that nothing is left.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from botocore.config import Config
+from rich.console import Console
+from rich.table import Table
+
+from dockerhub_rotation import docker_hub, handler
+from dockerhub_rotation.aws import CLIENT_CONFIG
+from rehearsal.invariants import Invariants
+from rehearsal.sandbox import Function
+from rehearsal.wire import Fault, FaultKind
+from rehearsal.world import Scene, World
+
+WatchedWorld = Callable[..., tuple[World, Invariants]]
+
+# The situations, and what a rotation asks for in each. createSecret meets a fresh sandbox, the later steps a warm one.
+_CREATE_TO_LIST = (
+    *("DescribeSecret", "GetSecretValue", "GetSecretValue", "GetParameters"),
+    *("POST /v2/auth/token", "POST /v2/access-tokens", "PutSecretValue"),
+    "DescribeSecret",
+    *("DescribeSecret", "GetSecretValue", "POST /v2/auth/token", "GET /token"),
+    *("DescribeSecret", "GET /v2/access-tokens", "UpdateSecretVersionStage"),
+)
+FIRST = "the first rotation"
+STEADY = "the steady state"
+REQUESTS = {
+    FIRST: (*_CREATE_TO_LIST, "GetSecretValue", "POST /v2/auth/token", "PATCH /v2/access-tokens/{uuid}"),
+    STEADY: (*_CREATE_TO_LIST, "PATCH /v2/access-tokens/{uuid}", "DELETE /v2/access-tokens/{uuid}"),
+}
+ROTATIONS_BEFORE = {FIRST: 0, STEADY: 2}
+
+LOUD = {"POWERTOOLS_LOG_LEVEL": "DEBUG", "POWERTOOLS_LOGGER_LOG_EVENT": "true"}
+
+Matrix = dict[tuple[str, int, FaultKind], str]
+
+
+def at_every_request(*kinds: FaultKind) -> pytest.MarkDecorator:
+    """Run a test once for each situation, request and kind of fault."""
+    cells = [
+        pytest.param(situation, number, kind, id=f"{situation}, {kind} at {number} {name}")
+        for situation, names in REQUESTS.items()
+        for number, name in enumerate(names, 1)
+        for kind in kinds
+    ]
+    return pytest.mark.parametrize(("situation", "number", "kind"), cells)
+
+
+@pytest.fixture(scope="module")
+def matrix() -> Iterator[Matrix]:
+    outcomes: Matrix = {}
+    yield outcomes
+    show(outcomes)
+
+
+def show(outcomes: Matrix) -> None:
+    console = Console(width=160, highlight=False)
+    for situation, names in REQUESTS.items():
+        table = Table(title=f"A fault in {situation}", title_justify="left", box=None, pad_edge=False)
+        table.add_column("request")
+        for kind in FaultKind:
+            table.add_column(kind.replace("-", "\n"), justify="center")
+        for number, name in enumerate(names, 1):
+            table.add_row(f"{number:2} {name}", *(outcomes.get((situation, number, kind), "") for kind in FaultKind))
+        console.print("\n", table)
+    console.print(f"\n{len(outcomes)} rotations with a fault, each of them completed, no invariant broken")
+
+
+def rotated_with(faults: list[Fault], world: World, invariants: Invariants, rotations_before: int = 0) -> str:
+    """Rotate with faults at requests that are counted from the beginning of this rotation, and tell what came of it."""
+    for _ in range(rotations_before):
+        world.rotate()
+    world.function.discard()
+    asked = len(world.wire.requests)
+    world.wire.faults += [Fault(asked + fault.at, fault.kind) for fault in faults]
+
+    events = world.rotate()
+    left = invariants.remains(world)
+
+    assert events[-1] == "RotationSucceeded"
+    assert [request.number - asked for request in world.wire.requests if request.fault] == [f.at for f in faults]
+    assert world.rotate() == ["RotationStarted", "RotationSucceeded"]
+    invariants.at_rest(world)
+    invariants.search_output(world)
+    assert invariants.broken == []
+    return f"{events.count('RotationFailed') + 1}{'*' if left else ''}"
+
+
+@pytest.mark.parametrize("situation", REQUESTS)
+def test_the_requests_of_a_rotation_are_those_at_which_faults_strike(
+    watched_world: WatchedWorld, situation: str
+) -> None:
+    world, _ = watched_world()
+    for _ in range(ROTATIONS_BEFORE[situation]):
+        world.rotate()
+    world.function.discard()
+    asked = len(world.wire.requests)
+
+    world.rotate()
+
+    assert tuple(request.name for request in world.wire.requests[asked:]) == REQUESTS[situation]
+
+
+@at_every_request(FaultKind.KILLED_BEFORE, FaultKind.KILLED_AFTER)
+def test_a_process_killed_at_any_request_costs_one_more_attempt(
+    watched_world: WatchedWorld, matrix: Matrix, situation: str, number: int, kind: FaultKind
+) -> None:
+    """The process is a real one and gets SIGKILL."""
+    world, invariants = watched_world(Scene(environment=LOUD), run_function=Function)
+
+    outcome = rotated_with([Fault(number, kind)], world, invariants, ROTATIONS_BEFORE[situation])
+
+    assert outcome[0] == "2"
+    matrix[situation, number, kind] = outcome
+
+
+@at_every_request(
+    *(FaultKind.LOST_BEFORE, FaultKind.LOST_AFTER),
+    *(FaultKind.UNAVAILABLE_BEFORE, FaultKind.UNAVAILABLE_AFTER),
+    *(FaultKind.RATE_LIMITED, FaultKind.RATE_LIMITED_UNTIL),
+    FaultKind.HTML,
+)
+def test_a_fault_at_any_request_costs_at_most_one_more_attempt(
+    watched_world: WatchedWorld, matrix: Matrix, clock: Any, situation: str, number: int, kind: FaultKind
+) -> None:
+    world, invariants = watched_world(Scene(environment=LOUD))
+
+    outcome = rotated_with([Fault(number, kind)], world, invariants, ROTATIONS_BEFORE[situation])
+
+    assert outcome[0] in "12"
+    matrix[situation, number, kind] = outcome
+
+
+@at_every_request(FaultKind.SLOW)
+def test_an_answer_slower_than_the_timeout_is_survived_at_any_request(
+    watched_world: WatchedWorld,
+    matrix: Matrix,
+    clock: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    situation: str,
+    number: int,
+    kind: FaultKind,
+) -> None:
+    """The function waits half a second, where it waits ten or five. A busy machine may need more attempts."""
+    monkeypatch.setattr(docker_hub, "_READ_SECONDS", 0.5)
+    monkeypatch.setattr(handler, "CLIENT_CONFIG", CLIENT_CONFIG.merge(Config(read_timeout=0.5)))
+    world, invariants = watched_world(Scene(environment=LOUD))
+
+    matrix[situation, number, kind] = rotated_with(
+        [Fault(number, kind)], world, invariants, ROTATIONS_BEFORE[situation]
+    )
+
+
+# Two faults at once, in situations in which more requests are made: drawn once, the same for everybody.
+_DRAWN = random.Random(1)  # noqa: S311 - a draw, not cryptography
+_SCENES = (Scene(cold=True), Scene(placeholder=True), Scene(two_factor=True), Scene(two_factor=True, cold=True))
+
+
+def _drawn_pair() -> list[Fault]:
+    kinds = [kind for kind in FaultKind if "killed" not in kind and kind is not FaultKind.SLOW]
+    return [Fault(at, _DRAWN.choice(kinds)) for at in sorted(_DRAWN.sample(range(1, 17), 2))]
+
+
+@pytest.mark.parametrize(
+    ("scene", "faults"),
+    [(_DRAWN.choice(_SCENES), _drawn_pair()) for _ in range(60)],
+    ids=lambda given: " ".join(f"{fault.kind}@{fault.at}" for fault in given) if isinstance(given, list) else "",
+)
+def test_two_faults_in_one_rotation_are_survived(
+    watched_world: WatchedWorld, clock: Any, scene: Scene, faults: list[Fault]
+) -> None:
+    world, invariants = watched_world(replace(scene, environment=LOUD))
+
+    assert rotated_with(faults, world, invariants, rotations_before=1)[0] in "123"

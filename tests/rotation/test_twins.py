@@ -1,0 +1,178 @@
+"""Two processes in the same step at the same time, in every order in which their requests can reach the world.
+
+Secrets Manager may call a step again while an earlier call is still at work. Between two requests a process sees
+nothing of the world, so the order of the requests is all that can differ from run to run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from threading import Condition, Thread
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rehearsal.invariants import Invariants
+from rehearsal.sandbox import Function, FunctionError
+from rehearsal.wire import Request, Server
+from rehearsal.world import Scene, World
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+LOUD = {"POWERTOOLS_LOG_LEVEL": "DEBUG", "POWERTOOLS_LOGGER_LOG_EVENT": "true"}
+
+
+class Turns:
+    """Lets the requests of two twins through one at a time, in an order of the test's choice.
+
+    Attributes:
+        taken: which twin went first, at each point at which both had a request at the door.
+    """
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self.begin([])
+
+    def begin(self, choices: list[int]) -> None:
+        """Begin anew: follow these choices, and let the first twin go first wherever they say nothing."""
+        self._choices = choices
+        self.taken: list[int] = []
+        self._at_the_door: set[int] = set()
+        self._ended: set[int] = set()
+        self._turn: int | None = None
+
+    def door(self, twin: int, app: WSGIApplication) -> WSGIApplication:
+        """Return `app` behind a door at which a twin's requests wait for their turn."""
+
+        def doorway(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+            with self._changed:
+                self._at_the_door.add(twin)
+                self._choose()
+                self._changed.wait_for(lambda: self._turn == twin)
+                self._at_the_door.remove(twin)
+            return app(environ, start_response)
+
+        return doorway
+
+    def served(self) -> None:
+        """Take note that the request whose turn it was has had its effect."""
+        self._turn = None
+
+    def ended(self, twin: int) -> None:
+        """Take note that a twin is through with its step."""
+        with self._changed:
+            self._ended.add(twin)
+            self._choose()
+
+    def _choose(self) -> None:
+        """Choose whose turn it is, once each twin has a request at the door or is through."""
+        if self._turn is not None or len(self._at_the_door | self._ended) < 2 or not self._at_the_door:
+            return
+        if len(self._at_the_door) == 2:
+            step = len(self.taken)
+            self.taken.append(self._choices[step] if step < len(self._choices) else 0)
+            self._turn = self.taken[-1]
+        else:
+            (self._turn,) = self._at_the_door
+        self._changed.notify_all()
+
+
+def every_order(run: Callable[[list[int]], list[int]]) -> Iterator[list[int]]:
+    """Run once for every sequence of choices there is, and yield each.
+
+    Args:
+        run: follows the choices it is given, makes the first one wherever they end, and returns all that it made.
+    """
+    choices: list[int] | None = []
+    while choices is not None:
+        made = run(choices)
+        yield made
+        open_choice = max((step for step, choice in enumerate(made) if choice == 0), default=None)
+        choices = None if open_choice is None else [*made[:open_choice], 1]
+
+
+class Twins:
+    """Two processes of the function beside the world's own, whose requests take turns."""
+
+    def __init__(self, world: World, turns: Turns, stack: ExitStack) -> None:
+        self._turns = turns
+        self.functions = []
+        for twin in range(2):
+            aws = stack.enter_context(Server(world.wire.door(turns.door(twin, world.aws.app), "AWS")))
+            hub = stack.enter_context(Server(world.wire.door(turns.door(twin, world.hub.app), "Docker Hub")))
+            self.functions.append(stack.enter_context(Function(world.function_environment(aws.url, hub.url))))
+
+    def warm_up(self, event: dict[str, str]) -> None:
+        """Call one after the other, so that from now on both are logged in and ask for the same."""
+        for twin, function in enumerate(self.functions):
+            self._turns.begin([])
+            self._turns.ended(1 - twin)
+            function.invoke(event)
+
+    def invoke(self, event: dict[str, str], choices: list[int]) -> tuple[list[int], list[str]]:
+        """Call both at once, and return the choices that were made and what they raised."""
+        self._turns.begin(choices)
+        errors: list[str] = []
+
+        def call(twin: int) -> None:
+            try:
+                self.functions[twin].invoke(event)
+            except FunctionError as raised:
+                errors.append(str(raised))
+            finally:
+                self._turns.ended(twin)
+
+        threads = [Thread(target=call, args=(twin,)) for twin in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return self._turns.taken, errors
+
+
+@pytest.mark.parametrize(
+    ("step", "orders"), [("createSecret", 252), ("setSecret", 2), ("testSecret", 70), ("finishSecret", 338)]
+)
+def test_twins_in_a_step_end_as_one_would_whatever_the_order_of_their_requests(
+    make_world: Callable[..., World], step: str, orders: int
+) -> None:
+    invariants, turns = Invariants(), Turns()
+
+    def look(request: Request) -> None:
+        invariants.look(world, request)
+        turns.served()
+
+    with ExitStack() as stack:
+        world = make_world(Scene(environment=LOUD), on_request=look)
+        world.hub.rate_limit_per_minute = 1_000_000  # there are hundreds of rotations in this minute
+        twins = Twins(world, turns, stack)
+        invariants.begin(world)
+        world.rotate()
+        twins.warm_up({"Step": "finishSecret", "SecretId": world.secret_arn, "ClientRequestToken": current(world)})
+
+        def run(choices: list[int]) -> list[int]:
+            world.hold_before = step
+            world.rotate()
+            world.hold_before = None
+            event = {"Step": step, "SecretId": world.secret_arn, "ClientRequestToken": pending(world)}
+            made, errors = twins.invoke(event, choices)
+            assert errors == []
+            world.aws.retry(world.secret_arn)
+            world.aws.wait()
+            assert world.aws.events[-1].name == "RotationSucceeded"
+            invariants.at_rest(world)
+            assert invariants.broken == []
+            return made
+
+        assert sum(1 for _ in every_order(run)) == orders
+        assert not [secret for secret in world.secrets for twin in twins.functions if secret in twin.log()]
+
+
+def current(world: World) -> str:
+    return next(version for version, labels in world.state().labels.items() if "AWSCURRENT" in labels)
+
+
+def pending(world: World) -> str:
+    return next(version for version, labels in world.state().labels.items() if "AWSPENDING" in labels)
