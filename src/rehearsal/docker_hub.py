@@ -13,6 +13,7 @@ reported of the real one; each such place names its report. Where nothing at all
 that is harder on a client.
 """
 
+import base64
 import math
 import secrets
 import time
@@ -30,6 +31,10 @@ from uuid import uuid4
 import flask
 import jwt
 import pyotp
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 from flask import Flask, Response, request
 
 if TYPE_CHECKING:
@@ -171,6 +176,7 @@ class DockerHub:
 
     Attributes:
         app: The Flask application.
+        certificate: Its own, whose key signs every JWT: what a registry must trust to take the tokens of `/token`.
         tokens: The account's tokens by uuid.
         faults: Wrong answers waiting for their request; the first that matches is used up.
         requests: Every request answered so far, oldest first.
@@ -201,7 +207,8 @@ class DockerHub:
         self.lock = RLock()
         self.app = self._build_app()
         self._account_uuid = str(uuid4())
-        self._key = secrets.token_bytes(32)
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self.certificate = _self_signed(self._key)
         self._password_sessions: set[str] = set()  # the JWTs that may manage tokens, by `jti`
         self._second_factors: dict[str, float] = {}  # when each login_2fa_token ends
         self._last_code_step = -1
@@ -420,9 +427,11 @@ class DockerHub:
         return self._sign("https://api.docker.com/", HUB, lifetime, **claims)
 
     def _sign(self, issuer: str, audience: str, lifetime: float, **claims: object) -> str:
+        """Sign in a way that a registry can check: https://distribution.github.io/distribution/spec/auth/jwt/."""
         now = int(self.clock())
         claims |= {"iss": issuer, "aud": audience, "iat": now, "exp": now + int(lifetime)}
-        return jwt.encode(claims, self._key, algorithm="HS256")
+        chain = [base64.b64encode(self.certificate.public_bytes(Encoding.DER)).decode()]
+        return jwt.encode(claims, self._key, "ES256", {"x5c": chain})
 
     def _bearer_claims(self, audience: str) -> dict[str, Any] | None:
         bearer = request.authorization
@@ -430,7 +439,7 @@ class DockerHub:
             return None
         options: jwt.types.Options = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
         try:
-            claims = jwt.decode(bearer.token, self._key, ["HS256"], options, audience=audience)
+            claims = jwt.decode(bearer.token, self._key.public_key(), ["ES256"], options, audience=audience)
         except jwt.InvalidTokenError:
             return None
         return claims if claims["exp"] > self.clock() else None  # PyJWT would ask the machine's clock
@@ -580,6 +589,17 @@ def _json(status: int, /, **body: object) -> Response:
 def _json_body() -> dict[str, Any]:
     body = request.get_json(silent=True)
     return body if isinstance(body, dict) else {}
+
+
+def _self_signed(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+    """Certify a key as Docker's, for all times: a registry goes by the machine's clock, Docker Hub by its own."""
+    docker = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "auth.docker.io")])
+    return (
+        x509.CertificateBuilder(docker, docker, key.public_key(), x509.random_serial_number())
+        .not_valid_before(datetime(1970, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(9999, 12, 31, tzinfo=UTC))
+        .sign(key, hashes.SHA256())
+    )
 
 
 def _text(body: Mapping[str, Any], name: str) -> str:

@@ -1,6 +1,7 @@
 """The simulated Docker Hub keeps the habits of the real one that a rotation depends on."""
 
 import threading
+from base64 import b64decode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,8 @@ import httpx
 import jwt
 import pyotp
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from rehearsal.docker_hub import DockerHub, Fault, Token
 
@@ -670,6 +673,18 @@ def test_a_registry_token_lives_five_minutes_and_opens_the_registry(hub: DockerH
     assert client_of(hub).get("/v2/", headers=headers).status_code == 200
     clock.now += 300
     assert client_of(hub).get("/v2/", headers=headers).status_code == 401
+
+
+def test_a_registry_token_is_signed_with_the_key_of_the_certificate_that_it_carries(hub: DockerHub) -> None:
+    token = registry_token(hub).json()["token"]
+
+    chain = jwt.get_unverified_header(token)["x5c"]
+    key = hub.certificate.public_key()
+
+    assert [b64decode(link) for link in chain] == [hub.certificate.public_bytes(Encoding.DER)]
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    options: jwt.types.Options = {"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False}
+    assert jwt.decode(token, key, ["ES256"], options)["iss"] == "auth.docker.io"
 
 
 def test_the_registry_challenges_whoever_brings_no_token_of_its_own(hub: DockerHub) -> None:
