@@ -28,6 +28,7 @@ class Consumer:
         self._world = world
         self._trouble: Exception | None = None
         self._stop = Event()
+        self._registry = httpx.Client(trust_env=False)
         self._thread = Thread(target=self._run, name="consumer", daemon=True)
 
     def __enter__(self) -> Self:
@@ -39,6 +40,7 @@ class Consumer:
     ) -> None:
         self._stop.set()
         self._thread.join()
+        self._registry.close()
         if self._trouble and error is None:
             raise self._trouble
 
@@ -49,23 +51,27 @@ class Consumer:
             self._trouble = trouble
 
     def _log_in_without_pause(self) -> None:
-        def read() -> str:
-            return token_in(self._world.client.get_secret_value(SecretId=self._world.secret_arn)["SecretString"])
+        while not self._stop.is_set():
+            token = self._read()
+            if token == PLACEHOLDER:
+                continue
+            self.logins += 1
+            while not self.accepts(token):
+                newer = self._read()
+                if newer == token:
+                    self.failures += 1
+                    break
+                self.overtaken += 1
+                token = newer
 
-        with httpx.Client(base_url=self._world.hub_url, trust_env=False) as registry:
+    def _read(self) -> str:
+        return token_in(self._world.client.get_secret_value(SecretId=self._world.secret_arn)["SecretString"])
 
-            def refused(token: str) -> bool:
-                answer = registry.get(
-                    "/token", params={"service": "registry.docker.io"}, auth=(self._world.hub.username, token)
-                )
-                return answer.status_code != 200
-
-            while not self._stop.is_set():
-                token = read()
-                if token == PLACEHOLDER:
-                    continue
-                self.logins += 1
-                if refused(token):
-                    newer = read()
-                    self.overtaken += newer != token
-                    self.failures += refused(newer)
+    def accepts(self, token: str) -> bool:
+        """Log in with a token and say whether that worked."""
+        answer = self._registry.get(
+            f"{self._world.hub_url}/token",
+            params={"service": "registry.docker.io"},
+            auth=(self._world.hub.username, token),
+        )
+        return answer.status_code == 200
