@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse replay test lint format package lock clean \
+.PHONY: help setup rehearse replay test e2e lint format package lock clean \
 	deploy deploy-bucket deploy-package deploy-function deploy-secret destroy credentials rotate
 
 PYTHON ?= python3
@@ -7,6 +7,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 SCAN := $(VENV)/scan
 EMULATOR := $(VENV)/emulator
+REGISTRY := $(VENV)/registry
 ARGS ?=
 EVENT ?= events/finish_secret.json
 
@@ -28,7 +29,7 @@ DEPLOYMENT := --project "$$PROJECT" --secret "$$SECRET" --bucket "$$BUCKET" \
 FIRST_TOKEN = $(if $(filter-out ask,$(TOKEN)),$(error Only TOKEN=ask is understood: the token is asked for then))$(if $(TOKEN),--ask-token)
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make .venv with the locked dependencies (done by every other target, once)
 	@:
@@ -62,8 +63,12 @@ rehearse: $(READY) ## Rotate a token from start to end on this machine: make reh
 replay: $(READY) ## Replay one sample event and show what changed: make replay EVENT=events/finish_secret.json
 	@$(VENV)/bin/python -m rehearsal replay "$(EVENT)" $(ARGS)
 
-test: $(READY) $(EMULATOR)/.ready ## Run every test: make test ARGS="-k finish"
-	@$(VENV)/bin/python -m pytest -q $(ARGS)
+test: $(READY) $(EMULATOR)/.ready ## Run the tests: make test ARGS="-k finish"
+	@$(VENV)/bin/python -m pytest -q --ignore tests/e2e $(ARGS)
+
+e2e: $(READY) ## Pull a private image with skopeo, from Debian's registry, while its token rotates
+	@tests/e2e/programs $(REGISTRY)
+	@PATH="$$PATH:$(CURDIR)/$(REGISTRY)/usr/bin" $(VENV)/bin/python -m pytest -q tests/e2e $(ARGS)
 
 lint: $(READY) $(SCAN)/.ready ## Look at style, types and templates, change nothing
 	@$(VENV)/bin/ruff check -q .
