@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse replay test e2e lint format package lock clean \
+.PHONY: help setup rehearse replay test faults e2e lint format package lock clean \
 	deploy deploy-bucket deploy-package deploy-function deploy-secret destroy credentials rotate
 
 PYTHON ?= python3
@@ -64,7 +64,10 @@ replay: $(READY) ## Replay one sample event and show what changed: make replay E
 	@$(VENV)/bin/python -m rehearsal replay "$(EVENT)" $(ARGS)
 
 test: $(READY) $(EMULATOR)/.ready ## Run the tests: make test ARGS="-k finish"
-	@$(VENV)/bin/python -m pytest -q --ignore tests/e2e $(ARGS)
+	@$(VENV)/bin/python -m pytest -q -n auto --dist loadgroup --ignore tests/e2e $(ARGS)
+
+faults: $(READY) ## Let every request of a rotation fail in every way, and show what becomes of it
+	@$(VENV)/bin/python -m pytest -q -s --show-capture=no tests/rotation/test_faults.py $(ARGS)
 
 e2e: $(READY) ## Pull a private image with skopeo, from Debian's registry, while its token rotates
 	@tests/e2e/programs $(REGISTRY)

@@ -33,8 +33,9 @@ from dockerhub_rotation.secrets_manager import CURRENT, PENDING, PREVIOUS, Secre
 
 logger = logging.getLogger(__name__)
 
-# 18 + 1 + 16 + 1 characters and a version id of at most 64: the Hub takes 100.
-_LABEL = re.compile(r"dockerhub-rotation/(?P<secret>[0-9a-f]{16})/(?P<version>.{1,64})")
+# 18 + 1 + 16 + 1 characters and a version id of at most 64: the Hub takes 100. Version ids have at least 32:
+# https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
+_LABEL = re.compile(r"dockerhub-rotation/(?P<secret>[0-9a-f]{16})/(?P<version>[!-~]{32,64})")
 
 
 _NOT_FOUND = (

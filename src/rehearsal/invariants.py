@@ -40,23 +40,29 @@ class Invariants:
     checked: Counter[str] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
     _last: State | None = None
-    _broken_by_hand: str | None = None
+    _values: dict[str, str] = field(default_factory=dict, repr=False)
+    _dead_by_hand: set[str] = field(default_factory=set, repr=False)
     others: Mapping[str, tuple[str, bool]] | None = None
 
     def begin(self, world: World) -> None:
         """Take the world as it is: at the beginning, and whenever a person has changed it by hand.
 
-        Ours is what the function has made or labelled as superseded, and the token that AWSCURRENT holds.
+        Ours is what the function has made or labelled as superseded, and the token under AWSCURRENT while it works.
         """
-        self._last = state = world.state()
-        current = world.current_token()
+        last, state, current = self._last, world.state(), world.current_token()
+        if last is not None:
+            self._dead_by_hand |= {self._values[uuid] for uuid in _active(last) - _active(state)}
+        if not world.hub.authenticates(current):
+            self._dead_by_hand.add(current)
+        self._remember(world, state)
         ours = {_label(world, version) for version in state.labels}
         self.others = {
             token.uuid: (token.label, token.active)
             for token in world.hub.tokens.values()
-            if token.value != current and token.label not in ours and not _made_by_the_function(token)
+            if not (token.value == current and token.active)
+            and token.label not in ours
+            and not _made_by_the_function(token)
         }
-        self._broken_by_hand = None if world.hub.authenticates(current) else current
 
     def look(self, world: World, request: Request) -> None:
         """Check what must hold at any time. To be called after each request, before the function hears of it."""
@@ -64,13 +70,10 @@ class Invariants:
         assert self.others is not None
         where = f"after request {request.number} ({request.name})"
         state, token = world.state(), world.current_token()
-        if token not in (PLACEHOLDER, self._broken_by_hand):
-            self._check(WORKS, world.hub.authenticates(token), where)
-        retired = {uuid for uuid, (_, active) in self._last.tokens.items() if active} - {
-            uuid for uuid, (_, active) in state.tokens.items() if active
-        }
-        values = {t.uuid: t.value for t in world.hub.tokens.values()}
-        self._check(RETIRE_LAST, all(values.get(uuid) != token for uuid in retired), where)
+        works = world.hub.authenticates(token)
+        self._check(WORKS, works or token == PLACEHOLDER or token in self._dead_by_hand, where)
+        retired = {self._values[uuid] for uuid in _active(self._last) - _active(state)}
+        self._check(RETIRE_LAST, token not in retired, where)
         self._check(ONLY_OURS, all(state.tokens.get(uuid) == was for uuid, was in self.others.items()), where)
         if request.party == "AWS":
             allowed = world.step in {None} | _ALLOWED.get(request.name, set())
@@ -78,7 +81,7 @@ class Invariants:
             changes = request.name in ("PutSecretValue", "UpdateSecretVersionStage")
             same_versions = state.labels.keys() == self._last.labels.keys()
             self._check(CONTRACT, allowed and (not changes or (kept and same_versions)), where)
-        self._last = state
+        self._remember(world, state)
 
     def at_rest(self, world: World) -> None:
         """Check what must hold after a rotation that succeeded."""
@@ -116,10 +119,18 @@ class Invariants:
         log = world.function.log()
         self._check(NO_LEAK, not any(secret in log for secret in world.secrets), "in the function's log")
 
+    def _remember(self, world: World, state: State) -> None:
+        self._last = state
+        self._values |= {token.uuid: token.value for token in world.hub.tokens.values()}
+
     def _check(self, invariant: str, holds: bool, where: str) -> None:
         self.checked[invariant] += 1
         if not holds:
             self.broken.append(f"{invariant}: broken {where}")
+
+
+def _active(state: State) -> set[str]:
+    return {uuid for uuid, (_, active) in state.tokens.items() if active}
 
 
 def _holder(state: State, label: str) -> str | None:

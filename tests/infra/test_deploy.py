@@ -43,6 +43,8 @@ from rehearsal.docker_hub import DockerHub
 from rehearsal.secrets_manager import Aws
 from rehearsal.wire import Server
 
+pytestmark = pytest.mark.xdist_group("deploy")  # they share what is built once
+
 ROOT = Path(__file__).parents[2]
 EMULATOR = ROOT / ".venv" / "emulator" / "bin" / "python"
 AWS_CLI = Path(sys.executable).with_name("aws")

@@ -30,6 +30,8 @@ from rehearsal.world import FUNCTION_ARN, Scene, World
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+pytestmark = pytest.mark.xdist_group("package")  # they share what is built once
+
 ROOT = Path(__file__).parents[2]
 UV = Path(sys.executable).with_name("uv")
 

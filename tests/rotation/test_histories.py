@@ -1,0 +1,235 @@
+"""What people do by hand, between any two requests and in any order with rotations, faults and retries."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import hypothesis
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from rehearsal.docker_hub import Token
+from rehearsal.invariants import Invariants
+from rehearsal.sandbox import FunctionError
+from rehearsal.wire import Fault, FaultKind, Request
+from rehearsal.world import Scene, Shape, World
+
+WatchedWorld = Callable[..., tuple[World, Invariants]]
+
+LOUD = {"POWERTOOLS_LOG_LEVEL": "DEBUG", "POWERTOOLS_LOGGER_LOG_EVENT": "true"}
+STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
+
+
+# What people do
+
+
+def token_under(world: World, label: str) -> Token | None:
+    """Return the token whose value a staging label holds."""
+    value = world.aws.value(world.secret_arn, label) or ""
+    return next((token for token in world.hub.tokens.values() if token.value in value), None)
+
+
+def holder(world: World, label: str) -> str | None:
+    return next((version for version, labels in world.aws.labels(world.secret_arn).items() if label in labels), None)
+
+
+def overwrite_the_secret(world: World) -> None:
+    value = world.scene.shape.compose(world.hub.username, world.hub.add_token("stored by hand").value)
+    world.client.put_secret_value(SecretId=world.secret_arn, SecretString=value)
+
+
+def move_awscurrent_back(world: World) -> None:
+    previous, current = holder(world, "AWSPREVIOUS"), holder(world, "AWSCURRENT")
+    if previous and current:
+        world.client.update_secret_version_stage(
+            SecretId=world.secret_arn,
+            VersionStage="AWSCURRENT",
+            MoveToVersionId=previous,
+            RemoveFromVersionId=current,
+        )
+
+
+def drop_awspending(world: World) -> None:
+    """Do as the error about a pending token that is gone says."""
+    if pending := holder(world, "AWSPENDING"):
+        world.client.update_secret_version_stage(
+            SecretId=world.secret_arn, VersionStage="AWSPENDING", RemoveFromVersionId=pending
+        )
+
+
+def disable(label: str) -> Callable[[World], None]:
+    def act(world: World) -> None:
+        if token := token_under(world, label):
+            token.active = False
+
+    return act
+
+
+def delete(label: str) -> Callable[[World], None]:
+    def act(world: World) -> None:
+        if token := token_under(world, label):
+            del world.hub.tokens[token.uuid]
+
+    return act
+
+
+def make_tokens_with_labels_like_ours(world: World) -> None:
+    ours = f"dockerhub-rotation/{hashlib.sha256(world.secret_arn.encode()).hexdigest()[:16]}"
+    version = holder(world, "AWSCURRENT")
+    for label in (
+        f"dockerhub-rotation/0123456789abcdef/{version}",  # of another secret
+        f"{ours.upper()}/{version}",
+        f"{ours}/{version} (copy)",
+        f"copy of {ours}/{version}",
+        f"{ours}/laptop",
+        ours,
+    ):
+        world.hub.add_token(label)
+
+
+ACTS: dict[str, Callable[[World], None]] = {
+    "the secret is overwritten": overwrite_the_secret,
+    "AWSCURRENT is moved back": move_awscurrent_back,
+    "AWSPENDING is dropped": drop_awspending,
+    "the current token is disabled": disable("AWSCURRENT"),
+    "the current token is deleted": delete("AWSCURRENT"),
+    "the pending token is disabled": disable("AWSPENDING"),
+    "the pending token is deleted": delete("AWSPENDING"),
+    "the previous token is deleted": delete("AWSPREVIOUS"),
+    "tokens with labels like ours are made": make_tokens_with_labels_like_ours,
+}
+
+
+def put_right(world: World, invariants: Invariants) -> None:
+    """Do what README and error messages say, and rotate twice more: then everything is as it should be."""
+    world.hold_before = None
+    world.wire.faults.clear()
+    if holder(world, "AWSPENDING") != holder(world, "AWSCURRENT"):
+        drop_awspending(world)
+    invariants.begin(world)
+    for _ in range(2):
+        assert world.rotate() == ["RotationStarted", "RotationSucceeded"]
+    invariants.at_rest(world)
+    invariants.search_output(world)
+    assert invariants.broken == []
+
+
+@pytest.mark.parametrize(
+    ("act", "at"),
+    # Between the promotion and the retirement nothing can stop the function from retiring what it has just superseded.
+    [(act, at) for act in ACTS for at in range(1, 18) if (act, at) != ("AWSCURRENT is moved back", 15)],
+)
+def test_what_somebody_does_by_hand_at_any_request_breaks_nothing_that_the_next_rotation_does_not_mend(
+    make_world: Callable[..., World], clock: Any, act: str, at: int
+) -> None:
+    invariants, due = Invariants(), 0
+
+    def look(request: Request) -> None:
+        invariants.look(world, request)
+        if request.number == due:
+            ACTS[act](world)
+            invariants.begin(world)
+
+    world = make_world(Scene(environment=LOUD), on_request=look)
+    invariants.begin(world)
+    for _ in range(2):
+        world.rotate()
+    world.function.discard()
+    due = len(world.wire.requests) + at
+
+    events = world.rotate()
+
+    assert len(world.wire.requests) >= due
+    if act == "the secret is overwritten":
+        assert events[-1] == "RotationAbandoned"
+    put_right(world, invariants)
+
+
+class Histories(RuleBasedStateMachine):
+    """A secret's life, in which anything may happen in any order."""
+
+    def __init__(self, watched_world: WatchedWorld) -> None:
+        super().__init__()
+        self._watched_world = watched_world
+
+    @initialize(shape=st.sampled_from(Shape), placeholder=st.booleans())
+    def begin(self, shape: Shape, placeholder: bool) -> None:
+        scene = Scene(shape=shape, placeholder=placeholder, others=3, environment=LOUD)
+        self.world, self.watch = self._watched_world(scene)
+
+    @rule()
+    def a_rotation(self) -> None:
+        self.rotate()
+
+    @rule(
+        at=st.integers(1, 21),
+        kind=st.sampled_from([kind for kind in FaultKind if "killed" not in kind and kind is not FaultKind.SLOW]),
+    )
+    def a_rotation_with_a_fault(self, at: int, kind: FaultKind) -> None:
+        self.world.wire.faults.append(Fault(len(self.world.wire.requests) + at, kind))
+        self.rotate()
+        self.world.wire.faults.clear()
+
+    @rule(step=st.sampled_from(STEPS))
+    def a_rotation_that_is_given_up(self, step: str) -> None:
+        self.world.hold_before = step
+        self.rotate()
+        self.world.hold_before = None
+
+    @rule(step=st.sampled_from(STEPS), label=st.sampled_from(["AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"]))
+    def a_step_by_itself(self, step: str, label: str) -> None:
+        if version := holder(self.world, label):
+            with suppress(FunctionError):
+                self.world.invoke({"Step": step, "SecretId": self.world.secret_arn, "ClientRequestToken": version})
+
+    @rule(act=st.sampled_from(sorted(ACTS)))
+    def an_act_of_somebody(self, act: str) -> None:
+        ACTS[act](self.world)
+        self.watch.begin(self.world)
+
+    @rule(active=st.booleans())
+    def a_token_of_somebody(self, active: bool) -> None:
+        self.world.hub.add_token("laptop", active=active)
+        self.watch.begin(self.world)
+
+    @rule()
+    def a_fresh_sandbox(self) -> None:
+        self.world.function.discard()
+
+    @invariant()
+    def nothing_is_broken(self) -> None:
+        if hasattr(self, "world"):
+            assert self.watch.broken == []
+
+    def rotate(self) -> None:
+        """Rotate, or let Secrets Manager go on with the rotation that it has given up."""
+        try:
+            self.world.aws.retry(self.world.secret_arn)
+            self.world.aws.wait()
+        except LookupError:
+            with suppress(self.world.client.exceptions.InvalidRequestException):
+                self.world.rotate()
+
+    def teardown(self) -> None:
+        if hasattr(self, "world"):
+            try:
+                put_right(self.world, self.watch)
+            finally:
+                self.world.__exit__(None, None, None)
+
+
+def test_any_history_keeps_the_invariants_and_can_be_put_right(watched_world: WatchedWorld, clock: Any) -> None:
+    class InThisTest(Histories):
+        def __init__(self) -> None:
+            super().__init__(watched_world)
+
+    run_state_machine_as_test(
+        InThisTest,
+        settings=hypothesis.settings(
+            max_examples=25, stateful_step_count=10, suppress_health_check=list(hypothesis.HealthCheck)
+        ),
+    )
