@@ -28,9 +28,10 @@ from dockerhub_rotation.settings import SCOPES, Settings
 logger = logging.getLogger(__name__)
 
 # A token made a moment ago may need one until it is known everywhere. Few tries, and slow ones, for refused logins add
-# up to a lockout of the user name, and only while the token is this young.
+# up to a lockout of the user name. Secrets Manager repeats the whole rotation: once the first attempt has paused, the
+# token is not fresh any more, so each further attempt tries it once.
 _PAUSES_SECONDS = (3, 9)
-_FRESH_SECONDS = 120
+_FRESH_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,8 @@ def test_secret(rotation: Rotation) -> Outcome:
     try:
         _prove(rotation, value, token)
     except LoginRefused:
+        if _is_copy_of_current(rotation, value):  # case 5
+            raise _unusable(rotation, value, "a token that Docker Hub does not let in", refused=True) from None
         for pause in _pauses(rotation, value):  # cases 2 and 3
             rotation.docker_hub.wait(pause, "Docker Hub refuses the new token, which may be too fresh")
             try:
@@ -223,6 +226,8 @@ def _prove(rotation: Rotation, value: str, token: str) -> None:
 
 def _pauses(rotation: Rotation, value: str) -> tuple[int, ...]:
     """Enable the refused token if it was disabled, and return how long to wait before each further try."""
+    refused_at = time.time()  # the list may have to wait for a one-time code
+    rotation.docker_hub.presume_code_used(rotation.versions.changed_at)
     tokens = [token for token in rotation.docker_hub.tokens() if rotation.is_for_pending(token)]
     if not tokens:
         raise _unusable(rotation, value, "a token that Docker Hub does not list as made for it", refused=True)
@@ -231,7 +236,7 @@ def _pauses(rotation: Rotation, value: str) -> tuple[int, ...]:
             logger.warning("Token %s is staged but was disabled; enabling it", token.uuid)
             rotation.docker_hub.set_active(token.uuid, True)
     disabled = any(not token.active for token in tokens)
-    fresh = any(token.created_at and time.time() - token.created_at.timestamp() < _FRESH_SECONDS for token in tokens)
+    fresh = any(token.created_at and refused_at - token.created_at.timestamp() < _FRESH_SECONDS for token in tokens)
     return _PAUSES_SECONDS if fresh else _PAUSES_SECONDS[:1] if disabled else ()
 
 

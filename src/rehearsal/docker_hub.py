@@ -248,7 +248,7 @@ class DockerHub:
         A question about the state of the world: no request, no lockout, nothing is counted.
         """
         with self.lock:
-            return isinstance(self._standing(self.username, secret), Token)
+            return not self._locked(self.username) and isinstance(self._standing(self.username, secret), Token)
 
     def _build_app(self) -> Flask:
         app = Flask(__name__, static_folder=None)

@@ -728,7 +728,9 @@ def test_a_user_name_with_too_many_failed_logins_is_locked_everywhere_for_ten_mi
             assert refusal.json()[words] == LOCKED
     clock.now += 599
     assert log_in(hub, "acme", token.value).status_code == 429
+    assert not hub.authenticates(token.value)
     clock.now += 1
+    assert hub.authenticates(token.value)
     assert log_in(hub, "acme", token.value).status_code == 200
 
 

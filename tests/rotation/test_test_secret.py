@@ -8,7 +8,7 @@ from typing import Any
 import jwt
 import pytest
 
-from rehearsal.docker_hub import Fault
+from rehearsal.docker_hub import Fault, Standing
 from rehearsal.docker_hub import Token as HubToken
 from rehearsal.sandbox import FunctionError
 from rehearsal.world import PLACEHOLDER, REPOSITORY, Scene, World
@@ -75,6 +75,51 @@ def test_a_fresh_token_that_is_never_let_in_fails_after_three_tries(
     assert len(world.hub.faults) == 7
 
 
+def test_a_listed_token_that_is_never_let_in_locks_nobody_out_however_often_the_rotation_is_repeated(
+    make_world: Callable[..., World], clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world()
+    looked_up = world.hub._standing
+
+    def standing(*asked: Any, **how: Any) -> HubToken | Standing:
+        found = looked_up(*asked, **how)
+        new = isinstance(found, HubToken) and found.label.startswith("dockerhub-rotation/")
+        return Standing.WRONG if new else found
+
+    monkeypatch.setattr(world.hub, "_standing", standing)
+
+    events = world.rotate()
+
+    assert events == ["RotationStarted"] + ["RotationFailed"] * 5
+    assert [request.status for request in world.hub.requests].count(401) == 3 + 1 + 1 + 1 + 1
+    assert clock.sleeps == [3, 9]
+    assert world.hub.authenticates(world.current_token())
+
+
+def test_enabling_a_token_waits_for_a_one_time_code_that_create_secret_has_not_used(
+    make_world: Callable[..., World], clock: Any
+) -> None:
+    world = staged(make_world(Scene(two_factor=True, cold=True)))
+    pending_token(world).active = False
+
+    world.function.invoke(event(world))
+
+    assert pending_token(world).active
+    codes = [request.status for request in world.hub.requests if request.path == "/v2/users/2fa-login"]
+    assert codes == [200, 200]
+
+
+def test_a_fresh_token_is_tried_again_also_when_the_list_had_to_wait_for_a_one_time_code(
+    make_world: Callable[..., World], clock: Any
+) -> None:
+    world = staged(make_world(Scene(two_factor=True, cold=True)))
+    world.hub.faults += [UNAUTHORIZED]
+
+    world.function.invoke(event(world))
+
+    assert clock.sleeps == [20, 3]
+
+
 def test_a_staged_token_that_was_deleted_is_reported_with_the_commands_that_unblock_the_rotation(
     make_world: Callable[..., World],
 ) -> None:
@@ -130,6 +175,19 @@ def test_alone_on_a_copy_of_a_dead_token_it_says_that_consumers_are_affected(mak
     assert events == ["TestRotationStarted", "TestRotationFailed"]
     assert "consumers can't log in" in (world.steps[0].error or "")
     assert not hand_made.active
+
+
+def test_alone_on_a_copy_of_a_dead_token_it_says_so_even_if_nothing_else_works(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    next(token for token in world.hub.tokens.values() if token.label == "made by hand").active = False
+    world.aws.put_parameter("DOCKER_HUB_PASSWORD", "an old password")
+
+    world.rotate(RotateImmediately=False)
+
+    assert "consumers can't log in" in (world.steps[0].error or "")
+    assert '"consumers_affected":true' in world.function.log()
 
 
 def test_alone_on_a_copy_of_a_placeholder_it_asks_for_a_rotation_and_burns_no_login(
