@@ -1443,6 +1443,23 @@ def test_the_page_of_a_firewall_refuses_nothing(deed: Deed, status: int, world: 
     assert not isinstance(failure.value, CredentialRefused)
 
 
+@pytest.mark.parametrize("status", [403, 404])
+@each(CREATE, LIST, ENABLE, DISABLE, RELABEL, DELETE)
+def test_the_page_of_a_firewall_retires_nothing(deed: Deed, status: int, world: World) -> None:
+    """Its 404 would be a token that is gone."""
+    deed.replies(world, httpx.Response(status, html=PAGE_OF_A_FIREWALL))
+
+    with pytest.raises(DockerHubUnavailable, match="the answer is not Docker Hub's API"):
+        deed.do(world.invoke())
+
+
+def test_the_page_of_a_firewall_ends_no_list(world: World) -> None:
+    LIST.replies(world, page(item(), following=TOKENS), httpx.Response(404, html=PAGE_OF_A_FIREWALL))
+
+    with pytest.raises(DockerHubUnavailable, match="the answer is not Docker Hub's API"):
+        world.invoke().tokens()
+
+
 def test_single_sign_on_is_not_taken_for_an_organizations_name(world: World) -> None:
     world.on("POST", AUTH_TOKEN, answer(401, message="SSO is enforced by your organization"))
 

@@ -446,15 +446,16 @@ def test_a_lockout_while_retiring_is_reported_as_affecting_consumers(make_world:
     assert raised.value.__cause__.consumers_affected
 
 
+@pytest.mark.parametrize("status", [200, 404])
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
-def test_a_web_page_with_status_200_is_not_taken_for_a_token_retired(
-    make_world: Callable[..., World], method: str
+def test_a_web_page_is_not_taken_for_a_token_retired(
+    make_world: Callable[..., World], method: str, status: int
 ) -> None:
     world = make_world()
     first = hand_made(world)
     if method == "DELETE":
         world.rotate()
-    world.hub.faults.append(HubFault(method, "/v2/access-tokens/*", 200, "<html>Be right back</html>"))
+    world.hub.faults.append(HubFault(method, "/v2/access-tokens/*", status, "<html>Be right back</html>"))
 
     events = world.rotate()
 
