@@ -4,6 +4,7 @@ import base64
 import json
 import logging
 import re
+import socket
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -1005,7 +1006,9 @@ def test_the_deadline_is_looked_at_before_each_try(world: World) -> None:
     assert len(route.calls) == 2
 
 
-@pytest.mark.parametrize(("seconds", "connect", "others"), [(60, 5, 10), (20, 5, 10), (7, 3.5, 3.5), (1, 0.5, 0.5)])
+@pytest.mark.parametrize(
+    ("seconds", "connect", "others"), [(90, 5, 10), (32, 2, 10), (16, 1, 8), (8, 0.5, 4), (1, 0.0625, 0.5)]
+)
 def test_no_timeout_is_longer_than_the_time_left(seconds: float, connect: float, others: float, world: World) -> None:
     route = DOCKER_LOGIN.replies(world, DOCKER_LOGIN.reply)
 
@@ -1013,6 +1016,28 @@ def test_no_timeout_is_longer_than_the_time_left(seconds: float, connect: float,
 
     timeouts = {"connect": connect, "read": others, "write": others, "pool": others}
     assert route.calls.last.request.extensions["timeout"] == timeouts
+
+
+@pytest.mark.parametrize("seconds", [25, 55])
+def test_a_host_none_of_whose_eight_addresses_answers_is_reported_in_time(
+    seconds: float, clock: "Clock", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """https://docs.python.org/3/library/socket.html#socket.create_connection tries them all, each with the timeout."""
+
+    class BlackHole(socket.socket):
+        def connect(self, _address: object) -> None:
+            clock.tick(self.gettimeout() or 0)
+            raise TimeoutError
+
+    black_hole = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("192.0.2.1", 443))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [black_hole] * 8)
+    monkeypatch.setattr(socket, "socket", BlackHole)
+    due = clock.now + seconds
+
+    with pytest.raises(DockerHubUnavailable):
+        World(respx.MockRouter(), clock).invoke(seconds=seconds).log_in_to_registry(TOKEN, None)
+
+    assert clock.now <= due
 
 
 def test_waiting_takes_its_time(world: World) -> None:

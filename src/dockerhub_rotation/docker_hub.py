@@ -37,6 +37,8 @@ from dockerhub_rotation.parameters import Account, Parameters
 from dockerhub_rotation.settings import Settings
 
 _CONNECT_SECONDS = 5.0
+# A host's addresses are tried one after the other, each for so long: Docker Hub's hosts have up to eight.
+_ADDRESSES = 8
 _READ_SECONDS = 10.0
 _TRIES = 4
 _PAGE_SIZE = 100
@@ -490,7 +492,8 @@ class DockerHub:
                     auth=auth,
                     # Per phase, and for each piece of an answer: one that drips is ended by Lambda, not by this.
                     timeout=httpx.Timeout(
-                        min(_READ_SECONDS, seconds_left / 2), connect=min(_CONNECT_SECONDS, seconds_left / 2)
+                        min(_READ_SECONDS, seconds_left / 2),
+                        connect=min(_CONNECT_SECONDS, seconds_left / 2 / _ADDRESSES),
                     ),
                 )
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict) as error:
