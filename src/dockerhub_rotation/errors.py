@@ -32,7 +32,7 @@ class RotationError(Exception):
     """Any failure of a rotation step.
 
     Attributes:
-        consumers_affected: True if the value under AWSCURRENT does not work.
+        consumers_affected: True if the value under AWSCURRENT is known not to work.
     """
 
     consumers_affected = False

@@ -6,7 +6,8 @@ import traceback
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from threading import Thread
+from typing import Any, Protocol
 
 import boto3
 from aws_lambda_powertools import Metrics
@@ -23,11 +24,11 @@ from dockerhub_rotation.secrets_manager import SecretsManager
 from dockerhub_rotation.settings import Settings
 from dockerhub_rotation.steps import Outcome
 
-if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.typing import LambdaContext
-
 logger = logs.configure()
 metrics = Metrics(namespace="DockerHubRotation", service="dockerhub-rotation")
+
+# Out of what `Deadline` keeps for the report; the log line and the metrics, which come first, take next to nothing.
+_SLACK_SECONDS = 4
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,16 @@ def sandbox() -> Sandbox:
     return Sandbox(read, Parameters(read, ssm), SecretsManager(secrets_manager), Connection())
 
 
+class LambdaContext(Protocol):
+    """What is needed of https://docs.aws.amazon.com/lambda/latest/dg/python-context.html."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the milliseconds until Lambda ends the invocation."""
+
+
 # An explicit log_event=False also wins over POWERTOOLS_LOGGER_LOG_EVENT: the event holds the RotationToken.
 @logger.inject_lambda_context(log_event=False, clear_state=True)
-@metrics.log_metrics
-def lambda_handler(event: Any, context: "LambdaContext") -> None:
+def lambda_handler(event: Any, context: LambdaContext) -> None:
     """Do one step of a rotation, as Secrets Manager asks for it.
 
     https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda.html
@@ -106,7 +113,7 @@ class _About:
 
 
 def _report(about: _About, began: float, docker_hub: DockerHub | None, result: Outcome | RotationError) -> None:
-    """Write the one log line and the metrics of an invocation; tell Slack of a failure."""
+    """Write the one log line and the metrics of an invocation; then, as it may take long, tell Slack of a failure."""
     milliseconds = round((time.monotonic() - began) * 1000)
     requests = docker_hub.requests if docker_hub else 0
     failed = isinstance(result, RotationError)
@@ -121,18 +128,32 @@ def _report(about: _About, began: float, docker_hub: DockerHub | None, result: O
     if isinstance(result, RotationError):
         kind = type(result).__name__
         logger.error(str(result), extra=facts | {"error": kind, "consumers_affected": result.consumers_affected})
-        _tell_slack(Failure(about.secret, about.step, kind, str(result), result.consumers_affected))
+        metrics.flush_metrics()
+        _tell_slack(result, Failure(about.secret, about.step, kind, str(result), result.consumers_affected))
         return
     retired = result.retired
     metrics.add_metric("TokensRetired", MetricUnit.Count, retired.disabled + retired.deleted)
     metrics.add_metric("OrphansDeleted", MetricUnit.Count, retired.orphans)
     metrics.add_metric("TokensUnidentified", MetricUnit.Count, retired.unidentified)
     logger.info(result.message, extra=facts | asdict(retired))
+    metrics.flush_metrics()
 
 
-def _tell_slack(failure: Failure) -> None:
+def _tell_slack(error: RotationError, failure: Failure) -> None:
+    """Tell Slack, and wait no longer than the report may take: an answer that drips ends no timeout of a socket."""
+    telling = Thread(target=_notify, args=(error, failure), daemon=True)
+    telling.start()
+    telling.join(_SLACK_SECONDS)
+    if telling.is_alive():
+        logger.warning("Slack may not have been told: it took more than %d s.", _SLACK_SECONDS)
+
+
+def _notify(error: RotationError, failure: Failure) -> None:
     try:
-        if webhook := sandbox().parameters.webhook():
+        parameters = sandbox().parameters
+        if parameters.failure and parameters.failure in (error, error.__cause__):
+            return  # it is Parameter Store that has failed, and it holds the webhook
+        if webhook := parameters.webhook():
             notify(webhook, failure)
     except Exception as trouble:  # noqa: BLE001 - whatever it is, it must not hide the failure
         text = str(trouble) if isinstance(trouble, RotationError) else type(trouble).__name__

@@ -24,7 +24,7 @@ class Failure:
         step: the step's name.
         kind: the error's class.
         message: what failed and what to do about it.
-        consumers_affected: whether AWSCURRENT does not work.
+        consumers_affected: whether AWSCURRENT is known not to work.
     """
 
     secret: str
@@ -60,7 +60,7 @@ def message(failure: Failure) -> dict[str, object]:
     consumers = (
         "*Consumers are affected:* the value under AWSCURRENT does not work."
         if failure.consumers_affected
-        else "Consumers are not affected: the value under AWSCURRENT works as it did before."
+        else "Consumers are not known to be affected: AWSCURRENT moves only to a value that has logged in."
     )
     return {
         "text": f"{headline}: {_escaped(failure.secret)}",

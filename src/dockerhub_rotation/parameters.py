@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
 from dockerhub_rotation.aws import translated
-from dockerhub_rotation.errors import AwsRefused, AwsUnavailable, ParameterUnreadable
+from dockerhub_rotation.errors import AwsRefused, AwsUnavailable, ParameterUnreadable, RotationError
 from dockerhub_rotation.settings import Settings
 
 if TYPE_CHECKING:
@@ -42,9 +42,13 @@ class Parameters:
     """The parameters that the settings name, read decrypted in one request and remembered for five minutes.
 
     Where the AWS Parameters and Secrets Lambda Extension is attached they are read from its local endpoint instead.
+
+    Attributes:
+        failure: how the latest read that failed did so; None if none has.
     """
 
     def __init__(self, settings: Settings, client: "SSMClient") -> None:
+        self.failure: RotationError | None = None
         self._settings = settings
         self._client = client
         self._read: dict[str, str] = {}
@@ -99,8 +103,13 @@ class Parameters:
             settings.webhook_parameter,
         }
         read = self._from_parameter_store if settings.extension_port is None else self._from_extension
+        try:
+            values = read(sorted(name for name in names if name))
+        except RotationError as failure:
+            self.failure = failure
+            raise
         # A value put there from a file often ends in a line break, which no user name or password holds.
-        self._read = {name: value.strip("\r\n") for name, value in read(sorted(name for name in names if name)).items()}
+        self._read = {name: value.strip("\r\n") for name, value in values.items()}
         self._read_at = time.time()
         return self._read
 

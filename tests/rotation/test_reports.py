@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from werkzeug.wrappers import Request, Response
 
+from dockerhub_rotation import handler, notifications
 from rehearsal.docker_hub import Fault as HubFault
 from rehearsal.sandbox import Function, FunctionError
 from rehearsal.wire import Server
@@ -19,14 +21,20 @@ if TYPE_CHECKING:
 
 
 class Slack:
-    """An incoming webhook that keeps what it gets."""
+    """An incoming webhook that keeps what it gets.
+
+    Attributes:
+        on_message: called before it answers.
+    """
 
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
         self.status = 200
+        self.on_message: Callable[[], object] = lambda: None
 
     def app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         self.messages.append(json.loads(Request(environ).get_data()))
+        self.on_message()
         return Response("ok", self.status)(environ, start_response)
 
 
@@ -41,6 +49,11 @@ def slack() -> Iterator[tuple[Slack, str]]:
 def metrics(world: World) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in world.function.log().splitlines() if line.startswith("{")]
     return [line for line in lines if "_aws" in line]
+
+
+def event(world: World, step: str = "createSecret", label: str = "AWSPENDING") -> dict[str, object]:
+    version = next(v for v, labels in world.aws.labels(world.secret_arn).items() if label in labels)
+    return {"Step": step, "SecretId": world.secret_arn, "ClientRequestToken": version}
 
 
 def test_each_step_reports_its_metrics_under_one_namespace_with_few_dimensions(
@@ -92,14 +105,13 @@ def test_slack_gets_one_message_that_says_what_failed_what_to_do_and_whom_it_aff
     world.aws.put_parameter("DOCKER_HUB_PASSWORD", "wrong")
     world.hold_before = "createSecret"
     world.rotate()
-    pending = next(v for v, labels in world.aws.labels(world.secret_arn).items() if "AWSPENDING" in labels)
 
     with pytest.raises(FunctionError, match="CredentialRefused"):
-        world.function.invoke({"Step": "createSecret", "SecretId": world.secret_arn, "ClientRequestToken": pending})
+        world.function.invoke(event(world))
 
     (message,) = received.messages
     text = json.dumps(message)
-    for part in ("createSecret", world.secret_arn, "CredentialRefused", "DOCKER_HUB_PASSWORD", "not affected"):
+    for part in ("createSecret", world.secret_arn, "CredentialRefused", "DOCKER_HUB_PASSWORD", "not known to be"):
         assert part in text
 
 
@@ -112,6 +124,92 @@ def test_slack_is_told_when_consumers_are_affected(make_world: Callable[..., Wor
     world.rotate(RotateImmediately=False)
 
     assert "Consumers are affected" in json.dumps(received.messages)
+
+
+def test_everything_else_is_reported_before_slack_is_told(
+    make_world: Callable[..., World], slack: tuple[Slack, str]
+) -> None:
+    received, webhook = slack
+    world = make_world(Scene(environment={"SLACK_WEBHOOK_PARAMETER": "SLACK"}))
+    world.aws.put_parameter("SLACK", webhook)
+    world.hold_before = "createSecret"
+    world.rotate()
+    world.aws.put_parameter("DOCKER_HUB_PASSWORD", "wrong")
+    said: list[str] = []
+    received.on_message = lambda: said.extend(world.function.log().splitlines())
+
+    with pytest.raises(FunctionError, match="CredentialRefused"):
+        world.function.invoke(event(world))
+
+    line, measured = (json.loads(it) for it in said)
+    assert line["error"] == "CredentialRefused"
+    assert measured["StepsFailed"] == [1]
+
+
+def test_a_slack_that_does_not_come_to_an_end_is_left_behind(
+    make_world: Callable[..., World], slack: tuple[Slack, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one does that drips, of which each byte starts the wait for the next one anew."""
+    received, webhook = slack
+    asked, may_answer, answered = Event(), Event(), Event()
+
+    def answer_late() -> None:
+        asked.set()
+        may_answer.wait(30)
+        answered.set()
+
+    received.on_message = answer_late
+    monkeypatch.setattr(handler, "_SLACK_SECONDS", 0.01)
+    monkeypatch.setattr(notifications, "_TIMEOUT_SECONDS", 60)
+    world = make_world(Scene(environment={"SLACK_WEBHOOK_PARAMETER": "SLACK"}))
+    world.aws.put_parameter("SLACK", webhook)
+    world.hold_before = "createSecret"
+    world.rotate()
+    world.aws.put_parameter("DOCKER_HUB_PASSWORD", "wrong")
+
+    with pytest.raises(FunctionError, match="CredentialRefused"):
+        world.function.invoke(event(world))
+
+    assert not answered.is_set()
+    assert asked.wait(30)
+    may_answer.set()
+
+
+@pytest.mark.parametrize(("step", "label"), [("createSecret", "AWSPENDING"), ("finishSecret", "AWSCURRENT")])
+def test_a_parameter_store_that_has_just_failed_is_not_asked_for_the_webhook(
+    make_world: Callable[..., World], slack: tuple[Slack, str], step: str, label: str
+) -> None:
+    received, webhook = slack
+    world = make_world(Scene(environment={"SLACK_WEBHOOK_PARAMETER": "SLACK"}))
+    world.aws.put_parameter("SLACK", webhook)
+    world.hold_before = "createSecret"
+    world.rotate()
+    world.aws.refuse["GetParameters"] = ("AccessDeniedException", "no")
+
+    with pytest.raises(FunctionError, match="ssm:GetParameters failed"):
+        world.function.invoke(event(world, step, label))
+
+    assert [request.name for request in world.wire.requests].count("GetParameters") == 1
+    assert received.messages == []
+
+
+def test_a_parameter_store_that_has_failed_in_an_earlier_invocation_is_asked_again(
+    make_world: Callable[..., World], slack: tuple[Slack, str]
+) -> None:
+    received, webhook = slack
+    world = make_world(Scene(environment={"SLACK_WEBHOOK_PARAMETER": "SLACK"}))
+    world.aws.put_parameter("SLACK", webhook)
+    world.hold_before = "createSecret"
+    world.rotate()
+    world.aws.refuse["GetParameters"] = ("AccessDeniedException", "no")
+    with pytest.raises(FunctionError, match="AwsRefused"):
+        world.function.invoke(event(world))
+    world.aws.refuse.clear()
+
+    with pytest.raises(FunctionError, match="EventRefused"):
+        world.function.invoke(event(world) | {"ClientRequestToken": "another"})
+
+    assert "EventRefused" in json.dumps(received.messages)
 
 
 @pytest.mark.parametrize("trouble", ["it answers 500", "nobody answers", "its parameter is missing", "it is no URL"])
