@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from dockerhub_rotation.errors import SecretUnusable
 
@@ -29,6 +29,11 @@ _DOCKER_HUB_HOSTS = {"docker.io", "index.docker.io", "registry-1.docker.io", "re
 
 # user:token, several lines, JSON in quotes or behind a byte order mark: nothing that could be put back as it was.
 _MORE_THAN_A_TOKEN = re.compile(r".dckr_(pat|oat)_|[\n\r\"\ufeff]", re.DOTALL)
+
+# A number keeps the form in which it was written, which no float does (1.10, 1E5): until JSON is written again it is a
+# text behind this mark, which no secret holds.
+_MARK = uuid4().hex
+_MARKED_NUMBER = re.compile(f'"{_MARK}([^"]*)"')
 
 
 @dataclass(frozen=True)
@@ -47,8 +52,8 @@ class Credential:
     def with_token(self, token: str) -> str:
         """Return the secret's value with another token; other keys keep their order, types and values.
 
-        Plain text stays as it is around the token, JSON is written anew. The same value and token give the same
-        bytes, so that storing them twice is harmless.
+        Plain text stays as it is around the token; JSON is written anew, its numbers as they were. The same value and
+        token give the same bytes, so that storing them twice is harmless.
         """
         return self._render(token)
 
@@ -87,10 +92,10 @@ def parse(value: str) -> Credential:
         raise _different_usernames()
 
     def render(token: str) -> str:
-        copy = _load(text)
+        copy = _load(text, number=lambda written: _MARK + written)
         for slot in _slots(copy):
             slot.put(token)
-        return json.dumps(copy, ensure_ascii=text.isascii())
+        return _MARKED_NUMBER.sub(r"\1", json.dumps(copy, ensure_ascii=text.isascii()))
 
     _load(render("a token"))  # what can't be written again is refused now, not when a token has been made for it
     return Credential(tokens.pop(), usernames.pop() if usernames else None, render)
@@ -120,7 +125,7 @@ class _Slot:
     put: Callable[[str], None] = field(repr=False)
 
 
-def _load(text: str) -> dict[str, Any]:
+def _load(text: str, number: Callable[[str], object] | None = None) -> dict[str, Any]:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(dict(pairs)) < len(pairs):
             raise ValueError
@@ -129,13 +134,10 @@ def _load(text: str) -> dict[str, Any]:
     def refuse(_constant: str) -> None:
         raise ValueError
 
-    def finite(number: str) -> float:
-        if abs(float(number)) == float("inf"):
-            raise ValueError
-        return float(number)
-
     try:
-        document = json.loads(text, object_pairs_hook=unique, parse_constant=refuse, parse_float=finite)
+        document = json.loads(
+            text, object_pairs_hook=unique, parse_constant=refuse, parse_float=number, parse_int=number
+        )
         text.encode()
     except (ValueError, RecursionError):
         # The cause is left out: a JSONDecodeError carries the whole document.
