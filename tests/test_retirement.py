@@ -448,6 +448,8 @@ def test_a_label_fits_and_is_read_back_for_its_secret_alone(arn: str, version: s
         pytest.param(label_for(ARN, NOW).replace("/", "-"), id="our label with other dividers"),
         pytest.param(label_for(ARN, NOW) + "\n", id="our label with a line break"),
         pytest.param(label_for(ARN, "x" * 65), id="our label with more than a version id"),
+        pytest.param(label_for(ARN, "x" * 31), id="our label with less than a version id"),
+        pytest.param(label_for(ARN, "my laptop"), id="our label on somebody's own token"),
         pytest.param(label_for(OTHER_ARN, NOW), id="another secret's label"),
         pytest.param(f"dockerhub-rotation/{hashlib.sha256(ARN.encode()).hexdigest()[:15]}/{NOW}", id="a shorter hash"),
         pytest.param(f"dockerhub-rotation/{'0' * 16}/{NOW}", id="a hash of nothing"),

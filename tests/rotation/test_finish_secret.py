@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from dockerhub_rotation.errors import RetirementFailed
+from dockerhub_rotation.retirement import label_for
 from rehearsal.docker_hub import Fault as HubFault
 from rehearsal.docker_hub import Token
 from rehearsal.sandbox import FunctionError
@@ -278,6 +279,7 @@ def test_a_superseded_token_that_was_deleted_by_hand_does_not_stop_the_rotation(
 
 def test_tokens_of_others_are_never_touched(make_world: Callable[..., World]) -> None:
     world = make_world()
+    world.hub.add_token(label_for(world.secret_arn, "my laptop"))
     others = {u: (t.label, t.active) for u, t in world.hub.tokens.items() if t.label != "made by hand"}
 
     for _ in range(3):
