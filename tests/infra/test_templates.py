@@ -605,6 +605,7 @@ def test_no_resources_wait_for_one_another(name: str) -> None:
         ("secret", "Key", "Secret"),
         ("secret", "Secret", "Rotation"),
         ("secret", "Secret", "FailedRotation"),
+        ("secret", "FailedRotation", "Rotation"),
     ],
 )
 def test_what_is_needed_is_there_before_its_user(name: str, first: str, then: str) -> None:
@@ -795,6 +796,8 @@ ECR = {"Shape": "ecr", "NamePrefix": "ecr-pullthroughcache/", "Username": "acme"
         (ECR, None),
         (ECR | {"Username": ""}, "set Username"),
         (ECR | {"NamePrefix": ""}, "set NamePrefix"),
+        (ECR | {"Shape": "plain"}, "set Shape to ecr"),
+        (ECR | {"Shape": "ecs", "OwnKey": "true", "RotationRoleArn": ROLE}, "set Shape to ecr"),
         (ECR | {"OwnKey": "true", "RotationRoleArn": ROLE}, "set OwnKey to false"),
         (ECR | {"SecretName": "ecr-pullthroughcache/token"}, "SecretName"),
         (ECR | {"NamePrefix": "", "SecretName": "ecr-pullthroughcache/token"}, "SecretName"),
@@ -963,6 +966,6 @@ def test_the_stack_tells_what_the_next_one_needs(name: str, outputs: set[str]) -
 def test_every_finding_that_is_passed_over_says_why(name: str) -> None:
     for resource in TEMPLATES[name]["Resources"].values():
         metadata = resource.get("Metadata", {})
-        assert metadata.keys() <= {"checkov"}
+        assert metadata.keys() <= {"checkov", "ComesAfter"}
         for skipped in metadata.get("checkov", {}).get("skip", []):
             assert len(skipped["comment"]) > 40
