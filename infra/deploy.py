@@ -23,6 +23,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -95,8 +96,9 @@ class Aws:
     environment: Mapping[str, str]
     region: str
 
+    @cached_property
     def account(self) -> str:
-        """Return the number of the account."""
+        """The number of the account, asked for once."""
         return str(self.call("sts", "get-caller-identity")["Account"])
 
     def call(self, *command: str, stdin: str = "", hide: str = "") -> Any:
@@ -134,19 +136,35 @@ def connect() -> Aws:
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or _configured_region(command)
     quiet = {"AWS_PAGER": "", "AWS_CLI_AUTO_PROMPT": "off"}
     aws = Aws(command, {**os.environ, **quiet, "AWS_REGION": region, "AWS_DEFAULT_REGION": region}, region)
-    say(f"Account {aws.account()}, Region {region}")
+    say(f"Account {aws.account}, Region {region}")
     return aws
 
 
 def _find_command() -> str:
-    named, local = os.environ.get("AWS_CLI"), ROOT / ".venv" / "bin" / "aws"
-    found = shutil.which(named or "aws") or (None if named else shutil.which(str(local)))
-    if not found:
-        where = (
-            f"AWS_CLI names {named}, which is not" if named else "The aws command is neither on the PATH nor in .venv"
+    """Return the path of the AWS CLI: the one that AWS_CLI names, else that on the PATH, else that in .venv."""
+    if named := os.environ.get("AWS_CLI"):
+        if found := shutil.which(named):
+            return found
+        raise Problem(f"AWS_CLI names {named}, which is not there: name an AWS CLI that is.")
+    if (found := shutil.which("aws")) and _runs(found):
+        return found
+    if found := shutil.which(str(ROOT / ".venv" / "bin" / "aws")):
+        return found
+    raise Problem(
+        "No aws command that runs is on the PATH, and none is in .venv: install the AWS CLI, or run `make setup`, "
+        "which puts it into .venv."
+    )
+
+
+def _runs(command: str) -> bool:
+    """Whether a command starts. What a version manager leaves on the PATH need not."""
+    try:
+        done = subprocess.run(  # noqa: S603 - the AWS CLI
+            [command, "--version"], stdin=subprocess.DEVNULL, check=False, capture_output=True
         )
-        raise Problem(f"{where} there: install the AWS CLI, or run `make setup`, which puts it into .venv.")
-    return found
+    except OSError:
+        return False
+    return done.returncode == 0
 
 
 def _configured_region(command: str) -> str:
@@ -519,7 +537,7 @@ def _bucket_exists(aws: Aws, name: str) -> bool:
         Problem: another account has it.
     """
     try:
-        aws.call("s3api", "head-bucket", "--bucket", name, "--expected-bucket-owner", aws.account())
+        aws.call("s3api", "head-bucket", "--bucket", name, "--expected-bucket-owner", aws.account)
     except Refused as refused:
         if refused.code in ("404", "NoSuchBucket"):
             return False

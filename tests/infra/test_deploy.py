@@ -21,12 +21,13 @@ import io
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -140,96 +141,191 @@ class Story:
     left: dict[str, list[str]] = field(default_factory=dict)
 
 
-@pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
-    with ExitStack() as stack:
-        return tell(stack, tmp_path_factory.mktemp("clone"), tmp_path_factory.mktemp("emulator"))
+@dataclass(frozen=True)
+class World:
+    """A clone, an account at Docker Hub and one at AWS, and somebody at the command line.
 
+    Attributes:
+        secrets_manager: the rehearsal's, which calls the function that is deployed in the emulator.
+        client: returns boto3's client of a service of the emulator.
+        environment: of the commands.
+        aws_cli: the AWS CLI that they take.
+    """
 
-def tell(stack: ExitStack, clone: Path, folder: Path) -> Story:
-    """Deploy from a clone, rotate, deploy again and destroy, as the README says."""
-    make_clone(clone)
-    hub = DockerHub()
-    hub_url = stack.enter_context(Server(hub.app)).url
-    secrets_manager = Aws(invoke=lambda event: invoke(client("lambda"), event), account_id=ACCOUNT, attempts=1)
-    to_secrets = {"AWS_ENDPOINT_URL_SECRETS_MANAGER": stack.enter_context(Server(secrets_manager.app)).url}
-    url = stack.enter_context(emulator(folder, to_secrets))
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder),
-        "AWS_CLI": str(AWS_CLI),
-        "AWS_ACCESS_KEY_ID": ACCOUNT,
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_REGION": REGION,
-        "AWS_ENDPOINT_URL": url,
-        **to_secrets,
-    }
-    story = Story((hub.username, hub.password))
+    clone: Path
+    hub: DockerHub
+    hub_url: str
+    secrets_manager: Aws
+    client: Callable[[str], Any]
+    environment: Mapping[str, str]
+    aws_cli: Path
 
-    @cache
-    def client(service: str) -> Any:
-        session = boto3.Session(ACCOUNT, "test", region_name=REGION)
-        return stack.enter_context(closing(session.client(service, endpoint_url=url)))  # type: ignore[call-overload]
-
-    def run(purpose: str, *arguments: str, stdin: str = "") -> None:
+    def run(self, *arguments: str, stdin: str = "") -> Run:
+        """Run a command of infra/deploy.py."""
         done = subprocess.run(
-            [sys.executable, clone / "infra" / "deploy.py", *arguments, "--project", PROJECT],
-            env=environment,
+            [sys.executable, self.clone / "infra" / "deploy.py", *arguments, "--project", PROJECT],
+            env=self.environment,
             input=stdin,
             capture_output=True,
             text=True,
             check=False,
         )
-        story.runs[purpose] = Run(done.returncode, done.stdout, done.stderr)
+        return Run(done.returncode, done.stdout, done.stderr)
 
-    def look() -> None:
-        secrets_manager.wait()
-        labels = {version: labels for version, labels in secrets_manager.labels(SECRET).items() if labels}
-        tokens = {token.value: token.active for token in hub.tokens.values()}
-        story.looks.append(Look(secrets_manager.value(SECRET) or "", labels, tokens))
+    def enter_credentials(self) -> Run:
+        return self.run("credentials", stdin=f"{self.hub.username}\n{self.hub.password}\n")
+
+    def stored(self) -> dict[str, tuple[str, str]]:
+        """Return type and value of each parameter in Parameter Store."""
+        names = ["DOCKER_HUB_USERNAME", "DOCKER_HUB_PASSWORD"]
+        found = self.client("ssm").get_parameters(Names=names, WithDecryption=True)["Parameters"]
+        return {it["Name"]: (it["Type"], it["Value"]) for it in found}
+
+    def deploy_function(self) -> Run:
+        urls = f"ApiUrl={self.hub_url} AuthUrl={self.hub_url} RegistryUrl={self.hub_url}"
+        return self.run("deploy", "--only", "function", "--function-parameters", urls)
+
+    def attach(self) -> None:
+        """Attach the function to the secret, as the README says."""
+        attach = (*("--secret-id", SECRET, "--rotation-lambda-arn", FUNCTION_ARN), *("--rotation-rules", RULES))
+        subprocess.run(
+            [self.aws_cli, "secretsmanager", "rotate-secret", *attach, "--region", REGION],
+            env=self.environment,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        self.secrets_manager.wait()
+
+    def look(self) -> Look:
+        self.secrets_manager.wait()
+        labels = {version: labels for version, labels in self.secrets_manager.labels(SECRET).items() if labels}
+        tokens = {token.value: token.active for token in self.hub.tokens.values()}
+        return Look(self.secrets_manager.value(SECRET) or "", labels, tokens)
+
+    def left(self) -> dict[str, list[str]]:
+        """Return what is there, by service."""
+        found = {service: getattr(self.client(service), operation)()[answer] for service, operation, answer in LISTS}
+        return {service: [str(it) for it in those] for service, those in found.items() if those}
+
+
+@contextmanager
+def world(aws_cli: Path, folders: pytest.TempPathFactory) -> Iterator[World]:
+    with ExitStack() as stack:
+        clone, folder = folders.mktemp("clone"), folders.mktemp("emulator")
+        make_clone(clone)
+        hub = DockerHub()
+        hub_url = stack.enter_context(Server(hub.app)).url
+        secrets_manager = Aws(invoke=lambda event: invoke(client("lambda"), event), account_id=ACCOUNT, attempts=1)
+        secrets_url = stack.enter_context(Server(secrets_manager.app)).url
+        to_secrets = {"AWS_ENDPOINT_URL_SECRETS_MANAGER": secrets_url}
+        url = stack.enter_context(emulator(folder, to_secrets))
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "AWS_CLI": str(aws_cli),
+            "AWS_ACCESS_KEY_ID": ACCOUNT,
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": REGION,
+            "AWS_ENDPOINT_URL": url,
+            **to_secrets,
+        }
+
+        @cache
+        def client(service: str) -> Any:
+            session = boto3.Session(ACCOUNT, "test", region_name=REGION)
+            return stack.enter_context(closing(session.client(service, endpoint_url=url)))  # type: ignore[call-overload]
+
+        yield World(clone, hub, hub_url, secrets_manager, client, environment, aws_cli)
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    with world(AWS_CLI, tmp_path_factory) as there:
+        yield tell(there)
+
+
+def tell(world: World) -> Story:
+    """Deploy from a clone, rotate, deploy again and destroy, as the README says."""
+    hub, story = world.hub, Story((world.hub.username, world.hub.password))
 
     def count() -> None:
         stacks = [f"{PROJECT}-{kind}" for kind in ("bucket", "function", "secret")]
-        events = [client("cloudformation").describe_stack_events(StackName=stack)["StackEvents"] for stack in stacks]
-        objects = client("s3").list_object_versions(Bucket=BUCKET)["Versions"]
-        story.changes.append((sum(map(len, events)), len(objects)))
+        formation, storage = world.client("cloudformation"), world.client("s3")
+        events = [formation.describe_stack_events(StackName=stack)["StackEvents"] for stack in stacks]
+        story.changes.append((sum(map(len, events)), len(storage.list_object_versions(Bucket=BUCKET)["Versions"])))
 
-    run("credentials", "credentials", stdin=f"{hub.username}\n{hub.password}\n")
-    names = ["DOCKER_HUB_USERNAME", "DOCKER_HUB_PASSWORD"]
-    for parameter in client("ssm").get_parameters(Names=names, WithDecryption=True)["Parameters"]:
-        story.stored[parameter["Name"]] = (parameter["Type"], parameter["Value"])
-    urls = f"ApiUrl={hub_url} AuthUrl={hub_url} RegistryUrl={hub_url}"
-    run("bucket", "deploy", "--only", "bucket")
-    run("package", "deploy", "--only", "package")
-    run("function", "deploy", "--only", "function", "--function-parameters", urls)
+    story.runs["credentials"] = world.enter_credentials()
+    story.stored = world.stored()
+    story.runs["bucket"] = world.run("deploy", "--only", "bucket")
+    story.runs["package"] = world.run("deploy", "--only", "package")
+    story.runs["function"] = world.deploy_function()
 
-    secrets_manager.create_secret(SECRET, hub.add_token("made by hand").value)
-    look()
-    attach = (*("--secret-id", SECRET, "--rotation-lambda-arn", FUNCTION_ARN), *("--rotation-rules", RULES))
-    subprocess.run(
-        [AWS_CLI, "secretsmanager", "rotate-secret", *attach, "--region", REGION],
-        env=environment,
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    look()
-    run("rotate", "rotate", "--secret", SECRET)
-    look()
+    world.secrets_manager.create_secret(SECRET, hub.add_token("made by hand").value)
+    story.looks.append(world.look())
+    world.attach()
+    story.looks.append(world.look())
+    story.runs["rotate"] = world.run("rotate", "--secret", SECRET)
+    story.looks.append(world.look())
     hub.max_tokens = len(hub.tokens)
-    run("rotate in vain", "rotate", "--secret", SECRET)
-    look()
+    story.runs["rotate in vain"] = world.run("rotate", "--secret", SECRET)
+    story.looks.append(world.look())
 
-    run("secret", "deploy", "--only", "secret")
+    story.runs["secret"] = world.run("deploy", "--only", "secret")
     count()
-    run("deploy again", "deploy")
+    story.runs["deploy again"] = world.run("deploy")
     count()
 
-    run("destroy", "destroy", "--yes")
-    for service, operation, answer in LISTS:
-        if found := getattr(client(service), operation)()[answer]:
-            story.left[service] = [str(it) for it in found]
-    run("bucket once more", "deploy", "--only", "bucket")
+    story.runs["destroy"] = world.run("destroy", "--yes")
+    story.left = world.left()
+    story.runs["bucket once more"] = world.run("deploy", "--only", "bucket")
     return story
+
+
+def version_2() -> str | None:
+    """Return the path of an AWS CLI of version 2, if there is one."""
+    for place in [*os.environ["PATH"].split(os.pathsep), "/usr/local/bin", "/usr/bin", "/opt/homebrew/bin"]:
+        found = shutil.which("aws", path=place)
+        if found and subprocess.run([found, "--version"], capture_output=True).stdout.startswith(b"aws-cli/2"):
+            return found
+    return None
+
+
+# The first releases of version 2 do not know AWS_ENDPOINT_URL.
+SAYS_WHERE = """#!/bin/sh
+case $1 in
+    secretsmanager) url=$AWS_ENDPOINT_URL_SECRETS_MANAGER ;;
+    *) url=$AWS_ENDPOINT_URL ;;
+esac
+exec {} "$@" --endpoint-url "$url"
+"""
+
+
+def test_with_version_2_of_the_cli_it_is_the_same(tmp_path_factory: pytest.TempPathFactory) -> None:
+    aws = version_2()
+    if not aws:
+        pytest.skip("there is no AWS CLI version 2 here; Debian's package awscli is one")
+    wrapper = tmp_path_factory.mktemp("aws") / "aws"
+    wrapper.write_text(SAYS_WHERE.format(shlex.quote(aws)))
+    wrapper.chmod(0o755)
+
+    with world(wrapper, tmp_path_factory) as there:
+        runs = [there.enter_credentials(), there.run("deploy", "--only", "bucket")]
+        runs += [there.run("deploy", "--only", "package"), there.deploy_function()]
+        there.secrets_manager.create_secret(SECRET, there.hub.add_token("made by hand").value)
+        before = there.look()
+        there.attach()
+        between = there.look()
+        rotation, again = there.run("rotate", "--secret", SECRET), there.run("deploy", "--only", "bucket")
+        after, stored = there.look(), there.stored()
+        runs += [rotation, again, there.run("destroy", "--yes")]
+
+        assert [run.err for run in runs if run.status != 0] == []
+        assert [value for _, value in stored.values()] == [there.hub.username, there.hub.password]
+        assert between.tokens == {before.current: False, between.current: True}
+        assert after.tokens == {between.current: False, after.current: True}
+        assert re.findall(r"INFO +(\w+)", rotation.out) == ["createSecret", "setSecret", "testSecret", "finishSecret"]
+        assert "is up to date" in again.out
+        assert list(there.left()) == ["s3"]
 
 
 RULES = "AutomaticallyAfterDays=30"
@@ -395,6 +491,7 @@ class FakeCli:
 
     def __init__(self, folder: Path) -> None:
         self.answers: dict[str, list[Any]] = {
+            "--version": [["aws-cli/2.0"]],
             "sts get-caller-identity": [{"Account": ACCOUNT}],
             "configure get region": [""],
             "cloudformation describe-stacks": [error("ValidationError", "Stack with id x does not exist")],
@@ -501,6 +598,39 @@ def test_without_one_on_the_path_it_takes_that_of_the_environment(
     (tmp_path / "aws").rename(tmp_path / ".venv" / "bin" / "aws")
 
     assert cli.run("destroy") == 0
+
+
+@pytest.mark.parametrize("broken", ["#!/bin/sh\nexit 127\n", "#!/nowhere/python\n"])
+def test_instead_of_one_that_does_not_run_it_takes_that_of_the_environment(
+    cli: FakeCli, tmp_path: Path, broken: str
+) -> None:
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / "aws").rename(tmp_path / ".venv" / "bin" / "aws")
+    (tmp_path / "aws").write_text(broken)
+    (tmp_path / "aws").chmod(0o755)
+
+    assert cli.run("destroy") == 0
+
+
+def test_the_one_that_is_named_is_taken(
+    cli: FakeCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "aws").rename(tmp_path / "aws-of-mine")
+
+    monkeypatch.setenv("AWS_CLI", str(tmp_path / "aws-of-mine"))
+    assert cli.run("destroy") == 0
+
+    monkeypatch.setenv("AWS_CLI", "aws-of-yours")
+    assert cli.run("destroy") == 1
+    assert "AWS_CLI names aws-of-yours" in capsys.readouterr().err
+
+
+def test_the_account_is_asked_for_once(cli: FakeCli) -> None:
+    cli.answers["s3api head-bucket"] = [{}]
+
+    for number, step in enumerate(("bucket", "package", "function"), start=1):
+        cli.run("deploy", "--only", step)
+        assert len(cli.calls("sts")) == number
 
 
 def test_without_a_region_it_says_how_to_set_one(
