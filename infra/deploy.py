@@ -40,6 +40,16 @@ STEPS = ("bucket", "package", "function", "secret")
 # place of the live token, as does Token.
 FIXED = ("SecretName", "NamePrefix", "Shape", "Username")
 
+# Parameters that the commands give a value, and what they take it from.
+SET_BY = {
+    "ProjectName": "PROJECT=...",
+    "ArtifactBucket": "BUCKET=...",
+    "ArtifactKey": "the package",
+    "SecretName": "SECRET=...",
+    "RotationFunctionArn": "the function's stack",
+    "RotationRoleArn": "the function's stack",
+}
+
 # Parameters of function.yaml that name a parameter of Parameter Store, and the name it gets if they name none.
 USERNAME, PASSWORD, TOTP, WEBHOOK = "UsernameParameter", "PasswordParameter", "TotpParameter", "SlackWebhookParameter"
 PARAMETER_NAMES = {
@@ -282,7 +292,7 @@ def require_stack(aws: Aws, name: str, step: str) -> Stack:
 
 
 def deploy_stack(aws: Aws, name: str, template: str, parameters: Mapping[str, str], hide: str = "") -> Stack:
-    """Create a stack or bring it up to date, follow it to its end, and return it.
+    """Create a stack or bring it up to date, follow it to its end, show its outputs, and return it.
 
     A parameter that is not given keeps the value the stack has.
 
@@ -305,11 +315,12 @@ def deploy_stack(aws: Aws, name: str, template: str, parameters: Mapping[str, st
         *({"ParameterKey": key, "UsePreviousValue": True} for key in sorted(kept)),
     ]
     changed = change(aws, name, template, json.dumps(entries), update=stack is not None, hide=hide)
-    if stack and not changed:
-        say(f"{template:<9} {name} is up to date")
-        return stack
-    say(f"{template:<9} {name} is {'updated' if stack else 'created'}")
-    return require_stack(aws, name, template)
+    say(f"{template:<9} {name} is {('updated' if changed else 'up to date') if stack else 'created'}")
+    if changed or not stack:
+        stack = require_stack(aws, name, template)
+    for key, value in sorted(stack.outputs.items()):
+        say(f"          {key:<15} {value}")
+    return stack
 
 
 def declared_parameters(aws: Aws, template: str) -> dict[str, str]:
@@ -489,28 +500,23 @@ def deploy(wanted: Deployment, steps: Sequence[str], token: str = "") -> None:
     aws = connect()
     if "secret" in steps:
         require_credentials(aws, wanted)
-    stacks: list[Stack | None] = []
     if "bucket" in steps:
-        stacks.append(deploy_bucket(aws, wanted))
+        deploy_bucket(aws, wanted)
     if "package" in steps:
         deploy_package(aws, wanted)
     if "function" in steps:
-        stacks.append(deploy_function(aws, wanted))
+        deploy_function(aws, wanted)
     if "secret" in steps:
-        stacks.append(deploy_secret(aws, wanted, token))
-    for stack in filter(None, stacks):
-        say(f"\n{stack.name}")
-        for name, value in sorted(stack.outputs.items()):
-            say(f"  {name:<15} {value}")
+        deploy_secret(aws, wanted, token)
 
 
-def deploy_bucket(aws: Aws, wanted: Deployment) -> Stack | None:
-    """Make the bucket of packages; None if it is there without a stack, as an earlier deployment left it."""
+def deploy_bucket(aws: Aws, wanted: Deployment) -> None:
+    """Make the bucket of packages, or bring it up to date, unless it is there without a stack from an earlier time."""
     if not find_stack(aws, wanted.bucket_stack) and _bucket_exists(aws, wanted.bucket_in(aws.region)):
         say(f"bucket    {wanted.bucket_in(aws.region)} is there from an earlier deployment, and is used as it is")
-        return None
+        return
     named = {"BucketName": wanted.bucket} if wanted.bucket else {}
-    return deploy_stack(aws, wanted.bucket_stack, "bucket", {"ProjectName": wanted.project, **named})
+    deploy_stack(aws, wanted.bucket_stack, "bucket", {"ProjectName": wanted.project, **named})
 
 
 def find_bucket(aws: Aws, wanted: Deployment) -> str:
@@ -582,21 +588,23 @@ def _package_exists(aws: Aws, bucket: str, key: str) -> bool:
     return True
 
 
-def deploy_function(aws: Aws, wanted: Deployment) -> Stack:
+def deploy_function(aws: Aws, wanted: Deployment) -> None:
     """Make the function, its role and its alarms, or bring them up to date."""
     bucket = find_bucket(aws, wanted)
     key = package_key(wanted.project)
     if not _package_exists(aws, bucket, key):
         raise Problem(f"s3://{bucket}/{key} is missing: run `make deploy-package` first.")
     ours = {"ProjectName": wanted.project, "ArtifactBucket": bucket, "ArtifactKey": key}
-    return deploy_stack(aws, wanted.function_stack, "function", {**wanted.function_parameters, **ours})
+    deploy_stack(aws, wanted.function_stack, "function", {**wanted.function_parameters, **ours})
 
 
-def deploy_secret(aws: Aws, wanted: Deployment, token: str) -> Stack:
+def deploy_secret(aws: Aws, wanted: Deployment, token: str) -> None:
     """Make the secret and its schedule, which starts the first rotation, or bring them up to date."""
     function = require_stack(aws, wanted.function_stack, "function").outputs
+    there = find_stack(aws, wanted.secret_stack)
     parameters = {
-        "AlarmTopicArn": function["AlarmTopicArn"],
+        # At first only: later the stack keeps what it was given, which may be none.
+        **({} if there else {"AlarmTopicArn": function["AlarmTopicArn"]}),
         **wanted.secret_parameters,
         "ProjectName": wanted.project,
         "SecretName": wanted.secret,
@@ -604,9 +612,12 @@ def deploy_secret(aws: Aws, wanted: Deployment, token: str) -> Stack:
         "RotationRoleArn": function["RoleArn"],
         **({"Token": token} if token else {}),
     }
-    if there := find_stack(aws, wanted.secret_stack):
+    if there:
+        require_changeable(there)  # first, since one that was rolled back holds no token
         _require_live_token_stays(there, parameters)
-    return deploy_stack(aws, wanted.secret_stack, "secret", parameters, hide=token)
+    stack = deploy_stack(aws, wanted.secret_stack, "secret", parameters, hide=token)
+    if not there and stack.parameters.get("RotateImmediately") == "true":
+        say("The first rotation is under way: `make rotate`, with the same variables, follows it.")
 
 
 def _require_live_token_stays(stack: Stack, parameters: Mapping[str, str]) -> None:
@@ -1003,7 +1014,7 @@ def _assignments(text: str) -> dict[str, str]:
     """Take `Key=Value Key='a value'` apart.
 
     Raises:
-        Problem: it is not of that form, or holds a secret.
+        Problem: it is not of that form, holds a secret, or sets what the commands set themselves.
     """
     try:
         words = shlex.split(text)
@@ -1014,6 +1025,8 @@ def _assignments(text: str) -> dict[str, str]:
         raise Problem(f"Parameters are given as Key=Value, which {' '.join(wrong)} is not.")
     if "Token" in assignments:
         raise Problem("A token on a command line is there for all to read: say TOKEN=ask and enter it then.")
+    if ours := [f"{key} is set by {SET_BY[key]}" for key in assignments if key in SET_BY]:
+        raise Problem(f"{', '.join(ours)}: leave it out of the parameters.")
     return assignments
 
 

@@ -496,6 +496,7 @@ class FakeCli:
             "configure get region": [""],
             "cloudformation describe-stacks": [error("ValidationError", "Stack with id x does not exist")],
             "cloudformation describe-stacks --output": [{"Stacks": []}],
+            "cloudformation describe-stacks --stack-name stack-id": [stacks(a_stack())],
             "cloudformation get-template-summary": [{"Parameters": FUNCTION}],
             "cloudformation create-change-set": [{"Id": "change", "StackId": "stack-id"}],
             "cloudformation describe-change-set": [{"Status": "FAILED", "StatusReason": "didn't contain changes"}],
@@ -568,6 +569,19 @@ def a_stack(
 
 def stacks(*those: dict[str, Any]) -> dict[str, Any]:
     return {"Stacks": list(those)}
+
+
+def event(status: str, token: str, resource: str = "it", reason: str = "") -> dict[str, str]:
+    """Return what happened to a resource, or to the stack itself."""
+    return {
+        "EventId": f"{resource} {status} {token}",
+        "LogicalResourceId": resource,
+        "PhysicalResourceId": "stack-id" if resource == "it" else resource,
+        "ResourceType": "AWS::S3::Bucket",
+        "ResourceStatus": status,
+        "ResourceStatusReason": reason,
+        "ClientRequestToken": token,
+    }
 
 
 @pytest.fixture
@@ -688,52 +702,44 @@ def test_credentials_that_do_not_serve_are_an_error_with_a_remedy(
 @pytest.mark.parametrize(
     ("status", "remedy"),
     [
-        ("ROLLBACK_COMPLETE", "aws cloudformation delete-stack --stack-name dockerhub-rotation-bucket"),
-        ("CREATE_FAILED", "aws cloudformation delete-stack --stack-name dockerhub-rotation-bucket"),
-        ("DELETE_FAILED", "aws cloudformation delete-stack --stack-name dockerhub-rotation-bucket"),
-        ("UPDATE_ROLLBACK_FAILED", "continue-update-rollback --stack-name dockerhub-rotation-bucket"),
+        ("ROLLBACK_COMPLETE", "aws cloudformation delete-stack --stack-name {}"),
+        ("CREATE_FAILED", "aws cloudformation delete-stack --stack-name {}"),
+        ("DELETE_FAILED", "aws cloudformation delete-stack --stack-name {}"),
+        ("UPDATE_ROLLBACK_FAILED", "continue-update-rollback --stack-name {}"),
         ("UPDATE_IN_PROGRESS", "wait until that has ended"),
     ],
 )
-@pytest.mark.parametrize("step", ["bucket", "package", "function"])
+@pytest.mark.parametrize(
+    ("step", "stack"), [("bucket", "bucket"), ("package", "bucket"), ("function", "bucket"), ("secret", "secret")]
+)
 def test_a_stack_that_cannot_be_changed_is_an_error_with_a_remedy(
-    cli: FakeCli, capsys: pytest.CaptureFixture[str], status: str, remedy: str, step: str
+    with_function: FakeCli, capsys: pytest.CaptureFixture[str], status: str, remedy: str, step: str, stack: str
 ) -> None:
-    cli.answers[BUCKET_STACK] = [stacks(a_stack(status=status))]
+    cli = with_function
+    name = f"dockerhub-rotation-{stack}"
+    cli.answers[f"cloudformation describe-stacks --stack-name {name}"] = [stacks(a_stack(name, status=status))]
 
     assert cli.run("deploy", "--only", step) == 1
 
     said = capsys.readouterr().err
     assert status in said
-    assert remedy in said
+    assert remedy.format(name) in said
     assert not cli.calls("cloudformation create-change-set")
 
 
 def test_a_failed_operation_is_told_with_its_causes_first_one_first(
     cli: FakeCli, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def event(status: str, reason: str, resource: str, token: str) -> dict[str, str]:
-        physical = "stack-id" if resource == "dockerhub-rotation-bucket" else resource
-        return {
-            "EventId": f"{resource} {status} {token}",
-            "LogicalResourceId": resource,
-            "PhysicalResourceId": physical,
-            "ResourceType": "AWS::S3::Bucket",
-            "ResourceStatus": status,
-            "ResourceStatusReason": reason,
-            "ClientRequestToken": token,
-        }
-
     mine = "mine"
     cli.answers[BUCKET_STACK] = [stacks(a_stack())]
     cli.answers["cloudformation get-template-summary"] = [{"Parameters": [{"ParameterKey": "ProjectName"}]}]
     cli.answers["cloudformation describe-change-set"] = [{"Status": "CREATE_PENDING"}, {"Status": "CREATE_COMPLETE"}]
     newest_first = [
-        event("UPDATE_ROLLBACK_COMPLETE", "", "dockerhub-rotation-bucket", mine),
-        event("UPDATE_FAILED", "Resource update cancelled", "Third", mine),
-        event("UPDATE_FAILED", "the second cause", "Second", mine),
-        event("UPDATE_FAILED", "the first cause", "First", mine),
-        event("UPDATE_FAILED", "an old story", "First", "earlier"),
+        event("UPDATE_ROLLBACK_COMPLETE", mine),
+        event("UPDATE_FAILED", mine, "Third", "Resource update cancelled"),
+        event("UPDATE_FAILED", mine, "Second", "the second cause"),
+        event("UPDATE_FAILED", mine, "First", "the first cause"),
+        event("UPDATE_FAILED", "earlier", "First", "an old story"),
     ]
     cli.answers["cloudformation describe-stack-events"] = [
         {"StackEvents": newest_first[2:]},
@@ -788,6 +794,22 @@ def test_a_parameter_that_is_not_given_keeps_its_value(cli: FakeCli) -> None:
     assert given.keys() == {"ProjectName", "ArtifactBucket", "ArtifactKey", "MemorySize", "LogLevel"}
 
 
+def test_what_is_shown_of_a_stack_is_shown_when_its_step_is_done(
+    cli: FakeCli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.answers[BUCKET_STACK] = [stacks(a_stack(outputs={"BucketName": "a-bucket"}))]
+    cli.answers["cloudformation describe-change-set"] = [
+        {"Status": "FAILED", "StatusReason": "didn't contain changes"},
+        {"Status": "FAILED", "StatusReason": "a rule is broken"},
+    ]
+
+    assert cli.run("deploy") == 1
+
+    said = capsys.readouterr()
+    assert "a rule is broken" in said.err
+    assert re.search(r"is up to date\n +BucketName +a-bucket\n", said.out)
+
+
 def test_values_may_hold_spaces(cli: FakeCli) -> None:
     assert DEPLOY._assignments("A=1 Schedule='cron(0 4 ? * 2#1 *)' B=") == {
         "A": "1",
@@ -797,7 +819,13 @@ def test_values_may_hold_spaces(cli: FakeCli) -> None:
 
 
 @pytest.mark.parametrize(
-    ("parameters", "said"), [("NoSuch=1", "no parameter NoSuch"), ("word", "Key=Value"), ("A='1", "quotation")]
+    ("parameters", "said"),
+    [
+        ("NoSuch=1", "no parameter NoSuch"),
+        ("word", "Key=Value"),
+        ("A='1", "quotation"),
+        ("ProjectName=other ArtifactKey=mine", "ProjectName is set by PROJECT=..., ArtifactKey is set by the package"),
+    ],
 )
 def test_parameters_that_cannot_be_are_refused(
     cli: FakeCli, capsys: pytest.CaptureFixture[str], parameters: str, said: str
@@ -842,6 +870,14 @@ def test_a_bucket_of_somebody_else_is_told_with_the_way_out(
     assert "make deploy BUCKET=" in capsys.readouterr().err
     assert not cli.calls("s3api put-object")
     assert not cli.calls("cloudformation create-change-set")
+
+
+def test_a_secrets_name_is_no_parameter(cli: FakeCli, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run("deploy", "--secret-parameters", "SecretName=foo Shape=plain RotationRoleArn=x") == 1
+
+    said = capsys.readouterr().err
+    assert "SecretName is set by SECRET=..., RotationRoleArn is set by the function's stack" in said
+    assert not cli.calls()
 
 
 CREDENTIAL = ("acme", "correct-horse", "JBSW Y3DP EHPK 3PXP", "https://hooks.slack.com/services/T0/B0/x")
@@ -988,6 +1024,46 @@ def test_an_update_that_would_lose_the_live_token_is_refused(
 
     assert f"a change of {named} would lose the token" in capsys.readouterr().err
     assert not cli.calls("cloudformation create-change-set")
+
+
+def given(cli: FakeCli) -> dict[str, dict[str, Any]]:
+    """Return the parameters that the last change set was made with, by name."""
+    return {it.pop("ParameterKey"): it for it in json.loads(cli.calls("cloudformation create-change-set")[-1][1])}
+
+
+def test_only_a_new_secret_is_given_the_functions_topic(with_function: FakeCli) -> None:
+    cli = with_function
+
+    cli.answers[SECRET_STACK] = [error("ValidationError", "Stack with id x does not exist")]
+    assert cli.run("deploy", "--only", "secret") == 1
+    assert given(cli)["AlarmTopicArn"] == {"ParameterValue": "arn:topic"}
+
+    there = {"SecretName": "dockerhub-token", "AlarmTopicArn": ""}
+    cli.answers[SECRET_STACK] = [stacks(a_stack("dockerhub-rotation-secret", parameters=there))]
+    assert cli.run("deploy", "--only", "secret") == 0
+    assert given(cli)["AlarmTopicArn"] == {"UsePreviousValue": True}
+
+
+@pytest.mark.parametrize(("at_once", "told"), [("true", True), ("false", False)])
+def test_a_first_rotation_that_has_begun_is_told_with_how_to_follow_it(
+    with_function: FakeCli, capsys: pytest.CaptureFixture[str], at_once: str, *, told: bool
+) -> None:
+    cli = with_function
+    parameters = {"SecretName": "dockerhub-token", "RotateImmediately": at_once}
+    made = stacks(a_stack("dockerhub-rotation-secret", parameters=parameters, outputs={"SecretArn": "arn:secret"}))
+    missing = error("ValidationError", "Stack with id x does not exist")
+    cli.answers[SECRET_STACK] = [missing, missing, made]
+    cli.answers["cloudformation describe-change-set"] = [{"Status": "CREATE_COMPLETE"}]
+    cli.answers["cloudformation describe-stack-events"] = [{"StackEvents": [event("CREATE_COMPLETE", "mine")]}]
+
+    with mock.patch.object(DEPLOY, "uuid4", return_value="mine"):
+        assert cli.run("deploy", "--only", "secret") == 0
+    assert ("`make rotate`" in capsys.readouterr().out.splitlines()[-1]) is told
+
+    cli.answers["cloudformation describe-change-set"] = [{"Status": "FAILED", "StatusReason": "didn't contain changes"}]
+    cli.answers[SECRET_STACK] = [made]
+    assert cli.run("deploy", "--only", "secret") == 0
+    assert "`make rotate`" not in capsys.readouterr().out
 
 
 def test_two_secrets_do_not_share_a_stack(with_function: FakeCli, capsys: pytest.CaptureFixture[str]) -> None:
