@@ -64,6 +64,8 @@ ROTATION_SECONDS = 600
 # How long to wait for the last line of the log once the new version is current: lines arrive late, and superseded
 # tokens are retired after that.
 LOG_SECONDS = 20
+# How far back to look for what kept a rotation from its end that is joined.
+EARLIER_SECONDS = 24 * 60 * 60
 
 
 class Problem(Exception):
@@ -758,11 +760,13 @@ def rotate(wanted: Deployment, seconds: float) -> None:
     """
     aws = connect()
     stack = find_stack(aws, wanted.secret_stack)
-    secret = stack.outputs["SecretArn"] if stack else wanted.secret
-    version, group, since = _start_rotation(aws, secret)
+    secret = stack.outputs.get("SecretArn", wanted.secret) if stack else wanted.secret
+    since = time.time() - 60  # this machine's clock may be fast
+    version, group, joined = _start_rotation(aws, secret)
     labels: Mapping[str, Sequence[str]] = {}
     shown: set[str] = set()
     done: set[str] = set()
+    past = _tell_past(aws, group, version, shown) if joined else ""
     ends_at, promoted_at = time.monotonic() + seconds, None
     while True:
         before, labels = labels, _labels(aws, secret)
@@ -787,15 +791,16 @@ def rotate(wanted: Deployment, seconds: float) -> None:
             )
         if now > ends_at:
             raise Problem(
-                f"The rotation has not ended in {seconds:g} seconds. Look at the log group {group}; if it is empty, "
-                "Secrets Manager may not invoke the function. `make rotate` follows it further, and this drops it:\n"
+                f"The rotation has not ended in {seconds:g} seconds.{past} Look at the log group {group}; if it is "
+                "empty, Secrets Manager may not invoke the function. `make rotate` follows it further, and this drops "
+                "it:\n"
                 f"  {_drop(secret, version)}"
             )
         time.sleep(PAUSE_SECONDS)
 
 
-def _start_rotation(aws: Aws, secret: str) -> tuple[str, str, float]:
-    """Return the version that is being made, the function's log group, and the unix time from which to read it."""
+def _start_rotation(aws: Aws, secret: str) -> tuple[str, str, bool]:
+    """Return the version that is being made, the function's log group, and whether the rotation is an earlier one."""
     try:
         described = aws.call("secretsmanager", "describe-secret", "--secret-id", secret)
     except Refused as refused:
@@ -808,18 +813,31 @@ def _start_rotation(aws: Aws, secret: str) -> tuple[str, str, float]:
         raise Problem(
             f"Rotation is not configured for {secret}: run `make deploy`, or attach the function (see README)."
         )
-    function = described["RotationLambdaARN"].partition(":function:")[2].partition(":")[0]
-    group, now = f"/aws/lambda/{function}", time.time()
+    if "RotationLambdaARN" not in described:
+        raise Problem(f"{secret} is rotated by AWS itself, not by this function: name another secret, SECRET=...")
+    group = f"/aws/lambda/{described['RotationLambdaARN'].partition(':function:')[2].partition(':')[0]}"
     try:
-        version = aws.call("secretsmanager", "rotate-secret", "--secret-id", secret)["VersionId"]
+        version = str(aws.call("secretsmanager", "rotate-secret", "--secret-id", secret)["VersionId"])
     except Refused as refused:
-        pending = [key for key, labels in described["VersionIdsToStages"].items() if "AWSPENDING" in labels]
-        if "previous rotation isn't complete" not in refused.reason or not pending:
+        if "previous rotation isn't complete" not in refused.reason:
+            raise
+        # Looked up now: it may have begun after the look above.
+        pending = [key for key, labels in _labels(aws, secret).items() if "AWSPENDING" in labels]
+        if not pending:
             raise
         say(f"rotation  {secret}: an earlier one has not ended; following that, version {pending[0]}")
-        return pending[0], group, now
+        return pending[0], group, True
     say(f"rotation  {secret}: version {version}")
-    return version, group, now - 60  # this machine's clock may be fast
+    return version, group, False
+
+
+def _tell_past(aws: Aws, group: str, version: str, shown: set[str]) -> str:
+    """Tell why the last attempt at a version failed, if one did, and return what to say should no other succeed."""
+    lines = _new_lines(aws, group, version, time.time() - EARLIER_SECONDS, shown)
+    failed = [f"An earlier attempt failed in {it.step}: {it.message}" for it in lines if it.level == "ERROR"][-1:]
+    for last in failed:
+        say(f"          {last}")
+    return "\n".join(["", *failed, "The next attempt may wait for the next rotation window."])
 
 
 def _labels(aws: Aws, secret: str) -> dict[str, list[str]]:

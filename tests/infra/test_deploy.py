@@ -1189,18 +1189,71 @@ def test_a_rotation_that_was_given_up_is_told(rotation: Rotation, capsys: pytest
     assert "has given version new up" in capsys.readouterr().err
 
 
-def test_a_rotation_that_is_under_way_is_joined(
+BUSY = error("InvalidRequestException", "A previous rotation isn't complete. That rotation will be reattempted.")
+PAST = [MADE, ("ERROR", "testSecret", "an old story"), ("ERROR", "testSecret", "this is why"), MADE]
+
+
+def test_a_rotation_that_is_under_way_is_joined_and_what_kept_it_is_told(
     rotation: Rotation, clock: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    refusal = "A previous rotation isn't complete. That rotation will be reattempted."
-    rotation.cli.answers["secretsmanager rotate-secret"] = [error("InvalidRequestException", refusal)]
-    rotation.labels(STAGED, STAGED, DONE)
-    rotation.log([("ERROR", "createSecret", "this is why it has not ended")])
-    rotation.log_from(clock.now, [RETIRED])
+    rotation.cli.answers["secretsmanager rotate-secret"] = [BUSY]
+    rotation.labels(STAGED, STAGED, STAGED, DONE)
+    rotation.log_from(clock.now - 24 * 60 * 60, PAST)
+    rotation.log_from(clock.now - 60, PAST, [*PAST, RETIRED])
 
     assert rotation.cli.run("rotate") == 0
 
-    assert "an earlier one has not ended" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert out.index("an earlier one has not ended") < out.index("An earlier attempt failed in testSecret: this is why")
+    assert out.index("this is why") < out.index("retired")
+    assert (out.count("this is why"), out.count("an old story")) == (1, 0)
+
+
+def test_a_rotation_that_is_joined_and_fails_anew_ends_it(
+    rotation: Rotation, clock: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rotation.cli.answers["secretsmanager rotate-secret"] = [BUSY]
+    rotation.labels(STAGED)
+    rotation.log_from(clock.now - 24 * 60 * 60, PAST)
+    rotation.log_from(clock.now - 60, PAST, [*PAST, ("ERROR", "createSecret", "again")])
+
+    assert rotation.cli.run("rotate") == 1
+
+    assert "failed in createSecret" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("past", "why"), [(PAST, "failed in testSecret: this is why\n"), ([], "seconds.\n")])
+def test_a_rotation_that_is_joined_and_does_not_end_says_what_it_waits_for(
+    rotation: Rotation, capsys: pytest.CaptureFixture[str], past: list[tuple[str, str, str]], why: str
+) -> None:
+    rotation.cli.answers["secretsmanager rotate-secret"] = [BUSY]
+    rotation.labels(STAGED)
+    rotation.log(past)
+
+    assert rotation.cli.run("rotate", "--seconds", "6") == 1
+
+    assert f"{why}The next attempt may wait for the next rotation window." in capsys.readouterr().err
+
+
+def test_a_rotation_that_begins_at_the_same_moment_is_joined(
+    rotation: Rotation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rotation.cli.answers["secretsmanager rotate-secret"] = [BUSY]
+    rotation.labels(BEFORE, STAGED, DONE)
+
+    assert rotation.cli.run("rotate") == 0
+
+    assert "following that, version new" in capsys.readouterr().out
+
+
+def test_a_secret_whose_stack_has_no_outputs_yet_goes_by_its_name(rotation: Rotation) -> None:
+    stack = a_stack("dockerhub-rotation-secret", status="CREATE_IN_PROGRESS")
+    rotation.cli.answers[SECRET_STACK] = [stacks(stack)]
+    rotation.labels(BEFORE, DONE)
+
+    assert rotation.cli.run("rotate") == 0
+
+    assert rotation.cli.calls("secretsmanager rotate-secret --secret-id dockerhub-token ")
 
 
 @pytest.mark.parametrize(
@@ -1208,6 +1261,7 @@ def test_a_rotation_that_is_under_way_is_joined(
     [
         (error("ResourceNotFoundException", "can't find it"), "run `make deploy`, or name it"),
         ({"VersionIdsToStages": BEFORE}, "Rotation is not configured"),
+        ({"VersionIdsToStages": BEFORE, "RotationEnabled": True}, "is rotated by AWS itself, not by this function"),
     ],
 )
 def test_what_cannot_be_rotated_is_told_with_the_way_out(
