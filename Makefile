@@ -20,8 +20,9 @@ SECRET ?= dockerhub-token
 BUCKET ?=
 FUNCTION_PARAMETERS ?=
 SECRET_PARAMETERS ?=
-TOKEN ?=
-YES ?=
+# These two are for the command line alone: what the environment happens to say must not delete anything.
+TOKEN =
+YES =
 export PROJECT SECRET BUCKET FUNCTION_PARAMETERS SECRET_PARAMETERS
 DEPLOY := $(VENV)/bin/python infra/deploy.py
 DEPLOYMENT := --project "$$PROJECT" --secret "$$SECRET" --bucket "$$BUCKET" \

@@ -256,7 +256,7 @@ class Stack:
 
 
 def find_stacks(aws: Aws, name: str | None = None) -> list[Stack]:
-    """Return the stack with this name, if it exists, or all stacks. A stack that was never begun does not count."""
+    """Return the stack with this name or id, if it exists, or all stacks. A deleted one does not exist."""
     try:
         answer = aws.call("cloudformation", "describe-stacks", *(("--stack-name", name) if name else ()))
     except Refused as refused:
@@ -272,13 +272,13 @@ def find_stacks(aws: Aws, name: str | None = None) -> list[Stack]:
             outputs={it["OutputKey"]: it["OutputValue"] for it in stack.get("Outputs", [])},
         )
         for stack in answer["Stacks"]
-        if stack["StackStatus"] not in ("REVIEW_IN_PROGRESS", "DELETE_COMPLETE")
+        if stack["StackStatus"] != "DELETE_COMPLETE"
     ]
 
 
 def find_stack(aws: Aws, name: str) -> Stack | None:
-    """Return the stack with this name, or None."""
-    return next(iter(find_stacks(aws, name)), None)
+    """Return the stack with this name, or None. One that has only a change set is still to be created."""
+    return next((stack for stack in find_stacks(aws, name) if stack.status != "REVIEW_IN_PROGRESS"), None)
 
 
 def require_stack(aws: Aws, name: str, step: str) -> Stack:
@@ -373,19 +373,27 @@ def change(aws: Aws, stack: str, template: str, parameters: str, *, update: bool
 
 
 def delete_stack(aws: Aws, stack: Stack) -> None:
-    """Delete a stack and follow that to its end.
+    """Delete a stack, unless that has begun already, and follow it to its end.
 
     Raises:
         Problem: something in it could not be deleted.
     """
+    if stack.status == "DELETE_IN_PROGRESS":
+        say(f"          {stack.name}: is being deleted already")
+        follow(aws, stack.name, stack.id)
+        return
     token = str(uuid4())
     say(f"          {stack.name}: deleting")
     aws.call("cloudformation", "delete-stack", "--stack-name", stack.name, "--client-request-token", token)
-    follow(aws, stack.name, stack.id, token)
+    if stack.status != "REVIEW_IN_PROGRESS":  # in that one there is nothing to delete
+        follow(aws, stack.name, stack.id, token)
 
 
-def follow(aws: Aws, name: str, stack_id: str, token: str) -> None:
-    """Show what happens in a stack until the operation with this token has ended.
+def follow(aws: Aws, name: str, stack_id: str, token: str = "") -> None:
+    """Show what happens in a stack until an operation has ended.
+
+    Args:
+        token: of the operation; empty for the stack's deletion by whomever, whose token nobody may know.
 
     Raises:
         Problem: it failed; the reasons, first cause first.
@@ -393,7 +401,11 @@ def follow(aws: Aws, name: str, stack_id: str, token: str) -> None:
     shown: set[str] = set()
     while True:
         answer = aws.call("cloudformation", "describe-stack-events", "--stack-name", stack_id, "--max-items", "100")
-        events = [it for it in reversed(answer["StackEvents"]) if it.get("ClientRequestToken") == token]
+        oldest_first = list(reversed(answer["StackEvents"]))
+        if token:
+            events = [it for it in oldest_first if it.get("ClientRequestToken") == token]
+        else:
+            events = _since_deletion(oldest_first, stack_id)
         for event in events:
             if event["EventId"] not in shown and not event["ResourceStatus"].endswith("_IN_PROGRESS"):
                 say(f"          {event['ResourceStatus']:<15} {event['LogicalResourceId']}")
@@ -401,9 +413,22 @@ def follow(aws: Aws, name: str, stack_id: str, token: str) -> None:
         ended = [it["ResourceStatus"] for it in events if it["PhysicalResourceId"] == stack_id]
         if ended and not ended[-1].endswith("_IN_PROGRESS"):
             break
+        # Somebody else may have deleted it, with a token of theirs.
+        if not find_stacks(aws, stack_id):
+            return
         time.sleep(PAUSE_SECONDS)
     if ended[-1] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE"):
         raise Problem(f"Stack {name} failed ({ended[-1]}):{_causes(events)}\n{_way_out(name, ended[-1])}".rstrip())
+
+
+def _since_deletion(events: list[dict[str, str]], stack_id: str) -> list[dict[str, str]]:
+    """Return the events from the stack's last deletion on."""
+    begun = [
+        number
+        for number, event in enumerate(events)
+        if (event["PhysicalResourceId"], event["ResourceStatus"]) == (stack_id, "DELETE_IN_PROGRESS")
+    ]
+    return events[begun[-1] :] if begun else []
 
 
 def _causes(events: Sequence[Mapping[str, str]]) -> str:
@@ -911,14 +936,20 @@ def destroy(wanted: Deployment, *, sure: bool) -> None:
     bucket = outputs.get("BucketName", wanted.bucket_in(aws.region))
     settings = function_settings(aws, wanted)
     if stacks:
+        for stack in stacks:
+            require_deletable(stack)
         confirm(stacks, sure=sure)
-        versions = [
-            _current_version(aws, stack.outputs["SecretArn"]) for stack in stacks if "SecretArn" in stack.outputs
-        ]
+        secrets = [stack.outputs["SecretArn"] for stack in stacks if "SecretArn" in stack.outputs]
+        tokens = [_token_of(secret, _labels_if_there(aws, secret)) for secret in secrets]
         for stack in stacks:
             delete_stack(aws, stack)
-        for version in filter(None, versions):
-            say(f"stays     at Docker Hub the token whose label ends in {version}: active until you disable it")
+        for token in filter(None, tokens):
+            say(f"stays     at Docker Hub {token}")
+        if any(stack.name == wanted.function_stack for stack in stacks):
+            say(
+                "stays     the rotation of secrets that you attached yourself, which fails from now on: cancel it with "
+                "`aws secretsmanager cancel-rotate-secret --secret-id <name>`"
+            )
     else:
         say(f"There is no stack of project {wanted.project}.")
     if _bucket_exists(aws, bucket):
@@ -931,9 +962,26 @@ def destroy(wanted: Deployment, *, sure: bool) -> None:
 def project_stacks(aws: Aws, wanted: Deployment) -> list[Stack]:
     """Return the project's stacks in the order in which they can be deleted."""
     secrets = f"{wanted.project}-secret"
-    mine = {stack.name: stack for stack in find_stacks(aws) if stack.parameters.get("ProjectName") == wanted.project}
+    mine = {stack.name: stack for stack in find_stacks(aws) if _belongs(stack, wanted)}
     names = [name for name in sorted(mine) if name == secrets or name.startswith(f"{secrets}-")]
     return [mine[name] for name in [*names, wanted.function_stack, wanted.bucket_stack] if name in mine]
+
+
+def _belongs(stack: Stack, wanted: Deployment) -> bool:
+    if stack.status == "REVIEW_IN_PROGRESS":
+        # A deployment that was interrupted left it. It has no parameters yet, so the whole name must do.
+        return stack.name in (wanted.secret_stack, wanted.function_stack, wanted.bucket_stack)
+    return stack.parameters.get("ProjectName") == wanted.project
+
+
+def require_deletable(stack: Stack) -> None:
+    """Refuse a stack in which something else is going on than its deletion.
+
+    Raises:
+        Problem: saying what to do.
+    """
+    if stack.status.endswith("_IN_PROGRESS") and stack.status not in ("DELETE_IN_PROGRESS", "REVIEW_IN_PROGRESS"):
+        require_changeable(stack)
 
 
 def confirm(stacks: Sequence[Stack], *, sure: bool) -> None:
@@ -956,14 +1004,25 @@ def confirm(stacks: Sequence[Stack], *, sure: bool) -> None:
         raise Problem("Nothing is deleted.")
 
 
-def _current_version(aws: Aws, secret: str) -> str | None:
+def _labels_if_there(aws: Aws, secret: str) -> dict[str, list[str]]:
     try:
-        labels = _labels(aws, secret)
+        return _labels(aws, secret)
     except Refused as refused:
         if refused.code == "ResourceNotFoundException":
-            return None  # deleted behind the stack's back
+            return {}  # deleted behind the stack's back
         raise
-    return next((version for version, held in labels.items() if "AWSCURRENT" in held), None)
+
+
+def _token_of(secret: str, labels: Mapping[str, Sequence[str]]) -> str:
+    """Say which token of a secret stays at Docker Hub; nothing if it has no version."""
+    current = [version for version, held in labels.items() if "AWSCURRENT" in held]
+    if not current:
+        return ""
+    if not any("AWSPREVIOUS" in held for held in labels.values()):  # never rotated
+        return f"the token that you gave {secret}, if you gave it one: active until you disable it"
+    return (
+        f"the token of {secret}: active until you disable it. If the function made it, its label ends in {current[0]}"
+    )
 
 
 # --- The command line ---

@@ -430,6 +430,7 @@ def test_destroy_leaves_nothing_but_the_bucket_and_says_so(story: Story) -> None
     assert BUCKET in story.left["s3"][0]
     stays = re.findall(r"^stays +(.*?):", story.runs["destroy"].out, re.MULTILINE)
     assert stays == [
+        "the rotation of secrets that you attached yourself, which fails from now on",
         f"the bucket {BUCKET}",
         "the parameter DOCKER_HUB_USERNAME",
         "the parameter DOCKER_HUB_PASSWORD",
@@ -474,6 +475,8 @@ answers = json.loads((here / "answers").read_text())
 key = max((key for key in answers if command.startswith(key)), key=len)
 earlier = [json.loads(line)[0] for line in (here / "calls").read_text().splitlines()]
 number = sum(call.startswith(key) for call in earlier) - 1
+if number > 100:
+    sys.exit("asked for ever")
 answer = answers[key][min(number, len(answers[key]) - 1)]
 if isinstance(answer, str):
     sys.exit(answer)
@@ -1288,19 +1291,7 @@ def deployed(cli: FakeCli) -> FakeCli:
         )
     ]
     cli.answers["secretsmanager describe-secret"] = [{"VersionIdsToStages": DONE}]
-    cli.answers["cloudformation describe-stack-events"] = [
-        {
-            "StackEvents": [
-                {
-                    "EventId": "1",
-                    "LogicalResourceId": "it",
-                    "PhysicalResourceId": "stack-id",
-                    "ResourceStatus": "DELETE_COMPLETE",
-                    "ClientRequestToken": "mine",
-                }
-            ]
-        }
-    ]
+    cli.answers["cloudformation describe-stack-events"] = [{"StackEvents": [event("DELETE_COMPLETE", "mine")]}]
     return cli
 
 
@@ -1318,7 +1309,99 @@ def test_destroy_deletes_every_stack_of_the_project_and_no_other(
         assert deployed.run("destroy", "--yes") == 0
 
     assert removed(deployed) == IN_ORDER
-    assert "the token whose label ends in new: active until you disable it" in capsys.readouterr().out
+    assert "`aws secretsmanager cancel-rotate-secret --secret-id <name>`" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (DONE, "the token of arn:secret: active until you disable it. If the function made it, its label ends in new"),
+        (BEFORE, "the token that you gave arn:secret, if you gave it one: active until you disable it\n"),
+        (STAGED, "the token that you gave arn:secret, if you gave it one: active until you disable it\n"),
+    ],
+)
+def test_destroy_says_which_token_stays_active(
+    deployed: FakeCli, capsys: pytest.CaptureFixture[str], labels: Mapping[str, list[str]], said: str
+) -> None:
+    deployed.answers["secretsmanager describe-secret"] = [{"VersionIdsToStages": labels}]
+
+    with mock.patch.object(DEPLOY, "uuid4", return_value="mine"):
+        assert deployed.run("destroy", "--yes") == 0
+
+    assert f"at Docker Hub {said}" in capsys.readouterr().out
+
+
+THEIR_DELETION = [event("DELETE_COMPLETE", "theirs", "Archive"), event("DELETE_IN_PROGRESS", "theirs")]
+LONG_AGO = [event("DELETE_FAILED", "1"), event("DELETE_IN_PROGRESS", "1"), event("CREATE_COMPLETE", "0", "Archive")]
+
+
+@pytest.mark.parametrize("told_by", ["an event", "the stack"])
+def test_a_deletion_that_is_under_way_is_joined(cli: FakeCli, capsys: pytest.CaptureFixture[str], told_by: str) -> None:
+    """So it is after an interrupted `make destroy`, whose deletion carries a token that is forgotten."""
+    leaving = a_stack(status="DELETE_IN_PROGRESS")
+    cli.answers["cloudformation describe-stacks --output"] = [stacks(leaving)]
+    looks = [{"StackEvents": [*THEIR_DELETION, *LONG_AGO]}]
+    if told_by == "an event":
+        looks.append({"StackEvents": [event("DELETE_COMPLETE", "theirs"), *THEIR_DELETION, *LONG_AGO]})
+    cli.answers["cloudformation describe-stack-events"] = looks
+    gone = a_stack(status="DELETE_COMPLETE")
+    cli.answers["cloudformation describe-stacks --stack-name stack-id"] = [
+        stacks(leaving),
+        *([] if told_by == "an event" else [stacks(gone)]),
+    ]
+
+    assert cli.run("destroy", "--yes") == 0
+
+    assert removed(cli) == []
+    out = capsys.readouterr().out
+    assert "DELETE_COMPLETE Archive" in out
+    assert "CREATE_COMPLETE" not in out
+
+
+def test_a_deletion_that_somebody_else_began_first_is_followed_to_its_end(deployed: FakeCli) -> None:
+    deployed.answers["cloudformation describe-stack-events"] = [
+        {"StackEvents": [event("DELETE_COMPLETE", "theirs"), *THEIR_DELETION]}
+    ]
+    deployed.answers["cloudformation describe-stacks --stack-name stack-id"] = [
+        stacks(a_stack(status="DELETE_IN_PROGRESS")),
+        stacks(a_stack(status="DELETE_COMPLETE")),
+    ]
+
+    with mock.patch.object(DEPLOY, "uuid4", return_value="mine"):
+        assert deployed.run("destroy", "--yes") == 0
+
+
+def test_a_stack_that_somebody_is_changing_keeps_all_from_being_deleted(
+    cli: FakeCli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.answers["cloudformation describe-stacks --output"] = [
+        stacks(a_stack("dockerhub-rotation-function"), a_stack(status="UPDATE_IN_PROGRESS"))
+    ]
+
+    assert cli.run("destroy", "--yes") == 1
+
+    assert "wait until that has ended" in capsys.readouterr().err
+    assert removed(cli) == []
+
+
+def test_what_an_interrupted_deployment_left_behind_is_deleted(cli: FakeCli) -> None:
+    """A stack with nothing but a change set, which has no parameters yet."""
+    names = ("dockerhub-rotation-function", "dockerhub-rotation-secret-keeper-function")
+    left = [a_stack(name, status="REVIEW_IN_PROGRESS") | {"Parameters": []} for name in names]
+    cli.answers["cloudformation describe-stacks --output"] = [stacks(*left)]
+
+    assert cli.run("destroy", "--yes") == 0
+
+    assert removed(cli) == ["dockerhub-rotation-function"]
+
+
+def test_a_stack_that_has_only_a_change_set_is_still_created(cli: FakeCli) -> None:
+    cli.answers[BUCKET_STACK] = [stacks(a_stack(status="REVIEW_IN_PROGRESS"))]
+    cli.answers["s3api head-bucket"] = [error("404", "Not Found")]
+
+    cli.run("deploy", "--only", "bucket")
+
+    assert cli.calls("cloudformation create-change-set")[0][0].count("--change-set-type CREATE") == 1
 
 
 @pytest.mark.parametrize(("answer", "status", "gone"), [("y", 0, IN_ORDER), ("", 1, []), ("no", 1, [])])
@@ -1339,3 +1422,74 @@ def test_destroy_does_nothing_if_nobody_confirms_it(deployed: FakeCli, capsys: p
 
     assert removed(deployed) == []
     assert "YES=1" in capsys.readouterr().err
+
+
+# --- Through make ---
+
+
+MAKE_FAKE = """#!{python} -IS
+import json, sys
+print(json.dumps(sys.argv[1:]))
+"""
+
+
+def make(folder: Path, *arguments: str, **environment: str) -> list[Any]:
+    """Run the Makefile with a Python that does nothing, and return what the last command line says, read as it is."""
+    folder.mkdir(exist_ok=True)
+    shutil.copy(ROOT / "Makefile", folder)
+    shutil.copytree(ROOT / "requirements", folder / "requirements")
+    python = folder / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(MAKE_FAKE.format(python=sys.executable))
+    python.chmod(0o755)
+    (folder / ".venv" / ".ready").touch()
+    done = subprocess.run(
+        ["make", *arguments],  # noqa: S607 - the make of whoever runs this
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        return [done.stderr]
+    *_, (program, *words) = map(json.loads, done.stdout.splitlines())
+    assert program == "infra/deploy.py"
+    return [DEPLOY._parser().parse_args(words)]
+
+
+def test_make_hands_every_value_over_as_it_is(tmp_path: Path) -> None:
+    schedule = "cron(0 4 ? * 2#1 *)"
+    (options,) = make(
+        tmp_path,
+        "deploy-secret",
+        f"SECRET_PARAMETERS=RotationSchedule='{schedule}' Shape=plain",
+        "PROJECT=acme",
+        BUCKET="a bucket",
+        FUNCTION_PARAMETERS="TokenScopes='repo:read repo:write' Cost=$5",
+    )
+
+    assert (options.command, options.only, options.ask_token) == ("deploy", "secret", False)
+    assert (options.project, options.secret, options.bucket) == ("acme", "dockerhub-token", "a bucket")
+    assert DEPLOY._assignments(options.secret_parameters) == {"RotationSchedule": schedule, "Shape": "plain"}
+    assert DEPLOY._assignments(options.function_parameters) == {"TokenScopes": "repo:read repo:write", "Cost": "$5"}
+
+
+@pytest.mark.parametrize("target", ["deploy", "deploy-secret"])
+def test_make_asks_for_a_token_only_if_told_so_on_its_command_line(tmp_path: Path, target: str) -> None:
+    (told,) = make(tmp_path / "told", target, "TOKEN=ask")
+    (environment,) = make(tmp_path / "environment", target, TOKEN="ask")
+    (refused,) = make(tmp_path / "refused", target, "TOKEN=dckr_pat_first")
+
+    assert told.ask_token is True
+    assert environment.ask_token is False
+    assert "Only TOKEN=ask is understood" in refused
+    assert "dckr_pat_first" not in refused
+
+
+def test_make_destroys_without_asking_only_if_told_so_on_its_command_line(tmp_path: Path) -> None:
+    (told,) = make(tmp_path / "told", "destroy", "YES=1")
+    (environment,) = make(tmp_path / "environment", "destroy", YES="1")
+
+    assert told.yes is True
+    assert environment.yes is False
