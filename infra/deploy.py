@@ -700,12 +700,15 @@ def credentials(wanted: Deployment) -> None:
     key = ("--key-id", settings["ParametersKeyArn"]) if settings["ParametersKeyArn"] else ()
     for setting, value in entered.items():
         name = settings.get(setting) or PARAMETER_NAMES[setting]
-        aws.call(
-            *("ssm", "put-parameter", "--name", name, "--type", "SecureString", "--overwrite", *key),
-            *("--value", "file:///dev/stdin"),
-            stdin=value,
-            hide=value,
-        )
+        try:
+            aws.call(
+                *("ssm", "put-parameter", "--name", name, "--type", "SecureString", "--overwrite", *key),
+                *("--value", "file:///dev/stdin"),
+                stdin=value,
+                hide=value,
+            )
+        except Refused as refused:
+            raise Problem(f"{name} is not stored: {refused}") from None
         say(f"stored    {name}")
     unread = [f"{setting}={PARAMETER_NAMES[setting]}" for setting in entered if not settings.get(setting)]
     if unread:
@@ -727,11 +730,12 @@ def read_credentials() -> dict[str, str]:
     if sys.stdin.isatty():
         lines = [getpass.getpass(prompt) for prompt in prompts.values()]
     else:
-        lines = sys.stdin.read().splitlines()
+        lines = sys.stdin.read().removesuffix("\n").split("\n")
         if len(lines) > len(prompts):
             raise Problem("Standard input has too many lines: user name, password, TOTP seed, webhook, in this order.")
     entered = dict(zip(prompts, (line.strip("\r") for line in lines), strict=False))
-    _check_account(entered.get(USERNAME, ""), entered.get(PASSWORD, ""))
+    entered[USERNAME] = entered[USERNAME].strip()  # with a space it would be another account's
+    _check_account(entered[USERNAME], entered.get(PASSWORD, ""))
     if entered.get(TOTP):
         _check_seed(entered[TOTP])
     if entered.get(WEBHOOK) and not entered[WEBHOOK].startswith("https://"):

@@ -918,6 +918,23 @@ def test_what_is_optional_may_be_left_out(cli: FakeCli, monkeypatch: pytest.Monk
     assert [stdin for _, stdin in cli.calls("ssm put-parameter")] == ["acme", "correct-horse"]
 
 
+@pytest.mark.parametrize("at_a_terminal", [True, False])
+def test_a_password_is_stored_as_it_is_and_a_name_without_what_surrounds_it(
+    cli: FakeCli, monkeypatch: pytest.MonkeyPatch, *, at_a_terminal: bool
+) -> None:
+    password = " correct\x0bhorse\x85battery\u2028staple "
+    entered = iter((" acme ", password, "", ""))
+    if at_a_terminal:
+        monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+        monkeypatch.setattr(getpass, "getpass", lambda prompt: next(entered))
+    else:
+        monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(entered) + "\n"))
+
+    assert cli.run("credentials") == 0
+
+    assert [stdin for _, stdin in cli.calls("ssm put-parameter")] == ["acme", password]
+
+
 def test_the_credential_goes_where_the_function_reads_it(cli: FakeCli, monkeypatch: pytest.MonkeyPatch) -> None:
     there = {"UsernameParameter": "/hub/user", "PasswordParameter": "/hub/password", "ParametersKeyArn": "arn:key"}
     cli.answers[FUNCTION_STACK] = [stacks(a_stack("dockerhub-rotation-function", parameters=there))]
@@ -964,7 +981,10 @@ def test_an_error_does_not_quote_the_secret_it_is_about(
 
     assert cli.run("credentials") == 1
 
-    assert "[hidden]' is wrong" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "[hidden]' is wrong" in said.err
+    assert "DOCKER_HUB_PASSWORD is not stored" in said.err
+    assert "stored    DOCKER_HUB_USERNAME" in said.out
 
 
 @pytest.fixture
