@@ -745,6 +745,15 @@ def test_a_failed_or_abandoned_rotation_of_this_secret_tells_the_topic() -> None
     assert secret().of_type("AWS::Events::Rule") == {}
 
 
+def test_the_readme_gives_an_attached_secret_the_same_rule() -> None:
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("### An existing secret")[2]
+    pattern = json.loads(re.findall(r"--event-pattern '(.*?)'", section, re.DOTALL)[0])
+
+    assert pattern["detail"]["additionalEventData"]["SecretId"] == ["<SecretArn>"]
+    pattern["detail"]["additionalEventData"]["SecretId"] = ["Secret"]
+    assert pattern == secret(AlarmTopicArn=TOPIC).properties("FailedRotation")["EventPattern"]
+
+
 # The secret
 
 
