@@ -1464,7 +1464,7 @@ def make(folder: Path, *arguments: str, **environment: str) -> list[Any]:
     python.chmod(0o755)
     (folder / ".venv" / ".ready").touch()
     done = subprocess.run(
-        ["make", *arguments],  # noqa: S607 - the make of whoever runs this
+        ["make", *arguments],
         cwd=folder,
         env={"PATH": os.environ["PATH"], **environment},
         capture_output=True,
