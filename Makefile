@@ -67,8 +67,9 @@ replay: $(READY) ## Replay one sample event and show what changed: make replay E
 test: $(READY) $(EMULATOR)/.ready ## Run the tests: make test ARGS="-k finish"
 	@$(VENV)/bin/python -m pytest -q -n auto --dist loadgroup --ignore tests/e2e $(ARGS)
 
-faults: $(READY) ## Let every request of a rotation fail in every way, and show what becomes of it
-	@$(VENV)/bin/python -m pytest -q -s --show-capture=no tests/rotation/test_faults.py $(ARGS)
+faults: $(READY) ## Show what becomes of a fault, a twin or somebody's act at every request of a rotation
+	@$(VENV)/bin/python -m pytest -q tests/rotation/test_faults.py tests/rotation/test_twins.py \
+		tests/rotation/test_histories.py $(ARGS)
 
 e2e: $(READY) ## Pull a private image with skopeo, from Debian's registry, while its token rotates
 	@tests/e2e/programs $(REGISTRY)

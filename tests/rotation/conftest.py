@@ -13,6 +13,7 @@ from unittest import mock
 
 import pytest
 from botocore.loaders import JSONFileLoader
+from rich.console import Console, RenderableType
 
 from dockerhub_rotation import handler
 from rehearsal.invariants import Invariants
@@ -79,6 +80,26 @@ def _chain(error: BaseException | None) -> Iterator[str]:
     while error is not None:
         yield f"{error!r} {error} {vars(error)}\n"
         error = error.__cause__ or error.__context__
+
+
+REPORT = pytest.StashKey[list[RenderableType]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[REPORT] = []
+
+
+def pytest_terminal_summary(config: pytest.Config) -> None:
+    """Print what the tests have to report. Under xdist they run in other processes, and nothing is printed."""
+    console = Console(width=160, highlight=False)
+    for part in config.stash[REPORT]:
+        console.print(part)
+
+
+@pytest.fixture(scope="session")
+def report(pytestconfig: pytest.Config) -> list[RenderableType]:
+    """Return the list of what is printed at the end."""
+    return pytestconfig.stash[REPORT]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,13 +8,14 @@ deleted. All invariants are checked after every request, and after one more rota
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from botocore.config import Config
-from rich.console import Console
+from rich.console import RenderableType
 from rich.table import Table
 
 from dockerhub_rotation import docker_hub, handler
@@ -44,6 +45,8 @@ ROTATIONS_BEFORE = {FIRST: 0, STEADY: 2}
 
 LOUD = {"POWERTOOLS_LOG_LEVEL": "DEBUG", "POWERTOOLS_LOGGER_LOG_EVENT": "true"}
 
+COMPLETED = "each was completed, no invariant was broken"
+
 Matrix = dict[tuple[str, int, FaultKind], str]
 
 
@@ -59,23 +62,24 @@ def at_every_request(*kinds: FaultKind) -> pytest.MarkDecorator:
 
 
 @pytest.fixture(scope="module")
-def matrix() -> Iterator[Matrix]:
+def matrix(report: list[RenderableType]) -> Iterator[Matrix]:
     outcomes: Matrix = {}
     yield outcomes
-    show(outcomes)
+    report += [
+        *tables(outcomes),
+        f"\n{len(outcomes)} rotations with a fault: each was completed, no invariant was broken",
+    ]
 
 
-def show(outcomes: Matrix) -> None:
-    console = Console(width=160, highlight=False)
+def tables(outcomes: Matrix) -> Iterator[Table]:
     for situation, names in REQUESTS.items():
-        table = Table(title=f"A fault in {situation}", title_justify="left", box=None, pad_edge=False)
+        table = Table(title=f"\nA fault in {situation}", title_justify="left", box=None, pad_edge=False)
         table.add_column("request")
         for kind in FaultKind:
             table.add_column(kind.replace("-", "\n"), justify="center")
         for number, name in enumerate(names, 1):
             table.add_row(f"{number:2} {name}", *(outcomes.get((situation, number, kind), "") for kind in FaultKind))
-        console.print("\n", table)
-    console.print(f"\n{len(outcomes)} rotations with a fault, each of them completed, no invariant broken")
+        yield table
 
 
 def rotated_with(faults: list[Fault], world: World, invariants: Invariants, rotations_before: int = 0) -> str:
@@ -168,6 +172,13 @@ _DRAWN = random.Random(1)  # noqa: S311 - a draw, not cryptography
 _SCENES = (Scene(cold=True), Scene(placeholder=True), Scene(two_factor=True), Scene(two_factor=True, cold=True))
 
 
+@pytest.fixture(scope="module")
+def pairs(report: list[RenderableType]) -> Iterator[Counter[str]]:
+    outcomes: Counter[str] = Counter()
+    yield outcomes
+    report.append(f"{outcomes.total()} rotations with two faults drawn by lot: {COMPLETED}")
+
+
 def _drawn_pair() -> list[Fault]:
     kinds = [kind for kind in FaultKind if "killed" not in kind and kind is not FaultKind.SLOW]
     return [Fault(at, _DRAWN.choice(kinds)) for at in sorted(_DRAWN.sample(range(1, 17), 2))]
@@ -179,8 +190,11 @@ def _drawn_pair() -> list[Fault]:
     ids=lambda given: " ".join(f"{fault.kind}@{fault.at}" for fault in given) if isinstance(given, list) else "",
 )
 def test_two_faults_in_one_rotation_are_survived(
-    watched_world: WatchedWorld, clock: Any, scene: Scene, faults: list[Fault]
+    watched_world: WatchedWorld, pairs: Counter[str], clock: Any, scene: Scene, faults: list[Fault]
 ) -> None:
     world, invariants = watched_world(replace(scene, environment=LOUD))
 
-    assert rotated_with(faults, world, invariants, rotations_before=1)[0] in "123"
+    outcome = rotated_with(faults, world, invariants, rotations_before=1)
+
+    assert outcome[0] in "123"
+    pairs[outcome] += 1
