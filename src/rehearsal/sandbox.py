@@ -38,7 +38,12 @@ class Function:
     """
 
     def __init__(self, environment: Mapping[str, str], *, cold: bool = False, timeout_seconds: float = 60) -> None:
-        self._environment = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(_SOURCES), **environment}
+        self._environment = {
+            "PATH": os.environ.get("PATH", ""),
+            "PYTHONPATH": str(_SOURCES),
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+            **environment,
+        }
         self._cold = cold
         self._timeout_seconds = timeout_seconds
         # Append mode: reading here does not move the place at which the function writes.

@@ -311,7 +311,11 @@ class PackagedFunction(Function):
         timeout_seconds: float = 60,
     ) -> None:
         super().__init__(environment, cold=cold, timeout_seconds=timeout_seconds)
-        self._environment = {**environment, "AWS_LAMBDA_FUNCTION_NAME": "dockerhub-rotation"}
+        self._environment = {
+            **environment,
+            "AWS_LAMBDA_FUNCTION_NAME": "dockerhub-rotation",
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        }
         self._python = python
         self._folder = folder
         self._api = RuntimeApi()

@@ -359,11 +359,11 @@ def strings(tree: ast.AST) -> Iterator[str]:
 
 
 def asked_of_aws() -> set[str]:
-    """Return the actions that the code asks of AWS through boto3, found in its source."""
+    """Return the actions that the code asks of AWS through the SDK, found in its source."""
     calls = [node for tree in SOURCES.values() for node in ast.walk(tree) if isinstance(node, ast.Call)]
     methods = [(call.func.attr, call.args) for call in calls if isinstance(call.func, ast.Attribute)]
     actions = set()
-    for service in (ast.literal_eval(arguments[0]) for name, arguments in methods if name == "client"):
+    for service in (ast.literal_eval(arguments[0]) for name, arguments in methods if name == "create_client"):
         operations = boto3.Session(region_name=REGION).client(service).meta.method_to_api_mapping
         actions |= {f"{service}:{operations[name]}" for name, _ in methods if name in operations}
     return actions
