@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse replay test faults e2e lint format package lock clean \
+.PHONY: help setup rehearse replay bench test faults e2e lint format package lock clean \
 	deploy deploy-bucket deploy-package deploy-function deploy-secret destroy credentials rotate
 
 PYTHON ?= python3
@@ -64,6 +64,9 @@ rehearse: $(READY) ## Rotate a token from start to end on this machine: make reh
 replay: $(READY) ## Replay one sample event and show what changed: make replay EVENT=events/finish_secret.json
 	@$(VENV)/bin/python -m rehearsal replay "$(EVENT)" $(ARGS)
 
+bench: $(READY) ## Measure what a rotation costs, beside a plain function: one table, in a few minutes
+	@$(VENV)/bin/python -m rehearsal bench
+
 test: $(READY) $(EMULATOR)/.ready ## Run the tests: make test ARGS="-k finish"
 	@$(VENV)/bin/python -m pytest -q -n auto --dist loadgroup --ignore tests/e2e $(ARGS)
 
@@ -127,6 +130,8 @@ lock: $(READY) ## Renew the locked versions and hashes in requirements/
 		--custom-compile-command "make lock" -o scan.txt scan.in
 	@cd requirements && ../$(VENV)/bin/uv pip compile -q -U --universal --python-version 3.11 --generate-hashes \
 		--custom-compile-command "make lock" -o emulator.txt emulator.in
+	@cd requirements && ../$(VENV)/bin/uv pip compile -q -U --universal --python-version 3.11 --generate-hashes \
+		--custom-compile-command "make lock" -c dev.txt -o baseline.txt baseline.in
 
 clean: ## Remove .venv and everything generated
 	@rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -8,7 +8,7 @@ and nothing else. Two builds are byte-identical, on any machine:
   zlib of the machine.
 - What an installer writes on the way (RECORD, INSTALLER, scripts with the path of an interpreter) stays out.
   The rest of each `dist-info` stays in, for its licence and for scanners that look for known vulnerabilities.
-- There is no bytecode. It would save two fifths of the processor time of a cold start; but whoever builds would need
+- There is no bytecode. It would save a third of the processor time of a cold start; but whoever builds would need
   every one of Lambda's interpreters, and Python promises no two patch releases that compile alike. AWS advises against
   `__pycache__`, too.
 

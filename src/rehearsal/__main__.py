@@ -1,4 +1,4 @@
-"""The command behind `make rehearse` and `make replay`."""
+"""The command behind `make rehearse`, `make replay` and `make bench`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from rehearsal import rehearse, replay
+from rehearsal import bench, rehearse, replay
 from rehearsal.wire import Fault, FaultKind
 from rehearsal.world import Scene, Shape
 
@@ -60,8 +60,13 @@ def main(arguments: list[str]) -> int:
     )
     events.add_argument("event", type=Path, help="a JSON file, as in events/")
 
+    commands.add_parser("bench", prog="make bench", description="Measure what a rotation costs on this machine.")
+
     asked = parser.parse_args(arguments)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+    if asked.command == "bench":
+        bench.bench(console)
+        return 0
     if asked.command == "replay":
         try:
             return 0 if replay.show(asked.event, console) else 1

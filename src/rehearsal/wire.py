@@ -13,6 +13,7 @@ import itertools
 import math
 import re
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -66,6 +67,8 @@ class Request:
         status: the HTTP status of the answer; None if the connection was dropped instead.
         seconds: how long the party took.
         fault: what went wrong on order.
+        round_trips: how often something went to the party and back: once, and for the first request on a connection
+            three times, because TCP and TLS 1.3 take a round trip each.
     """
 
     number: int
@@ -74,6 +77,7 @@ class Request:
     status: int | None
     seconds: float
     fault: FaultKind | None = None
+    round_trips: int = 1
 
 
 def _nobody_to_kill() -> None:
@@ -91,6 +95,7 @@ class Wire:
 
     Attributes:
         kill: ends the process that runs the function; whoever runs it sets this before a killed-* fault is due.
+        round_trip: how long each round trip takes, in seconds.
     """
 
     def __init__(
@@ -102,10 +107,12 @@ class Wire:
     ) -> None:
         self.faults = list(faults)
         self.kill: Callable[[], None] = _nobody_to_kill
+        self.round_trip = 0.0
         self._on_request = on_request
         self._clock = clock
         self._numbers = itertools.count(1)
         self._requests: list[Request] = []
+        self._connections: set[Any] = set()
 
     @property
     def requests(self) -> list[Request]:
@@ -116,11 +123,12 @@ class Wire:
         """Return `app` behind this wire: the same service, its requests numbered, written down and hit by faults."""
 
         def doorway(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+            round_trips = self._travel(environ)
             number, started, name = next(self._numbers), self._clock(), _name(environ)
             fault = next((fault.kind for fault in self.faults if fault.at == number), None)
             answer = _answer(app, party, environ, fault)
             status = None if answer is None else answer.status_code
-            request = Request(number, party, name, status, self._clock() - started, fault)
+            request = Request(number, party, name, status, self._clock() - started, fault, round_trips)
             self._requests.append(request)
             if self._on_request:
                 self._on_request(request)
@@ -133,6 +141,15 @@ class Wire:
             return answer(environ, start_response)
 
         return doorway
+
+    def _travel(self, environ: WSGIEnvironment) -> int:
+        """Wait as long as a request and its answer are under way, and return how many round trips that was."""
+        connection = environ.get("SERVER_PORT"), environ.get("REMOTE_PORT")
+        round_trips = 1 if connection in self._connections else 3
+        self._connections.add(connection)
+        if self.round_trip:
+            time.sleep(round_trips * self.round_trip)
+        return round_trips
 
 
 def _name(environ: WSGIEnvironment) -> str:
@@ -197,6 +214,8 @@ def _await_hanging_up(connection: socket.socket) -> None:
 class Server:
     """A WSGI app on a free loopback port, for the length of a `with` block.
 
+    With a TLS context it is called by the name of localhost, which its certificate has to hold.
+
     Connections are kept alive between requests, as AWS and Docker Hub do. When the block ends, so have all threads and
     sockets. An exception that the app let through was answered with a 500 and is raised at the end of the block, so
     that a broken simulator cannot pass for a broken world.
@@ -207,14 +226,15 @@ class Server:
 
     url: str
 
-    def __init__(self, app: WSGIApplication) -> None:
+    def __init__(self, app: WSGIApplication, tls: ssl.SSLContext | None = None) -> None:
         self._app = app
+        self._tls = tls
 
     def __enter__(self) -> Self:
-        self._server = _LoopbackServer(self._app)
+        self._server = _LoopbackServer(self._app, self._tls)
         self._thread = Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.port}"
+        self.url = f"{'https://localhost' if self._tls else 'http://127.0.0.1'}:{self._server.port}"
         return self
 
     def __exit__(
@@ -230,8 +250,8 @@ class Server:
 class _LoopbackServer(ThreadedWSGIServer):
     """werkzeug's threaded server, which also remembers its connections, to be able to end them."""
 
-    def __init__(self, app: WSGIApplication) -> None:
-        super().__init__("127.0.0.1", 0, app, _Handler)
+    def __init__(self, app: WSGIApplication, tls: ssl.SSLContext | None) -> None:
+        super().__init__("127.0.0.1", 0, app, _Handler, ssl_context=tls)
         self.crashes: list[Exception] = []
         self._connections: list[tuple[Thread, socket.socket]] = []
 

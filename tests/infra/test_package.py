@@ -22,7 +22,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 import werkzeug
 
+from rehearsal import runtime
 from rehearsal.invariants import Invariants
+from rehearsal.runtime import RUNNING, UV
 from rehearsal.sandbox import Function, FunctionError
 from rehearsal.wire import Request, Server
 from rehearsal.world import FUNCTION_ARN, Scene, World
@@ -33,11 +35,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.xdist_group("package")  # they share what is built once
 
 ROOT = Path(__file__).parents[2]
-UV = Path(sys.executable).with_name("uv")
 
 # Lambda's current runtimes and those this project is developed with; at least the one that runs this test is there.
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
-RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 OF_THE_SDK = {"boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3"}
 
@@ -377,28 +377,9 @@ def make_function(archive: Path, tmp_path: Path) -> Callable[..., Callable[..., 
 
 def interpreter(version: str, folder: Path) -> Path:
     """Make an interpreter that has the AWS SDK and Lambda's runtime client; skip the test if there is none to make."""
-    # Else pyenv's shims refuse to run a version that is installed but not chosen.
-    env = {**os.environ, "PYENV_VERSION": version}
-    found = subprocess.run(
-        [UV, "python", "find", "--no-python-downloads", version],
-        check=False,
-        cwd=ROOT,
-        env=env,
-        capture_output=True,
-        text=True,
-    )
-    if version != RUNNING and found.returncode != 0:
+    python = runtime.interpreter(version, folder)
+    if python is None:
         pytest.skip(f"there is no Python {version} here")
-
-    base = sys.executable if version == RUNNING else found.stdout.strip()
-    python = folder / "bin" / "python"
-    subprocess.run([UV, "venv", "--quiet", "--python", base, folder], check=True, cwd=ROOT)
-    locked = ROOT / "requirements" / "lambda.txt"
-    subprocess.run(
-        [UV, "pip", "install", "--quiet", "--python", python, "--require-hashes", "--requirements", locked],
-        check=True,
-        cwd=ROOT,
-    )
     has = subprocess.run([UV, "pip", "freeze", "--python", python], check=True, capture_output=True, text=True).stdout
     assert dict(line.split("==") for line in has.splitlines()) == pinned("lambda.txt")
     return python
