@@ -1073,6 +1073,32 @@ def test_every_page_is_listed_and_a_token_shown_twice_is_one(world: World) -> No
     assert sorted(token.uuid for token in tokens) == ["a", "b", "c", "d"]
 
 
+def test_a_token_that_was_deleted_meanwhile_hides_no_other(world: World) -> None:
+    """What is behind it moves forward, here from the second page to the first, which has been read."""
+    first = [answer(200, count=count, next="yes", results=[item("a", token_label="other")]) for count in (3, 2)]
+    moved = answer(200, count=2, next=None, results=[item("c", token_label="other")])
+    world.lets_in()
+    world.on("GET", TOKENS, first[0], page(item("b"), following="yes"), params={"page": 1, "page_size": 100})
+    world.on("GET", TOKENS, moved, moved, params={"page": 2, "page_size": 100})
+
+    tokens = world.invoke().tokens("ours")
+
+    assert [token.uuid for token in tokens] == ["a", "c", "b"]
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"), [(3, "yours"), (2, "ours")], ids=["it has not changed", "what is expected is there"]
+)
+def test_the_list_is_not_read_again_without_need(count: int, expected: str, world: World) -> None:
+    first = answer(200, count=3, next="yes", results=[item("a")])
+    LIST.replies(world, first, answer(200, count=count, next=None, results=[item("b")]))
+    docker_hub = world.invoke()
+
+    docker_hub.tokens(expected)
+
+    assert docker_hub.requests == 1 + 2
+
+
 def test_a_page_may_be_empty(world: World) -> None:
     LIST.replies(world, page(following=TOKENS), page(item()))
 

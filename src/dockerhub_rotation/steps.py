@@ -165,7 +165,9 @@ def finish_secret(rotation: Rotation) -> Outcome:
     rotation.docker_hub.presume_code_used(versions.changed_at)
     promoted = versions.holder(CURRENT) == request.version_id
     try:
-        tokens = rotation.docker_hub.tokens()
+        tokens = rotation.docker_hub.tokens(
+            *(retirement.label_for(versions.arn, version) for version in versions.labels)
+        )
         if promoted:  # case 3
             versions = rotation.secrets_manager.versions(request.secret_id)
         else:
@@ -228,7 +230,8 @@ def _pauses(rotation: Rotation, value: str) -> tuple[int, ...]:
     """Enable the refused token if it was disabled, and return how long to wait before each further try."""
     refused_at = time.time()  # the list may have to wait for a one-time code
     rotation.docker_hub.presume_code_used(rotation.versions.changed_at)
-    tokens = [token for token in rotation.docker_hub.tokens() if rotation.is_for_pending(token)]
+    label = retirement.label_for(rotation.versions.arn, rotation.request.version_id)
+    tokens = [token for token in rotation.docker_hub.tokens(label) if rotation.is_for_pending(token)]
     if not tokens:
         raise _unusable(rotation, value, "a token that Docker Hub does not list as made for it", refused=True)
     for token in tokens:
