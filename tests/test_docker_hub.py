@@ -89,6 +89,7 @@ class World:
         self.store = ParameterStore()
         self.connection = connection()
         self.connection.login, self.connection.last_code = None, -1
+        self.connection.spread = 0.0
         self._parameters: dict[Settings, Parameters] = {}
 
     def invoke(self, settings: Settings = PLAIN, *, seconds: float = 300) -> DockerHub:
@@ -874,7 +875,43 @@ def test_a_rate_limit_is_waited_out_as_told(headers: dict[str, str], pause: floa
 
     world.invoke().log_in_to_registry(TOKEN, None)
 
-    assert world.clock.sleeps == [pause]
+    assert pause <= world.clock.sleeps[0] <= pause * 1.25
+    assert len(world.clock.sleeps) == 1
+
+
+def test_those_who_wait_for_the_same_minute_do_not_go_on_in_the_same_second(world: World) -> None:
+    DOCKER_LOGIN.replies(world, *[answer(429, {"Retry-After": "40"}), DOCKER_LOGIN.reply] * 20)
+
+    for _ in range(20):
+        world.connection.spread = 0.0  # another sandbox
+        world.invoke().log_in_to_registry(TOKEN, None)
+
+    assert len(set(world.clock.sleeps)) == 20
+    assert min(world.clock.sleeps) < 43 < 47 < max(world.clock.sleeps)
+
+
+def test_waiting_for_a_moment_of_its_own_takes_no_time_that_is_needed(world: World) -> None:
+    CREATE.replies(world, *[answer(429, {"Retry-After": "40"}), CREATE.reply] * 20)
+
+    for _ in range(20):
+        world.connection.spread = 0.0
+        world.invoke(seconds=51).create_token("ours")
+
+    assert all(40 <= slept <= 40.5 for slept in world.clock.sleeps)
+
+
+def test_a_sandbox_that_was_turned_away_begins_its_next_step_at_a_moment_of_its_own(world: World) -> None:
+    """It could not wait for the next minute, and the rotation's next attempt begins when those of the others do."""
+    DOCKER_LOGIN.replies(world, *[answer(429, {"Retry-After": "60"}), DOCKER_LOGIN.reply, DOCKER_LOGIN.reply] * 20)
+
+    for _ in range(20):
+        with pytest.raises(RateLimited):
+            world.invoke(seconds=50).log_in_to_registry(TOKEN, None)
+        for _ in range(2):
+            world.invoke().log_in_to_registry(TOKEN, None)
+
+    assert len(set(world.clock.sleeps)) == 20
+    assert min(world.clock.sleeps) < 5 < 10 < max(world.clock.sleeps) < 15
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,8 @@ _SECONDS_TO_STORE_A_TOKEN = 10
 _TOTP_SECONDS = 30
 # A management login is renewed when this little of it is left: enough for a step.
 _LOGIN_MARGIN_SECONDS = 60
+# What would come together is spread over this at most.
+_MOMENT_SECONDS = 60
 # Assumed where a login does not say when it ends; the shortest that is documented is ten minutes.
 _LOGIN_SECONDS = 300
 
@@ -136,10 +138,21 @@ class _ManagementLogin:
 
 
 class Connection:
-    """What outlives an invocation: open connections, the management login, and which one-time code was used last."""
+    """What outlives an invocation.
 
-    def __init__(self) -> None:
+    Args:
+        transport: how requests travel; None for the network.
+
+    Attributes:
+        http: open connections.
+        login: the management login.
+        last_code: which one-time code was used last.
+        spread: since the request limit was used up here, over how many seconds to spread those who wait for it.
+    """
+
+    def __init__(self, transport: httpx.BaseTransport | None = None) -> None:
         self.http = httpx.Client(
+            transport=transport,
             headers={"User-Agent": f"dockerhub-rotation/{__version__}"},
             # One login must not speak for another: no cookie is kept.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
@@ -147,6 +160,7 @@ class Connection:
         )
         self.login: _ManagementLogin | None = None
         self.last_code = -1
+        self.spread = 0.0
 
 
 class DockerHub:
@@ -489,6 +503,7 @@ class DockerHub:
         Args:
             spare_seconds: no try begins with less time left.
         """
+        self._keep_out_of_step()
         for attempt in range(1, tries + 1):
             seconds_left = self._deadline.seconds_left()
             if seconds_left < spare_seconds:
@@ -524,7 +539,10 @@ class DockerHub:
                 if response.status_code in (401, 403, 429) and re.search("too many (failed )?login", _said(response)):
                     raise LockedOut(_LOCKED_OUT)
                 if response.status_code == 429:
-                    pause = max(pause, _retry_after(response))
+                    # The earlier in a minute its requests are used up, the longer is the wait, and the more wait.
+                    told = _retry_after(response)
+                    self._connection.spread = min(told / 4, _MOMENT_SECONDS)
+                    pause = max(pause, told)
                     failure = RateLimited(
                         f"{what}: Docker Hub's request limit is used up, for {pause:.0f} s more. Secrets Manager tries "
                         "again by itself; spread the rotations of an account over the day."
@@ -537,11 +555,22 @@ class DockerHub:
                     )
                     may_repeat = repeatable
                 else:
+                    self._connection.spread = 0.0
                     return response
-            if not may_repeat or attempt == tries or pause + spare_seconds > self._deadline.seconds_left():
+            time_to_wait = self._deadline.seconds_left() - spare_seconds
+            if not may_repeat or attempt == tries or pause > time_to_wait:
                 break
-            time.sleep(pause)
+            time.sleep(pause + _moment(self._connection.spread, time_to_wait - pause))
         raise failure
+
+    def _keep_out_of_step(self) -> None:
+        """Begin at a moment of its own, if a step failed here that could not wait for the request limit.
+
+        The rotation's next attempt may begin when those of the others do that failed with it. Without this, they would
+        use the limit up together once more, and none would get to its end.
+        """
+        if self.requests == 0 and self._connection.spread:
+            time.sleep(_moment(self._connection.spread, self._deadline.seconds_left()))
 
     def _note_rate_limit(self, response: httpx.Response) -> None:
         remaining = response.headers.get("X-RateLimit-Remaining", "")
@@ -552,6 +581,11 @@ class DockerHub:
         if response.status_code < 400:
             raise _unexpected(what)  # a redirect
         raise DockerHubRefused(f"{what}: Docker Hub answered {response.status_code}. {remedy}")
+
+
+def _moment(at_most: float, seconds_left: float) -> float:
+    """Return a time drawn by lot, no longer than half of the time left."""
+    return random.uniform(0, max(0.0, min(at_most, seconds_left / 2)))  # noqa: S311 - jitter, not cryptography
 
 
 def _probe_failed(repository: str, actions: tuple[str, ...]) -> DockerHubRefused:
@@ -669,7 +703,7 @@ def _retry_after(response: httpx.Response) -> float:
             value = float(response.headers[name])
         except (KeyError, ValueError):
             continue
-        return value - time.time() if value > 1e9 else value
+        return max(0.0, value - time.time() if value > 1e9 else value)
     return 0.0
 
 
