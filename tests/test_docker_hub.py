@@ -89,7 +89,7 @@ class World:
         self.store = ParameterStore()
         self.connection = connection()
         self.connection.login, self.connection.last_code = None, -1
-        self.connection.spread = 0.0
+        self.connection.code_refused, self.connection.spread = None, 0.0
         self._parameters: dict[Settings, Parameters] = {}
 
     def invoke(self, settings: Settings = PLAIN, *, seconds: float = 300) -> DockerHub:
@@ -679,36 +679,59 @@ def test_an_account_may_be_named_in_another_case(world: World) -> None:
     assert world.invoke().tokens() == []
 
 
-def test_a_refused_code_is_followed_by_the_next(world: World) -> None:
-    """Another sandbox may have used the first."""
+@pytest.mark.parametrize("status", [401, 400, 403])
+def test_a_refused_code_is_followed_by_no_other_for_a_quarter_of_an_hour(status: int, world: World) -> None:
+    """Refused codes add up to a lockout. Another sandbox may have used this one, and may use the next."""
     world.asks_for_code()
-    second_step = world.on("POST", SECOND_STEP, answer(401, detail="no"), lambda: answer(200, token=world.bearer()))
+    second_step = world.on("POST", SECOND_STEP, status, lambda: answer(200, token=world.bearer()))
     world.holds_nothing()
 
-    world.invoke(TWO_FACTOR).tokens()
-
-    assert [body["code"] for body in sent(second_step)] == [world.code_at(1_800_000_010), world.code_at(1_800_000_030)]
-
-
-@pytest.mark.parametrize("statuses", [(401, 401), (401, 403), (400,), (403,)], ids=str)
-def test_two_refused_codes_are_the_seeds_fault(statuses: tuple[int, ...], world: World) -> None:
-    world.asks_for_code()
-    world.on("POST", SECOND_STEP, *statuses)
-    docker_hub = world.invoke(TWO_FACTOR)
-
-    for _ in range(2):
+    for _ in range(3):
         with pytest.raises(CredentialRefused, match="check the TOTP seed in parameter /acme/totp"):
-            docker_hub.tokens()
+            world.invoke(TWO_FACTOR).tokens()
+    assert len(second_step.calls) == 1
+
+    world.clock.tick(900)
+    world.invoke(TWO_FACTOR).tokens()
+    assert len(second_step.calls) == 2
 
 
-def test_a_refused_code_is_reported_if_there_is_no_time_for_the_next(world: World) -> None:
+def test_a_step_that_gets_past_no_code_fails_at_a_moment_of_its_own(world: World) -> None:
+    """So the next attempts of those that fail together come one after the other."""
     world.asks_for_code()
     world.on("POST", SECOND_STEP, 401)
 
-    with pytest.raises(CredentialRefused):
-        world.invoke(TWO_FACTOR, seconds=30.9).tokens()
+    for _ in range(20):
+        with pytest.raises(CredentialRefused):
+            world.invoke(TWO_FACTOR, seconds=45).tokens()
 
-    assert world.clock.sleeps == []
+    assert len(set(world.clock.sleeps)) == 20
+    assert all(0 <= slept <= 22.5 for slept in world.clock.sleeps)
+
+
+def test_a_code_of_another_seed_is_sent_at_once(world: World) -> None:
+    world.asks_for_code()
+    second_step = world.on("POST", SECOND_STEP, 401, lambda: answer(200, token=world.bearer()))
+    world.holds_nothing()
+    with pytest.raises(CredentialRefused):
+        world.invoke(TWO_FACTOR).tokens()
+
+    world.store.values["/acme/totp"] = SEED[::-1]
+    world.invoke(TWO_FACTOR).tokens()
+
+    assert len(second_step.calls) == 2
+
+
+def test_after_a_lockout_this_sandbox_sends_no_code_for_a_quarter_of_an_hour(world: World) -> None:
+    world.asks_for_code()
+    second_step = world.on("POST", SECOND_STEP, answer(429, detail="too many failed login attempts"))
+    with pytest.raises(LockedOut):
+        world.invoke(TWO_FACTOR).tokens()
+
+    with pytest.raises(CredentialRefused):
+        world.invoke(TWO_FACTOR).tokens()
+
+    assert len(second_step.calls) == 1
 
 
 @pytest.mark.parametrize("lost", [500, httpx.ReadTimeout, httpx.RemoteProtocolError], ids=name)

@@ -46,6 +46,8 @@ _SECONDS_TO_STORE_A_TOKEN = 10
 _TOTP_SECONDS = 30
 # A management login is renewed when this little of it is left: enough for a step.
 _LOGIN_MARGIN_SECONDS = 60
+# How long failed logins count towards a lockout is not published; a lockout takes 10 to 15 minutes.
+_CODE_REFUSED_SECONDS = 900
 # What would come together is spread over this at most.
 _MOMENT_SECONDS = 60
 # Assumed where a login does not say when it ends; the shortest that is documented is ten minutes.
@@ -71,8 +73,9 @@ _SECOND_FACTOR_MISSING = (
 )
 _CODE_REFUSED = (
     "Docker Hub accepted the password but not the one-time code. A code works once, so rotations of several secrets of "
-    "one account at the same time take turns: the next attempt may get through. Else check the TOTP seed in parameter "
-    "{totp}."
+    "one account at the same time take turns: a later attempt gets through. This sandbox sends no other code for 15 "
+    "minutes, because refused ones add up to a lockout. If no attempt gets through, check the TOTP seed in parameter "
+    "{totp}; else let the secrets rotate in different hours."
 )
 _LOGIN_REFUSED = (
     "Docker Hub refused the account's user name or password. Check parameters {username} and {password}. If the "
@@ -147,6 +150,7 @@ class Connection:
         http: open connections.
         login: the management login.
         last_code: which one-time code was used last.
+        code_refused: the account and the time of the last login that did not get past its one-time code.
         spread: since the request limit was used up here, over how many seconds to spread those who wait for it.
     """
 
@@ -160,6 +164,7 @@ class Connection:
         )
         self.login: _ManagementLogin | None = None
         self.last_code = -1
+        self.code_refused: tuple[Account, float] | None = None
         self.spread = 0.0
 
 
@@ -423,10 +428,11 @@ class DockerHub:
             response = self._send(what, "POST", f"{self._settings.api_url}/v2/auth/token", json=credential)
             return self._bearer(what, response, "access_token", _LOGIN_REFUSED)
 
+        if account.totp_seed:
+            self._leave_codes_to_others(account)
+            self._await_unused_code()
         credential = {"username": account.username, "password": account.password}
-        for _ in range(2):
-            if account.totp_seed:
-                self._await_unused_code()
+        try:
             response = self._send(what, "POST", f"{self._settings.api_url}/v2/users/login", json=credential)
             second_factor = _second_factor_token(response)
             if second_factor is None:
@@ -434,10 +440,24 @@ class DockerHub:
             if account.totp_seed is None:
                 self._refuse_credential(_SECOND_FACTOR_MISSING)
             response = self._send_code(second_factor, account.totp_seed)
-            # Another sandbox may have used this code: the next one tells.
-            if response.status_code != 401 or self._deadline.seconds_left() < _TOTP_SECONDS + 1:
-                break
+        except LockedOut:
+            self._connection.code_refused = (account, time.time())
+            raise
+        if not response.is_success:
+            self._connection.code_refused = (account, time.time())
+            time.sleep(_moment(_MOMENT_SECONDS, self._deadline.seconds_left()))
         return self._bearer(what, response, "token", _CODE_REFUSED)
+
+    def _leave_codes_to_others(self, account: Account) -> None:
+        """Fail if this sandbox had a code refused lately: another sandbox has used it, or the seed is wrong.
+
+        Refused codes add up to a lockout of the user name, for every consumer, too. Failing takes a moment, so that the
+        next attempts of those that fail together come one after the other, and a sandbox that has a login serves them.
+        """
+        refused, at = self._connection.code_refused or (None, 0.0)
+        if refused == account and time.time() - at < _CODE_REFUSED_SECONDS:
+            time.sleep(_moment(_MOMENT_SECONDS, self._deadline.seconds_left()))
+            self._refuse_credential(_CODE_REFUSED)
 
     def _await_unused_code(self) -> None:
         now = time.time()
