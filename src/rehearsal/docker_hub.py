@@ -250,6 +250,17 @@ class DockerHub:
         with self.lock:
             return not self._locked(self.username) and isinstance(self._standing(self.username, secret), Token)
 
+    @property
+    def locked(self) -> bool:
+        """Whether the user name is locked now, for everybody."""
+        with self.lock:
+            return self._locked(self.username)
+
+    @property
+    def password_logins(self) -> int:
+        """How many logins with the account's password were let in."""
+        return len(self._password_sessions)
+
     def _build_app(self) -> Flask:
         app = Flask(__name__, static_folder=None)
         app.testing = True  # a mistake in here is an exception, not a 500 that looks like Docker Hub's

@@ -7,6 +7,7 @@ around here has a `test_moto_...` beside its rule in the tests.
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import logging
@@ -93,6 +94,7 @@ class Aws:
         empty_test_version: whether the pending version of a `RotateImmediately=false` test has no value. By default
             it is a copy of the current one (https://github.com/getmoto/moto/pull/8547).
         clock: the time, in seconds since the epoch.
+        thread: makes the thread of a rotation.
 
     Attributes:
         events: what CloudTrail would show, oldest first.
@@ -110,6 +112,7 @@ class Aws:
         pause: Callable[[int], None] = lambda attempt: None,  # noqa: ARG005 - the argument is the contract
         empty_test_version: bool = False,
         clock: Callable[[], float] = time.time,
+        thread: Callable[..., Thread] = Thread,
     ) -> None:
         self.events: list[Event] = []
         self.refuse: dict[str, tuple[str, str]] = {}
@@ -119,7 +122,10 @@ class Aws:
         self._pause = pause
         self._empty_test_version = empty_test_version
         self._clock = clock
-        self._moto: WSGIApplication = DomainDispatcherApplication(create_backend_app)
+        self._thread = thread
+        moto = DomainDispatcherApplication(create_backend_app)
+        moto.get_backend_for_host = functools.cache(moto.get_backend_for_host)  # type: ignore[method-assign]  # reads a folder
+        self._moto: WSGIApplication = moto
         self._secrets_manager = get_backend("secretsmanager")[account_id][region]
         self._ssm = get_backend("ssm")[account_id][region]
         self._lock = RLock()  # requests are handled one at a time, and never in the middle of the service's own work
@@ -348,7 +354,7 @@ class Aws:
 
     def _start(self, run: Callable[[_Rotation], None], rotation: _Rotation, event: str) -> None:
         self._record(event, rotation)
-        thread = Thread(target=run, args=(rotation,), name=f"rotation of {rotation.secret.name}", daemon=True)
+        thread = self._thread(target=run, args=(rotation,), name=f"rotation of {rotation.secret.name}", daemon=True)
         self._threads.append(thread)
         thread.start()
 
