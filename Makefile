@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse replay bench test faults e2e lint format package lock clean \
+.PHONY: help setup rehearse replay bench fleet test faults e2e lint format package lock clean \
 	deploy deploy-bucket deploy-package deploy-function deploy-secret destroy credentials rotate
 
 PYTHON ?= python3
@@ -66,6 +66,9 @@ replay: $(READY) ## Replay one sample event and show what changed: make replay E
 
 bench: $(READY) ## Measure what a rotation costs, beside a plain function: one table, in a few minutes
 	@$(VENV)/bin/python -m rehearsal bench
+
+fleet: $(READY) ## Rotate 200 secrets at once in virtual time: make fleet ARGS="--help"
+	@$(VENV)/bin/python -m rehearsal fleet $(ARGS)
 
 test: $(READY) $(EMULATOR)/.ready ## Run the tests: make test ARGS="-k finish"
 	@$(VENV)/bin/python -m pytest -q -n auto --dist loadgroup --ignore tests/e2e $(ARGS)

@@ -1,4 +1,4 @@
-"""The command behind `make rehearse`, `make replay` and `make bench`."""
+"""The command behind `make rehearse`, `make replay`, `make bench` and `make fleet`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from rehearsal import bench, rehearse, replay
+from rehearsal import bench, fleet, rehearse, replay
 from rehearsal.wire import Fault, FaultKind
 from rehearsal.world import Scene, Shape
 
@@ -61,6 +61,23 @@ def main(arguments: list[str]) -> int:
     events.add_argument("event", type=Path, help="a JSON file, as in events/")
 
     commands.add_parser("bench", prog="make bench", description="Measure what a rotation costs on this machine.")
+    many = commands.add_parser(
+        "fleet",
+        prog="make fleet",
+        usage='make fleet ARGS="OPTIONS"',
+        description="Rotate many secrets of one account at once, in virtual time, and show what it took.",
+    )
+    many.add_argument("--secrets", type=_at_least(1), default=200, metavar="N", help="how many (default: 200)")
+    many.add_argument(
+        "--per-minute",
+        type=_at_least(1),
+        action="append",
+        metavar="N",
+        help="requests that Docker Hub answers in a minute; may be given again (default: 600 and 180)",
+    )
+    many.add_argument("--timeout", type=_at_least(1), default=120, metavar="N", help="the function's (default: 120)")
+    many.add_argument("--two-factor", action="store_true", help="the account logs in with one-time codes")
+    many.add_argument("--seed", type=int, default=1, metavar="N", help="of everything random (default: 1)")
 
     asked = parser.parse_args(arguments)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
@@ -72,6 +89,12 @@ def main(arguments: list[str]) -> int:
             return 0 if replay.show(asked.event, console) else 1
         except (OSError, ValueError) as unreadable:
             events.error(f"{asked.event} does not hold an event: {unreadable}")
+    if asked.command == "fleet":
+        scenes = [
+            fleet.Scene(asked.secrets, limit, timeout=asked.timeout, two_factor=asked.two_factor, seed=asked.seed)
+            for limit in asked.per_minute or (600, 180)
+        ]
+        return 0 if fleet.show(scenes, console) else 1
     if asked.serve and (asked.rotations > 1 or asked.fault):
         rotate.error("--serve shows the rotations that you start: it goes with neither --rotations nor --fault")
     scene = Scene(

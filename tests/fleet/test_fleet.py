@@ -1,0 +1,74 @@
+"""Many secrets of one account, due at the same moment."""
+
+from collections import Counter
+
+import pytest
+
+from rehearsal.__main__ import main
+from rehearsal.fleet import NOT_LOCKED, Fleet, Report, Scene
+from rehearsal.invariants import NO_REMAINS, ONLY_OURS, WORKS
+
+HELD = Counter({WORKS: 0, ONLY_OURS: 0, NOT_LOCKED: 0, NO_REMAINS: 0})
+
+
+def rotate(scene: Scene) -> Report:
+    return Fleet(scene).rotate()
+
+
+def test_200_secrets_are_rotated_at_once_by_a_function_that_can_never_wait_for_the_next_minute() -> None:
+    """They begin with a minute. What is asked to wait for its end has not the time to: only later attempts get on."""
+    report = rotate(Scene(secrets=200, per_minute=600, timeout=60))
+
+    assert report.rotated == 200
+    assert report.broken == HELD
+    assert report.rate_limited > 0
+    assert set(report.failed_attempts) <= {"RateLimited", "OutOfTime"}
+
+
+@pytest.mark.parametrize("second", [0, 50])
+def test_a_fleet_is_rotated_under_the_stricter_limit_whenever_in_a_minute_it_begins(second: float) -> None:
+    """As 200 secrets at 180 requests a minute, with as many tokens."""
+    report = rotate(Scene(secrets=40, per_minute=36, others=412, second=second))
+
+    assert report.rotated == 40
+    assert report.broken == HELD
+    assert report.rate_limited > 0
+
+
+def test_a_fleet_whose_limit_is_not_met_needs_one_attempt_each() -> None:
+    report = rotate(Scene(secrets=20))
+
+    assert (report.rotated, report.retries, report.rate_limited, report.logins) == (20, 0, 0, 20)
+    assert report.broken == HELD
+
+
+def test_a_fleet_repeated_is_the_same_fleet() -> None:
+    scene = Scene(secrets=12, per_minute=36)
+
+    assert rotate(scene) == rotate(scene)
+
+
+@pytest.mark.parametrize("seed", range(1, 4))
+def test_ten_secrets_of_a_two_factor_account_lock_nobody_out(seed: int) -> None:
+    """All but one have sent a code that was used already; ten of those lock the user name."""
+    report = rotate(Scene(secrets=10, two_factor=True, seed=seed, attempts=10))
+
+    assert report.rotated == 10
+    assert report.broken == HELD
+
+
+def test_the_command_prints_what_it_took(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fleet", "--secrets", "8", "--per-minute", "600", "--per-minute", "24"]) == 0
+
+    printed = capsys.readouterr().out
+    rows = {line[:60].strip(): line[60:].split() for line in printed.splitlines()}
+    assert rows["secrets rotated"] == ["8", "8"]
+    assert rows["answered 429"][0] == "0" != rows["answered 429"][1]
+    assert rows["logins with the password"] == ["8", "8"]
+    assert printed.count("holds") == 8
+
+
+def test_the_command_fails_if_a_user_name_was_locked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fleet", "--secrets", "12", "--per-minute", "600", "--two-factor"]) == 1
+
+    assert "broken" in capsys.readouterr().out
