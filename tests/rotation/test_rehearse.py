@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +78,26 @@ def test_a_fault_that_is_none_is_refused_with_those_there_are(wrong: str, capsys
         main(["rotate", "--fault", wrong])
 
     assert "killed-before" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_a_rehearsal_with_status_130_and_no_traceback() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "rehearsal", "rotate", "--rotations", "1000"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": "1"},
+        process_group=0,
+    ) as rehearsing:
+        assert rehearsing.stdout
+        for line in iter(rehearsing.stdout.readline, ""):
+            if line.startswith("Rotation 1"):
+                break
+        os.killpg(rehearsing.pid, signal.SIGINT)  # as a terminal does, to the function's process, too
+        _, complaints = rehearsing.communicate()
+
+    assert rehearsing.returncode == 130
+    assert complaints == ""
 
 
 def test_serve_prints_an_environment_in_which_the_aws_command_works() -> None:
