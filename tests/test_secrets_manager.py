@@ -191,6 +191,13 @@ def test_a_version_that_does_not_exist_has_none(world: World) -> None:
     assert world.gateway.value("hub", NOBODY) is None
 
 
+def test_a_secret_that_is_scheduled_for_deletion_says_how_to_take_that_back(world: World) -> None:
+    world.client.delete_secret(SecretId="hub")
+
+    with pytest.raises(AwsRefused, match="restore-secret"):
+        world.gateway.value("hub", FIRST)
+
+
 def test_a_binary_value_is_refused(world: World) -> None:
     world.client.put_secret_value(SecretId="hub", ClientRequestToken=SECOND, SecretBinary=SECRET.encode())
 
@@ -261,6 +268,7 @@ def test_without_the_rotation_token_nothing_is_stored(world: World) -> None:
 
     assert world.aws.value("hub", PENDING) is None
     assert "secretsmanager:PutSecretValue" in refused[0]
+    assert "the RotationToken is not the running attempt's" in refused[0]
 
 
 def test_a_lost_answer_is_repeated_and_stores_once() -> None:

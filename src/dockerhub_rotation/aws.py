@@ -26,6 +26,13 @@ _NOT_ASKED = (NoCredentialsError, NoRegionError, ParamValidationError, PartialCr
 # Codes for which a permission is the remedy; KMS refuses on behalf of the secret's or the parameter's key.
 _PERMISSION = re.compile("AccessDenied|Decryption|Encryption|KMS|NotAuthorized|InvalidKeyId")
 
+# https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot_rotation.html for the second
+_INVALID_REQUEST = (
+    "The secret may be scheduled for deletion: aws secretsmanager restore-secret takes that back. Or the RotationToken "
+    "is not the running attempt's: the next attempt brings its own; if that fails too, drop the pending version (aws "
+    "secretsmanager update-secret-version-stage --version-stage AWSPENDING --remove-from-version-id) and rotate again."
+)
+
 _THROTTLING = {"ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"}
 
 
@@ -51,7 +58,12 @@ def translated(action: str, remedy: str) -> Iterator[None]:
         metadata = error.response.get("ResponseMetadata", {})
         status = metadata.get("HTTPStatusCode", 500)
         failure = f"{action} failed with {code} (request {metadata.get('RequestId', 'without an id')})"
-        advice = remedy if _PERMISSION.search(code) else "See that code in the API reference."
+        if _PERMISSION.search(code):
+            advice = remedy
+        elif code == "InvalidRequestException":
+            advice = _INVALID_REQUEST
+        else:
+            advice = f"AWS's API reference explains that code under {action.partition(':')[2] or action}."
         if status >= 500 or code in _THROTTLING:
             raise AwsUnavailable(f"{failure}. Secrets Manager tries again by itself.") from None
         if metadata.get("RetryAttempts", 0) > 0:

@@ -114,6 +114,8 @@ class Parameters:
         return self._read
 
     def _from_parameter_store(self, names: list[str]) -> dict[str, str]:
+        # Not through Powertools, which remembers each parameter for itself: one that is missing would be asked for at
+        # every look, and the account could be half an old one.
         action = "ssm:GetParameters"
         with translated(
             action,
