@@ -180,6 +180,8 @@ class DockerHub:
         tokens: The account's tokens by uuid.
         faults: Wrong answers waiting for their request; the first that matches is used up.
         requests: Every request answered so far, oldest first.
+        issued: Every JWT handed out so far; the token between the two steps of a login is one, too.
+        codes: Every one-time code that was sent so far.
         lock: Held while a request is served.
     """
 
@@ -204,6 +206,8 @@ class DockerHub:
         self.tokens: dict[str, Token] = {}
         self.faults: list[Fault] = []
         self.requests: list[Served] = []
+        self.issued: set[str] = set()
+        self.codes: set[str] = set()
         self.lock = RLock()
         self.app = self._build_app()
         self._account_uuid = str(uuid4())
@@ -352,6 +356,7 @@ class DockerHub:
 
     def _second_factor_login(self) -> Response:
         body = _json_body()
+        self.codes.add(_text(body, "code"))
         # Spent by its first use, right or wrong: whether the real one survives a wrong code is not published.
         ends = self._second_factors.pop(_text(body, "login_2fa_token"), 0)
         if ends <= self.clock():
@@ -442,7 +447,9 @@ class DockerHub:
         now = int(self.clock())
         claims |= {"iss": issuer, "aud": audience, "iat": now, "exp": now + int(lifetime)}
         chain = [base64.b64encode(self.certificate.public_bytes(Encoding.DER)).decode()]
-        return jwt.encode(claims, self._key, "ES256", {"x5c": chain})
+        signed = jwt.encode(claims, self._key, "ES256", {"x5c": chain})
+        self.issued.add(signed)
+        return signed
 
     def _bearer_claims(self, audience: str) -> dict[str, Any] | None:
         bearer = request.authorization

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -327,6 +328,16 @@ class World:
         value = self.aws.value(self.secret_arn)
         assert value is not None
         return token_in(value)
+
+    def leaked(self, text: str) -> list[str]:
+        """Return each secret value that a text holds: of the account, of its tokens and logins, and of the rotations.
+
+        A one-time code has to stand by itself: six digits may be part of any id.
+        """
+        with self.hub.lock:
+            values, codes = self.secrets | self.hub.issued, set(self.hub.codes)
+        shown = [code for code in codes if re.search(rf"(?<!\w){re.escape(code)}(?!\w)", text)]
+        return [value for value in values if value in text] + shown
 
     def _look(self, request: Request) -> None:
         self._remember_secrets()

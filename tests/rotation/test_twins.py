@@ -169,7 +169,7 @@ def test_twins_in_a_step_end_as_one_would_whatever_the_order_of_their_requests(
 
         assert sum(1 for _ in every_order(run)) == orders
         report.append(f"{orders:3} orders of the requests of twins in {step}: each ended as one process does")
-        assert not [secret for secret in world.secrets for twin in twins.functions if secret in twin.log()]
+        assert [world.leaked(twin.log()) for twin in twins.functions] == [[]] * len(twins.functions)
 
 
 def current(world: World) -> str:
