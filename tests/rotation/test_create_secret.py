@@ -74,7 +74,12 @@ def test_the_new_token_is_labelled_for_this_secret_and_version_and_has_the_confi
     assert made.creator_ua.startswith("dockerhub-rotation/")
 
 
-def test_when_a_twin_has_stored_its_token_ours_is_deleted(make_world: Callable[..., World]) -> None:
+@pytest.mark.parametrize("faults", [(), (Fault(7, FaultKind.LOST_BEFORE),), (Fault(7, FaultKind.LOST_AFTER),)])
+def test_when_a_twin_has_stored_its_token_ours_is_deleted(
+    make_world: Callable[..., World], faults: tuple[Fault, ...]
+) -> None:
+    """Also when the first answer to storing is lost: the twin's token is the stored one all the same."""
+
     def twin(request: Request) -> None:
         if request.name == "POST /v2/access-tokens":
             world.client.put_secret_value(
@@ -84,7 +89,7 @@ def test_when_a_twin_has_stored_its_token_ours_is_deleted(make_world: Callable[.
                 VersionStages=["AWSPENDING"],
             )
 
-    world = make_world(on_request=twin)
+    world = make_world(Scene(faults=faults), on_request=twin)
     held_before_create(world)
 
     world.function.invoke(event(world))
@@ -129,7 +134,21 @@ def test_when_neither_storing_nor_deleting_works_the_orphan_goes_with_the_next_r
     assert sum(world.hub.authenticates(value) for value in ours(world)) == 1
 
 
-def test_when_it_is_unknown_whether_the_value_was_stored_the_token_stays_and_the_next_attempt_goes_on(
+def test_when_it_is_unknown_whether_the_value_was_stored_the_stored_token_stays_and_is_rotated_in(
+    make_world: Callable[..., World], clock: Any
+) -> None:
+    """AWS stores the value at the first of three tries, and every answer is lost."""
+    world = make_world(Scene(faults=tuple(Fault(at, FaultKind.UNAVAILABLE_AFTER) for at in (7, 8, 9))))
+
+    events = world.rotate()
+
+    assert events == ["RotationStarted", "RotationFailed", "RotationSucceeded"]
+    assert [request.name for request in world.wire.requests[6:9]] == ["PutSecretValue"] * 3
+    assert [request.name for request in world.wire.requests].count("POST /v2/access-tokens") == 1
+    assert [value for value in ours(world) if world.hub.authenticates(value)] == [world.current_token()]
+
+
+def test_when_it_is_unknown_whether_the_value_was_stored_and_it_was_not_the_orphan_goes_with_the_next_attempt(
     make_world: Callable[..., World],
 ) -> None:
     world = make_world(Scene(faults=(Fault(7, FaultKind.HTML),)))
