@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from threading import Event
@@ -80,6 +81,8 @@ def serve(scene: Scene, console: Console) -> None:
             f"{rotate} \\\n  --rotation-lambda-arn {FUNCTION_ARN} \\\n  --rotation-rules AutomaticallyAfterDays=30"
         )
         console.out(f"aws secretsmanager get-secret-value --secret-id {SECRET_NAME}")
+        if shutil.which("aws") is None:
+            console.print("\nThere is no aws on your PATH; .venv/bin/aws is one.")
         console.print(f"\nDocker Hub is at {world.hub_url}. Steps are shown here as they happen.")
         console.print(f"Ctrl-C ends it; it ends by itself after {_SERVE_SECONDS // 60} minutes.\n")
         with suppress(KeyboardInterrupt):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rehearsal import rehearse
 from rehearsal.__main__ import main
 
 ROOT = Path(__file__).parents[2]
@@ -98,6 +99,18 @@ def test_ctrl_c_ends_a_rehearsal_with_status_130_and_no_traceback() -> None:
 
     assert rehearsing.returncode == 130
     assert complaints == ""
+
+
+@pytest.mark.parametrize(("path", "said"), [(os.devnull, True), (str(Path(sys.executable).parent), False)])
+def test_serve_says_where_an_aws_is_if_there_is_none_on_the_path(
+    path: str, said: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", path)
+    monkeypatch.setattr(rehearse, "_SERVE_SECONDS", 0)
+
+    assert main(["rotate", "--serve"]) == 0
+
+    assert (".venv/bin/aws" in capsys.readouterr().out) is said
 
 
 def test_serve_prints_an_environment_in_which_the_aws_command_works() -> None:
