@@ -11,6 +11,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +25,8 @@ from rehearsal.invariants import Invariants
 from rehearsal.sandbox import Function
 from rehearsal.wire import Fault, FaultKind
 from rehearsal.world import Scene, World
+
+README = Path(__file__).parents[2] / "README.md"
 
 WatchedWorld = Callable[..., tuple[World, Invariants]]
 
@@ -196,9 +199,12 @@ def _drawn_pair() -> list[Fault]:
     return [Fault(at, _DRAWN.choice(kinds)) for at in sorted(_DRAWN.sample(range(1, 17), 2))]
 
 
+PAIRS = [(_DRAWN.choice(_SCENES), _drawn_pair()) for _ in range(60)]
+
+
 @pytest.mark.parametrize(
     ("scene", "faults"),
-    [(_DRAWN.choice(_SCENES), _drawn_pair()) for _ in range(60)],
+    PAIRS,
     ids=lambda given: " ".join(f"{fault.kind}@{fault.at}" for fault in given) if isinstance(given, list) else "",
 )
 def test_two_faults_in_one_rotation_are_survived(
@@ -214,3 +220,9 @@ def test_two_faults_in_one_rotation_are_survived(
 
     assert outcome[0] in "123"
     pairs[outcome] += 1
+
+
+def test_the_readme_says_how_many_faults_there_are() -> None:
+    cells = len(FaultKind) * sum(len(names) for names in REQUESTS.values())
+
+    assert f"{cells} rotations, each completed. {len(PAIRS)} more with two faults" in README.read_text()

@@ -7,6 +7,7 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -20,6 +21,8 @@ from rehearsal.invariants import Invariants
 from rehearsal.sandbox import FunctionError
 from rehearsal.wire import Fault, FaultKind, Request
 from rehearsal.world import Scene, Shape, World
+
+README = Path(__file__).parents[2] / "README.md"
 
 WatchedWorld = Callable[..., tuple[World, Invariants]]
 
@@ -129,11 +132,11 @@ def put_right(world: World, invariants: Invariants) -> None:
     assert invariants.broken == []
 
 
-@pytest.mark.parametrize(
-    ("act", "at"),
-    # Between the promotion and the retirement nothing can stop the function from retiring what it has just superseded.
-    [(act, at) for act in ACTS for at in range(1, 18) if (act, at) != ("AWSCURRENT is moved back", 15)],
-)
+# Between the promotion and the retirement nothing can stop the function from retiring what it has just superseded.
+CASES = [(act, at) for act in ACTS for at in range(1, 18) if (act, at) != ("AWSCURRENT is moved back", 15)]
+
+
+@pytest.mark.parametrize(("act", "at"), CASES)
 def test_what_somebody_does_by_hand_at_any_request_breaks_nothing_that_the_next_rotation_does_not_mend(
     make_world: Callable[..., World], acts: Counter[str], clock: Any, act: str, at: int
 ) -> None:
@@ -159,6 +162,10 @@ def test_what_somebody_does_by_hand_at_any_request_breaks_nothing_that_the_next_
         assert events[-1] == "RotationAbandoned"
     put_right(world, invariants)
     acts[act] += 1
+
+
+def test_the_readme_says_how_many_acts_there_are() -> None:
+    assert f"at every request: {len(CASES)} rotations" in README.read_text()
 
 
 class Histories(RuleBasedStateMachine):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from threading import Condition, Thread
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,11 @@ from rehearsal.world import Scene, World
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+README = Path(__file__).parents[2] / "README.md"
+
+# In how many orders the requests of two processes can arrive, by the step in which both are.
+ORDERS = {"createSecret": 252, "setSecret": 2, "testSecret": 70, "finishSecret": 338}
 
 LOUD = {"POWERTOOLS_LOG_LEVEL": "DEBUG", "POWERTOOLS_LOGGER_LOG_EVENT": "true"}
 
@@ -133,9 +139,7 @@ class Twins:
         return self._turns.taken, errors
 
 
-@pytest.mark.parametrize(
-    ("step", "orders"), [("createSecret", 252), ("setSecret", 2), ("testSecret", 70), ("finishSecret", 338)]
-)
+@pytest.mark.parametrize(("step", "orders"), ORDERS.items())
 def test_twins_in_a_step_end_as_one_would_whatever_the_order_of_their_requests(
     make_world: Callable[..., World], report: list[RenderableType], step: str, orders: int
 ) -> None:
@@ -178,3 +182,7 @@ def current(world: World) -> str:
 
 def pending(world: World) -> str:
     return next(version for version, labels in world.state().labels.items() if "AWSPENDING" in labels)
+
+
+def test_the_readme_says_how_many_orders_there_are() -> None:
+    assert f"in all {sum(ORDERS.values())} orders" in README.read_text()
