@@ -1,11 +1,13 @@
 """finishSecret, case by case: which tokens live, are disabled, are gone, and where the staging labels sit."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
+import jwt
 import pytest
 
-from dockerhub_rotation.errors import RetirementFailed
+from dockerhub_rotation.errors import PendingTokenUnusable, RetirementFailed
 from dockerhub_rotation.retirement import label_for
 from rehearsal.docker_hub import Fault as HubFault
 from rehearsal.docker_hub import Token
@@ -85,6 +87,44 @@ def test_a_version_whose_token_is_gone_is_never_promoted(make_world: Callable[..
     before = world.state()
 
     with pytest.raises(FunctionError, match="PendingTokenUnusable: .*--remove-from-version-id"):
+        world.function.invoke(event(world))
+
+    assert world.state() == before
+
+
+def test_a_dead_copy_of_the_current_value_is_never_promoted_and_consumers_are_affected(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    hand_made(world).active = False
+    world.rotate(RotateImmediately=False)
+    world.client.put_secret_value(
+        SecretId=world.secret_arn,
+        SecretString=world.aws.value(world.secret_arn) or "",
+        VersionStages=["AWSPENDING"],
+    )
+    before = world.state()
+
+    with pytest.raises(FunctionError, match=f"rotate-secret --secret-id {world.secret_arn}$") as raised:
+        world.function.invoke(event(world))
+
+    assert isinstance(raised.value.__cause__, PendingTokenUnusable)
+    assert raised.value.__cause__.consumers_affected
+    assert world.state() == before
+
+
+def test_a_token_of_another_account_is_never_promoted(make_world: Callable[..., World]) -> None:
+    world = ready_to_finish(make_world())
+    pending = next(
+        token for token in world.hub.tokens.values() if token.value == world.aws.value(world.secret_arn, "AWSPENDING")
+    )
+    pending.label = "renamed by hand"
+    before = world.state()
+    claims = {"https://hub.docker.com": {"username": "somebody", "source": "docker_pat|1"}}
+    stranger = jwt.encode(claims, "key-of-at-least-thirty-two-bytes!", "HS256")
+    world.hub.faults.append(HubFault("POST", "/v2/auth/token", 200, {"access_token": stranger}))
+
+    with pytest.raises(FunctionError, match="PendingTokenUnusable: .*another account.*--remove-from-version-id"):
         world.function.invoke(event(world))
 
     assert world.state() == before
@@ -464,3 +504,23 @@ def test_a_web_page_is_not_taken_for_a_token_retired(
     assert events == ["RotationStarted", "RotationFailed", "RotationSucceeded"]
     assert not first.active
     assert ours(world) == {label_holder(world, "AWSCURRENT"): True, label_holder(world, "AWSPREVIOUS"): False}
+
+
+def test_what_was_retired_is_counted(make_world: Callable[..., World]) -> None:
+    def counted(world: World) -> list[list[int]]:
+        line = next(line for line in reversed(world.function.log().splitlines()) if "TokensRetired" in line)
+        return [json.loads(line)[name] for name in ("TokensRetired", "OrphansDeleted", "TokensUnidentified")]
+
+    world = make_world()
+    world.rotate()
+    assert counted(world) == [[1], [0], [0]]  # the hand-made one is disabled
+
+    world.hub.faults.append(HubFault("POST", "/v2/access-tokens", 503, after_effect=True))
+    world.rotate()
+    assert counted(world) == [[2], [1], [0]]  # one is disabled and one deleted; and one of which nobody knows the value
+
+    token = world.hub.add_token("set by hand")
+    world.client.put_secret_value(SecretId=world.secret_arn, SecretString=token.value)
+    token.active = False
+    world.rotate()
+    assert counted(world)[2] == [1]
