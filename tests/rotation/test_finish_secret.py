@@ -13,7 +13,12 @@ from rehearsal.docker_hub import Fault as HubFault
 from rehearsal.docker_hub import Token
 from rehearsal.sandbox import FunctionError
 from rehearsal.wire import Fault, FaultKind, Request
-from rehearsal.world import FUNCTION_ARN, World
+from rehearsal.world import FUNCTION_ARN, Scene, Shape, World, token_in
+
+STRANGER = {"https://hub.docker.com": {"username": "somebody", "source": "docker_pat|1"}}
+LOGIN_OF_A_STRANGER = HubFault(
+    "POST", "/v2/auth/token", 200, {"access_token": jwt.encode(STRANGER, "key-of-at-least-thirty-two-bytes!", "HS256")}
+)
 
 
 def label_holder(world: World, label: str) -> str:
@@ -120,9 +125,7 @@ def test_a_token_of_another_account_is_never_promoted(make_world: Callable[..., 
     )
     pending.label = "renamed by hand"
     before = world.state()
-    claims = {"https://hub.docker.com": {"username": "somebody", "source": "docker_pat|1"}}
-    stranger = jwt.encode(claims, "key-of-at-least-thirty-two-bytes!", "HS256")
-    world.hub.faults.append(HubFault("POST", "/v2/auth/token", 200, {"access_token": stranger}))
+    world.hub.faults.append(LOGIN_OF_A_STRANGER)
 
     with pytest.raises(FunctionError, match="PendingTokenUnusable: .*another account.*--remove-from-version-id"):
         world.function.invoke(event(world))
@@ -130,10 +133,35 @@ def test_a_token_of_another_account_is_never_promoted(make_world: Callable[..., 
     assert world.state() == before
 
 
-def test_a_token_whose_label_somebody_has_changed_is_promoted_all_the_same(make_world: Callable[..., World]) -> None:
-    world = ready_to_finish(make_world())
-    value = world.aws.value(world.secret_arn, "AWSPENDING")
-    next(token for token in world.hub.tokens.values() if token.value == value).label = "renamed by hand"
+def test_a_copy_of_the_current_value_that_is_another_accounts_is_never_promoted(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    world.rotate()
+    world.client.put_secret_value(
+        SecretId=world.secret_arn,
+        SecretString=world.aws.value(world.secret_arn) or "",
+        VersionStages=["AWSPENDING"],
+    )
+    before = world.state()
+    world.hub.faults.append(LOGIN_OF_A_STRANGER)
+
+    with pytest.raises(FunctionError, match=f"rotate-secret --secret-id {world.secret_arn}$") as raised:
+        world.function.invoke(event(world))
+
+    assert "--remove-from-version-id" not in str(raised.value)  # without it the current value is as bad
+    assert isinstance(raised.value.__cause__, PendingTokenUnusable)
+    assert not raised.value.__cause__.consumers_affected
+    assert world.state() == before
+
+
+@pytest.mark.parametrize("shape", list(Shape))
+def test_a_token_whose_label_somebody_has_changed_is_promoted_all_the_same(
+    make_world: Callable[..., World], shape: Shape
+) -> None:
+    world = ready_to_finish(make_world(Scene(shape=shape)))
+    value = world.aws.value(world.secret_arn, "AWSPENDING") or ""
+    next(token for token in world.hub.tokens.values() if token.value == token_in(value)).label = "renamed by hand"
 
     world.function.invoke(event(world))
 
