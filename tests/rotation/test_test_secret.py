@@ -200,6 +200,7 @@ def test_alone_on_a_copy_of_a_placeholder_it_asks_for_a_rotation_and_burns_no_lo
     assert events == ["TestRotationStarted", "TestRotationFailed"]
     assert "rotate-secret" in (world.steps[0].error or "")
     assert PLACEHOLDER not in (world.steps[0].error or "")
+    assert "consumers" not in (world.steps[0].error or "")
     assert '"consumers_affected":false' in world.function.log()
     assert world.hub.requests == []
 
