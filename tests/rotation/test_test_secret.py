@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -49,6 +50,22 @@ def test_a_staged_token_that_was_disabled_by_hand_is_enabled(make_world: Callabl
     world.function.invoke(event(world))
 
     assert pending_token(world).active
+
+
+@pytest.mark.parametrize(("refusals", "passes"), [(0, True), (10, False)])
+def test_a_token_that_was_disabled_when_not_fresh_any_more_is_enabled_and_tried_once_more(
+    make_world: Callable[..., World], clock: Any, refusals: int, passes: bool
+) -> None:
+    world = staged(make_world())
+    clock.tick(60)
+    pending_token(world).active = False
+    world.hub.faults += [UNAUTHORIZED] * refusals
+
+    with nullcontext() if passes else pytest.raises(FunctionError, match="PendingTokenUnusable"):
+        world.function.invoke(event(world))
+
+    assert pending_token(world).active
+    assert clock.sleeps == [3]
 
 
 def test_a_fresh_token_that_is_refused_at_first_is_tried_again_slowly(
@@ -245,6 +262,19 @@ def test_a_token_of_another_account_is_refused(make_world: Callable[..., World])
         world.function.invoke(event(world))
 
 
+def test_alone_on_a_copy_of_a_token_of_another_account_it_asks_for_a_rotation(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    claims = {"https://hub.docker.com": {"username": "somebody", "source": "docker_pat|1"}}
+    stranger = jwt.encode(claims, "key-of-at-least-thirty-two-bytes!", "HS256")
+    world.hub.faults.append(Fault("POST", "/v2/auth/token", 200, {"access_token": stranger}))
+
+    world.rotate(RotateImmediately=False)
+
+    assert (world.steps[0].error or "").endswith(f"rotate-secret --secret-id {world.secret_arn}")
+    assert "--remove-from-version-id" not in (world.steps[0].error or "")  # without it the current value is as bad
+    assert '"consumers_affected":false' in world.function.log()
+
+
 def test_a_token_that_the_registry_alone_refuses_does_not_pass(make_world: Callable[..., World], clock: Any) -> None:
     world = staged(make_world())
     world.hub.faults += [Fault("GET", "/token", 401, {"details": "incorrect username or password"})] * 4
@@ -284,5 +314,16 @@ def test_alone_on_a_hand_made_token_the_probe_asks_nothing_that_only_new_tokens_
     probe = {"DOCKERHUB_PROBE_REPOSITORY": REPOSITORY, "DOCKERHUB_TOKEN_SCOPES": "repo:write"}
     world = make_world(Scene(environment=probe))
     next(token for token in world.hub.tokens.values() if token.label == "made by hand").scopes = ("repo:read",)
+
+    assert world.rotate(RotateImmediately=False) == ["TestRotationStarted", "TestRotationSucceeded"]
+
+
+def test_alone_on_a_hand_made_token_the_probe_asks_nothing_of_what_the_account_may_do(
+    make_world: Callable[..., World],
+) -> None:
+    probe = {"DOCKERHUB_PROBE_REPOSITORY": REPOSITORY, "DOCKERHUB_TOKEN_SCOPES": "repo:write"}
+    world = make_world(Scene(environment=probe))
+    next(token for token in world.hub.tokens.values() if token.label == "made by hand").scopes = ("repo:write",)
+    world.hub.repositories = {REPOSITORY: {"pull"}}
 
     assert world.rotate(RotateImmediately=False) == ["TestRotationStarted", "TestRotationSucceeded"]
