@@ -12,7 +12,7 @@ import pytest
 from rehearsal.docker_hub import Fault, Standing
 from rehearsal.docker_hub import Token as HubToken
 from rehearsal.sandbox import FunctionError
-from rehearsal.world import PLACEHOLDER, REPOSITORY, Scene, World
+from rehearsal.world import PLACEHOLDER, REPOSITORY, Scene, Shape, World
 
 UNAUTHORIZED = Fault("POST", "/v2/auth/token", 401, {"message": "unauthorized"})
 
@@ -34,8 +34,9 @@ def pending_token(world: World) -> HubToken:
     return next(token for token in world.hub.tokens.values() if token.value == value)
 
 
-def test_a_staged_token_that_works_passes_and_nothing_changes(make_world: Callable[..., World]) -> None:
-    world = staged(make_world())
+@pytest.mark.parametrize("shape", list(Shape))
+def test_a_staged_token_that_works_passes_and_nothing_changes(make_world: Callable[..., World], shape: Shape) -> None:
+    world = staged(make_world(Scene(shape=shape)))
     before = world.state()
 
     world.function.invoke(event(world))
@@ -218,6 +219,7 @@ def test_alone_on_a_copy_of_a_placeholder_it_asks_for_a_rotation_and_burns_no_lo
     assert "rotate-secret" in (world.steps[0].error or "")
     assert PLACEHOLDER not in (world.steps[0].error or "")
     assert "consumers" not in (world.steps[0].error or "")
+    assert "--remove-from-version-id" not in (world.steps[0].error or "")
     assert '"consumers_affected":false' in world.function.log()
     assert world.hub.requests == []
 
