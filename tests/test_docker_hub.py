@@ -89,7 +89,7 @@ class World:
         self.store = ParameterStore()
         self.connection = connection()
         self.connection.login, self.connection.last_code = None, -1
-        self.connection.code_refused, self.connection.spread = None, 0.0
+        self.connection.refusal, self.connection.spread = None, 0.0
         self._parameters: dict[Settings, Parameters] = {}
 
     def invoke(self, settings: Settings = PLAIN, *, seconds: float = 300) -> DockerHub:
@@ -728,7 +728,7 @@ def test_after_a_lockout_this_sandbox_sends_no_code_for_a_quarter_of_an_hour(wor
     with pytest.raises(LockedOut):
         world.invoke(TWO_FACTOR).tokens()
 
-    with pytest.raises(CredentialRefused):
+    with pytest.raises(LockedOut):
         world.invoke(TWO_FACTOR).tokens()
 
     assert len(second_step.calls) == 1
@@ -1133,30 +1133,35 @@ def test_every_page_is_listed_and_a_token_shown_twice_is_one(world: World) -> No
     assert sorted(token.uuid for token in tokens) == ["a", "b", "c", "d"]
 
 
-def test_a_token_that_was_deleted_meanwhile_hides_no_other(world: World) -> None:
+@pytest.mark.parametrize("second", [[], [item("c")]], ids=["the second page is gone", "the list is as long as before"])
+def test_a_token_that_was_deleted_meanwhile_hides_no_other(second: list[dict[str, Any]], world: World) -> None:
     """What is behind it moves forward, here from the second page to the first, which has been read."""
-    first = [answer(200, count=count, next="yes", results=[item("a", token_label="other")]) for count in (3, 2)]
-    moved = answer(200, count=2, next=None, results=[item("c", token_label="other")])
+    last = page(*second) if second else answer(404, detail="Invalid page.")
     world.lets_in()
-    world.on("GET", TOKENS, first[0], page(item("b"), following="yes"), params={"page": 1, "page_size": 100})
-    world.on("GET", TOKENS, moved, moved, params={"page": 2, "page_size": 100})
+    world.on(
+        "GET",
+        TOKENS,
+        page(item("a"), following="yes"),
+        page(item("b", token_label="ours")),
+        params={"page": 1, "page_size": 100},
+    )
+    world.on("GET", TOKENS, last, params={"page": 2, "page_size": 100})
 
     tokens = world.invoke().tokens("ours")
 
-    assert [token.uuid for token in tokens] == ["a", "c", "b"]
+    assert "b" in [token.uuid for token in tokens]
 
 
 @pytest.mark.parametrize(
-    ("count", "expected"), [(3, "yours"), (2, "ours")], ids=["it has not changed", "what is expected is there"]
+    ("pages", "expected"), [(1, "yours"), (2, "ours")], ids=["it has one page", "what is expected is there"]
 )
-def test_the_list_is_not_read_again_without_need(count: int, expected: str, world: World) -> None:
-    first = answer(200, count=3, next="yes", results=[item("a")])
-    LIST.replies(world, first, answer(200, count=count, next=None, results=[item("b")]))
+def test_the_list_is_not_read_again_without_need(pages: int, expected: str, world: World) -> None:
+    LIST.replies(world, *[page(item("a"), following="yes"), page(item("b"))][-pages:])
     docker_hub = world.invoke()
 
     docker_hub.tokens(expected)
 
-    assert docker_hub.requests == 1 + 2
+    assert docker_hub.requests == 1 + pages
 
 
 def test_a_page_may_be_empty(world: World) -> None:

@@ -37,19 +37,19 @@ from dockerhub_rotation.parameters import Account, Parameters
 from dockerhub_rotation.settings import Settings
 
 _CONNECT_SECONDS = 5.0
-# A host's addresses are tried one after the other, each for so long: Docker Hub's hosts have up to eight.
+# A host's addresses are tried one after the other, each for so long: this many fit into half of the time left.
 _ADDRESSES = 8
 _READ_SECONDS = 10.0
 _TRIES = 4
 _PAGE_SIZE = 100
 _SECONDS_TO_STORE_A_TOKEN = 10
 _TOTP_SECONDS = 30
-# A management login is renewed when this little of it is left: enough for a step.
+# A management login is renewed when this little of it is left: enough for a request.
 _LOGIN_MARGIN_SECONDS = 60
 # How long failed logins count towards a lockout is not published; a lockout takes 10 to 15 minutes.
-_CODE_REFUSED_SECONDS = 900
+_REFUSED_SECONDS = 900
 # What would come together is spread over this at most.
-_MOMENT_SECONDS = 60
+_MAX_JITTER_SECONDS = 60
 # Assumed where a login does not say when it ends; the shortest that is documented is ten minutes.
 _LOGIN_SECONDS = 300
 
@@ -73,9 +73,9 @@ _SECOND_FACTOR_MISSING = (
 )
 _CODE_REFUSED = (
     "Docker Hub accepted the password but not the one-time code. A code works once, so rotations of several secrets of "
-    "one account at the same time take turns: a later attempt gets through. This sandbox sends no other code for 15 "
-    "minutes, because refused ones add up to a lockout. If no attempt gets through, check the TOTP seed in parameter "
-    "{totp}; else let the secrets rotate in different hours."
+    "one account at the same time take turns: a later attempt may get through. This sandbox sends no other code for 15 "
+    "minutes, because refused ones add up to a lockout. If none gets through, check the TOTP seed in parameter {totp}; "
+    "else let the secrets rotate in different hours."
 )
 _LOGIN_REFUSED = (
     "Docker Hub refused the account's user name or password. Check parameters {username} and {password}. If the "
@@ -140,17 +140,27 @@ class _ManagementLogin:
     ends_at: float
 
 
+@dataclass(frozen=True)
+class _Refusal:
+    """That a management login was refused: whose, when (seconds since 1970), and the error that told of it."""
+
+    account: Account
+    at: float
+    kind: type[CredentialRefused | LockedOut]
+    message: str
+
+
 class Connection:
     """What outlives an invocation.
 
     Args:
-        transport: how requests travel; None for the network.
+        transport: how requests travel; None for the network. A rehearsal of many sandboxes needs another.
 
     Attributes:
         http: open connections.
         login: the management login.
         last_code: which one-time code was used last.
-        code_refused: the account and the time of the last login that did not get past its one-time code.
+        refusal: the latest refusal of a management login.
         spread: since the request limit was used up here, over how many seconds to spread those who wait for it.
     """
 
@@ -164,7 +174,7 @@ class Connection:
         )
         self.login: _ManagementLogin | None = None
         self.last_code = -1
-        self.code_refused: tuple[Account, float] | None = None
+        self.refusal: _Refusal | None = None
         self.spread = 0.0
 
 
@@ -186,7 +196,6 @@ class DockerHub:
         self._parameters = parameters
         self._connection = connection
         self._deadline = deadline
-        self._refusal: CredentialRefused | None = None
 
     @property
     def username(self) -> str:
@@ -229,22 +238,21 @@ class DockerHub:
     def tokens(self, *expected: str) -> list[Token]:
         """Return every token of the account, whoever made it, in no particular order.
 
-        A token that is deleted meanwhile moves those behind it forward, some of them to a page that has been read. So
-        the list is read once more if it has changed and lacks a token that may have moved.
+        A token that is deleted meanwhile moves those behind it forward, some of them to a page that has been read. So a
+        list of several pages is read once more if it lacks a token that may have moved.
 
         Args:
             expected: labels that should be there.
         """
         tokens: dict[str, Token] = {}  # by uuid: a token that moves back is shown twice
-        changed = self._read_tokens(tokens)
-        if changed and not {token.label for token in tokens.values()}.issuperset(expected):
+        pages = self._read_tokens(tokens)
+        if pages > 1 and not {token.label for token in tokens.values()}.issuperset(expected):
             self._read_tokens(tokens)
         return list(tokens.values())
 
-    def _read_tokens(self, tokens: dict[str, Token]) -> bool:
-        """Add what the list shows; return whether it has changed between two pages."""
+    def _read_tokens(self, tokens: dict[str, Token]) -> int:
+        """Add what the list shows; return how many pages were asked for."""
         what = "Listing the tokens"
-        counts = set()
         for page in range(1, 1_000):
             response = self._manage(what, "GET", "/v2/access-tokens", params={"page": page, "page_size": _PAGE_SIZE})
             if response.status_code == 404 and page > 1:
@@ -256,10 +264,9 @@ class DockerHub:
             if not isinstance(results, list):
                 raise _unexpected(what)
             tokens |= {token.uuid: token for token in (_token(what, item) for item in results)}
-            counts.add(str(answer.get("count")))
             if not answer.get("next"):
                 break
-        return len(counts) > 1
+        return page
 
     def set_active(self, uuid: str, active: bool, label: str | None = None) -> None:
         """Enable or disable a token and, if asked, label it anew. Disabling one that is gone is done."""
@@ -382,7 +389,7 @@ class DockerHub:
         url = self._settings.api_url + path
         headers = {"Authorization": f"Bearer {login.bearer}"}
         response = self._send(what, method, url, headers=headers, **request)
-        if response.status_code == 401 and remembered:
+        if response.status_code == 401 and remembered and not _is_page(response):
             # It ended before its time, as after a change of password.
             self._connection.login = None
             login, _ = self._management_login()
@@ -403,15 +410,18 @@ class DockerHub:
         login = self._connection.login
         if login and login.account == account and login.ends_at - time.time() > _LOGIN_MARGIN_SECONDS:
             return login, True
-        if self._refusal:
-            raise self._refusal  # another try would count towards the lockout
-        bearer = self._log_in(account)
-        claims = _claims(bearer)
-        identity = _identity(claims)
-        if identity.token_uuid is not None:
-            self._refuse_credential(_TOKENS_MANAGE_NO_TOKENS)
-        if not self.is_account(identity):
-            self._refuse_credential(_OTHER_ACCOUNT)
+        self._respect_refusal(account)
+        try:
+            bearer = self._log_in(account)
+            claims = _claims(bearer)
+            identity = _identity(claims)
+            if identity.token_uuid is not None:
+                self._refuse_credential(_TOKENS_MANAGE_NO_TOKENS)
+            if not self.is_account(identity):
+                self._refuse_credential(_OTHER_ACCOUNT)
+        except (CredentialRefused, LockedOut) as refused:
+            self._connection.refusal = _Refusal(account, time.time(), type(refused), str(refused))
+            raise
         ends_at = claims.get("exp")
         if not isinstance(ends_at, int | float):
             ends_at = time.time() + _LOGIN_SECONDS
@@ -429,35 +439,38 @@ class DockerHub:
             return self._bearer(what, response, "access_token", _LOGIN_REFUSED)
 
         if account.totp_seed:
-            self._leave_codes_to_others(account)
             self._await_unused_code()
         credential = {"username": account.username, "password": account.password}
-        try:
-            response = self._send(what, "POST", f"{self._settings.api_url}/v2/users/login", json=credential)
-            second_factor = _second_factor_token(response)
-            if second_factor is None:
-                return self._bearer(what, response, "token", _LOGIN_REFUSED)
-            if account.totp_seed is None:
-                self._refuse_credential(_SECOND_FACTOR_MISSING)
-            response = self._send_code(second_factor, account.totp_seed)
-        except LockedOut:
-            self._connection.code_refused = (account, time.time())
-            raise
-        if not response.is_success:
-            self._connection.code_refused = (account, time.time())
-            time.sleep(_moment(_MOMENT_SECONDS, self._deadline.seconds_left()))
+        response = self._send(what, "POST", f"{self._settings.api_url}/v2/users/login", json=credential)
+        second_factor = _second_factor_token(response)
+        if second_factor is None:
+            return self._bearer(what, response, "token", _LOGIN_REFUSED)
+        if account.totp_seed is None:
+            self._refuse_credential(_SECOND_FACTOR_MISSING)
+        response = self._send_code(second_factor, account.totp_seed)
+        if _refused(what, response, 400, 401, 403):
+            self._fail_out_of_step()
         return self._bearer(what, response, "token", _CODE_REFUSED)
 
-    def _leave_codes_to_others(self, account: Account) -> None:
-        """Fail if this sandbox had a code refused lately: another sandbox has used it, or the seed is wrong.
+    def _respect_refusal(self, account: Account) -> None:
+        """Fail if this account was refused here lately: another try would count towards the lockout of its user name.
 
-        Refused codes add up to a lockout of the user name, for every consumer, too. Failing takes a moment, so that the
-        next attempts of those that fail together come one after the other, and a sandbox that has a login serves them.
+        A password that was changed meanwhile makes it another account, and is tried at once.
         """
-        refused, at = self._connection.code_refused or (None, 0.0)
-        if refused == account and time.time() - at < _CODE_REFUSED_SECONDS:
-            time.sleep(_moment(_MOMENT_SECONDS, self._deadline.seconds_left()))
-            self._refuse_credential(_CODE_REFUSED)
+        refusal = self._connection.refusal
+        if refusal and refusal.account == account and time.time() - refusal.at < _REFUSED_SECONDS:
+            self._parameters.forget()
+            if account.totp_seed:
+                self._fail_out_of_step()
+            raise refusal.kind(refusal.message)
+
+    def _fail_out_of_step(self) -> None:
+        """Let failing for want of a one-time code take a while.
+
+        So the next attempts of those that fail together come one after the other, and a sandbox that has a login serves
+        them.
+        """
+        time.sleep(_jitter(_MAX_JITTER_SECONDS, self._deadline.seconds_left()))
 
     def _await_unused_code(self) -> None:
         now = time.time()
@@ -490,14 +503,13 @@ class DockerHub:
 
     def _refuse_credential(self, message: str) -> NoReturn:
         self._parameters.forget()
-        self._refusal = CredentialRefused(
+        raise CredentialRefused(
             message.format(
                 username=self._settings.username_parameter,
                 password=self._settings.password_parameter,
                 totp=self._settings.totp_parameter,
             )
         )
-        raise self._refusal
 
     # One request
 
@@ -531,7 +543,7 @@ class DockerHub:
                     f"{what}: the invocation's time is used up. Secrets Manager tries again by itself; a longer "
                     "function timeout avoids it."
                 )
-            pause = random.uniform(0.1, 0.5) * 2**attempt  # noqa: S311 - jitter, not cryptography
+            pause, spread = random.uniform(0.1, 0.5) * 2**attempt, 0.0  # noqa: S311 - jitter, not cryptography
             try:
                 self.requests += 1
                 response = self._connection.http.request(
@@ -561,7 +573,7 @@ class DockerHub:
                 if response.status_code == 429:
                     # The earlier in a minute its requests are used up, the longer is the wait, and the more wait.
                     told = _retry_after(response)
-                    self._connection.spread = min(told / 4, _MOMENT_SECONDS)
+                    spread = self._connection.spread = min(told / 4, _MAX_JITTER_SECONDS)
                     pause = max(pause, told)
                     failure = RateLimited(
                         f"{what}: Docker Hub's request limit is used up, for {pause:.0f} s more. Secrets Manager tries "
@@ -580,7 +592,7 @@ class DockerHub:
             time_to_wait = self._deadline.seconds_left() - spare_seconds
             if not may_repeat or attempt == tries or pause > time_to_wait:
                 break
-            time.sleep(pause + _moment(self._connection.spread, time_to_wait - pause))
+            time.sleep(pause + _jitter(spread, time_to_wait - pause))
         raise failure
 
     def _keep_out_of_step(self) -> None:
@@ -590,7 +602,7 @@ class DockerHub:
         use the limit up together once more, and none would get to its end.
         """
         if self.requests == 0 and self._connection.spread:
-            time.sleep(_moment(self._connection.spread, self._deadline.seconds_left()))
+            time.sleep(_jitter(self._connection.spread, self._deadline.seconds_left()))
 
     def _note_rate_limit(self, response: httpx.Response) -> None:
         remaining = response.headers.get("X-RateLimit-Remaining", "")
@@ -603,7 +615,7 @@ class DockerHub:
         raise DockerHubRefused(f"{what}: Docker Hub answered {response.status_code}. {remedy}")
 
 
-def _moment(at_most: float, seconds_left: float) -> float:
+def _jitter(at_most: float, seconds_left: float) -> float:
     """Return a time drawn by lot, no longer than half of the time left."""
     return random.uniform(0, max(0.0, min(at_most, seconds_left / 2)))  # noqa: S311 - jitter, not cryptography
 

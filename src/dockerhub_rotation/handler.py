@@ -65,7 +65,7 @@ if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
 
 
 class LambdaContext(Protocol):
-    """What is needed of https://docs.aws.amazon.com/lambda/latest/dg/python-context.html."""
+    """What this module asks of https://docs.aws.amazon.com/lambda/latest/dg/python-context.html."""
 
     def get_remaining_time_in_millis(self) -> int:
         """Return the milliseconds until Lambda ends the invocation."""
@@ -148,9 +148,16 @@ def _report(about: _About, began: float, docker_hub: DockerHub | None, result: O
 
 
 def _tell_slack(error: RotationError, failure: Failure) -> None:
-    """Tell Slack, and wait no longer than the report may take: an answer that drips ends no timeout of a socket."""
+    """Tell Slack, and wait no longer than the report may take: an answer that drips ends no timeout of a socket.
+
+    What is left of it then goes on in the sandbox's next invocation.
+    """
     telling = Thread(target=_notify, args=(error, failure), daemon=True)
-    telling.start()
+    try:
+        telling.start()
+    except RuntimeError:  # no thread is to be had
+        logger.warning("Slack was not told: no thread could be started.")
+        return
     telling.join(_SLACK_SECONDS)
     if telling.is_alive():
         logger.warning("Slack may not have been told: it took more than %d s.", _SLACK_SECONDS)

@@ -239,7 +239,9 @@ def _pauses(rotation: Rotation, value: str) -> tuple[int, ...]:
             logger.warning("Token %s is staged but was disabled; enabling it", token.uuid)
             rotation.docker_hub.set_active(token.uuid, True)
     disabled = any(not token.active for token in tokens)
-    fresh = any(token.created_at and refused_at - token.created_at.timestamp() < _FRESH_SECONDS for token in tokens)
+    fresh = any(
+        token.created_at and abs(refused_at - token.created_at.timestamp()) < _FRESH_SECONDS for token in tokens
+    )
     return _PAUSES_SECONDS if fresh else _PAUSES_SECONDS[:1] if disabled else ()
 
 

@@ -505,6 +505,8 @@ class DockerHub:
         number, length = int(page), min(int(size), self.max_page_size)
         tokens = sorted(self.tokens.values(), key=_shuffled)
         now, end = self._now(), number * length
+        if number > 1 and end - length >= len(tokens):
+            return _json(404, message="not found", errinfo={})  # not published; an empty page is the easier case
         address = f"{request.base_url}?page_size={length}&page="
         return _json(
             200,

@@ -221,7 +221,8 @@ class Fleet:
         if request.party == "AWS" and request.name in ("PutSecretValue", "UpdateSecretVersionStage"):
             self._remember_current()
         tokens = self.hub.tokens
-        self._check(WORKS, {token.value for token in tokens.values() if token.active} >= self._current)
+        live = {token.value for token in tokens.values() if token.active}
+        self._check(WORKS, live >= self._current and not self.hub.locked)
         now = {uuid: (token.label, token.active) for uuid, token in tokens.items() if uuid in self._others}
         self._check(ONLY_OURS, now == self._others)
         self._check(NOT_LOCKED, not self.hub.locked)

@@ -49,6 +49,14 @@ def test_a_fleet_repeated_is_the_same_fleet() -> None:
 
 
 @pytest.mark.parametrize("seed", range(1, 4))
+def test_five_secrets_of_a_two_factor_account_get_through_in_the_attempts_there_are(seed: int) -> None:
+    report = rotate(Scene(secrets=5, two_factor=True, seed=seed))
+
+    assert report.rotated == 5
+    assert report.broken == HELD
+
+
+@pytest.mark.parametrize("seed", range(1, 4))
 def test_ten_secrets_of_a_two_factor_account_lock_nobody_out(seed: int) -> None:
     """All but one have sent a code that was used already; ten of those lock the user name."""
     report = rotate(Scene(secrets=10, two_factor=True, seed=seed, attempts=10))

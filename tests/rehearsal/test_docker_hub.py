@@ -455,7 +455,7 @@ def test_the_list_comes_in_pages_of_ten_that_point_to_each_other(hub: DockerHub)
     assert pages[0]["next"].startswith("https://hub.docker.com/v2/access-tokens?")
     assert pages[0]["previous"] is None
     assert client.get(pages[1]["previous"]).json() == pages[0]
-    assert client.get("/v2/access-tokens", params={"page": 9}).json()["results"] == []
+    assert client.get("/v2/access-tokens", params={"page": 9}).status_code == 404
 
 
 def test_a_full_page_is_the_last_one_if_nothing_follows(hub: DockerHub) -> None:

@@ -57,7 +57,8 @@ class Turns:
             with self._changed:
                 self._at_the_door.add(twin)
                 self._choose()
-                self._changed.wait_for(lambda: self._turn == twin)
+                if not self._changed.wait_for(lambda: self._turn == twin, timeout=60):
+                    raise TimeoutError("the other twin does not get on")
                 self._at_the_door.remove(twin)
             return app(environ, start_response)
 
