@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse replay bench fleet test faults e2e lint format package lock clean \
+.PHONY: help setup rehearse replay bench fleet test faults e2e mutants lint format package lock clean \
 	deploy deploy-bucket deploy-package deploy-function deploy-secret destroy credentials rotate
 
 PYTHON ?= python3
@@ -7,6 +7,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 SCAN := $(VENV)/scan
 EMULATOR := $(VENV)/emulator
+MUTATION := $(VENV)/mutation
 REGISTRY := $(VENV)/registry
 ARGS ?=
 EVENT ?= events/finish_secret.json
@@ -58,6 +59,14 @@ $(EMULATOR)/.ready: requirements/emulator.txt | $(READY)
 	@$(VENV)/bin/uv pip install -qq --python $(EMULATOR)/bin/python --require-hashes -r requirements/emulator.txt
 	@touch $@
 
+# The mutants run the tests, so they need what those need as well.
+$(MUTATION)/.ready: requirements/dev.txt requirements/mutation.txt | $(READY)
+	@echo "Setting up $(MUTATION) (once)" >&2
+	@$(VENV)/bin/uv venv -q --clear --python $(VENV)/bin/python $(MUTATION)
+	@$(VENV)/bin/uv pip install -qq --python $(MUTATION)/bin/python --require-hashes \
+		-r requirements/dev.txt -r requirements/mutation.txt
+	@touch $@
+
 rehearse: $(READY) ## Rotate a token from start to end on this machine: make rehearse ARGS="--help"
 	@$(VENV)/bin/python -m rehearsal rotate $(ARGS)
 
@@ -80,6 +89,9 @@ faults: $(READY) ## Show what becomes of a fault, a twin or somebody's act at ev
 e2e: $(READY) ## Pull a private image with skopeo, from Debian's registry, while its token rotates
 	@tests/e2e/programs $(REGISTRY)
 	@PATH="$$PATH:$(CURDIR)/$(REGISTRY)/usr/bin" $(VENV)/bin/python -m pytest -q tests/e2e $(ARGS)
+
+mutants: $(MUTATION)/.ready ## Change the function in every place, and see whether the tests notice (takes a while)
+	@PATH="$(CURDIR)/$(MUTATION)/bin:$$PATH" PYTHONPATH= python tests/mutants.py
 
 lint: $(READY) $(SCAN)/.ready ## Look at style, types and templates, change nothing
 	@$(VENV)/bin/ruff check -q .
@@ -135,7 +147,9 @@ lock: $(READY) ## Renew the locked versions and hashes in requirements/
 		--custom-compile-command "make lock" -o emulator.txt emulator.in
 	@cd requirements && ../$(VENV)/bin/uv pip compile -q -U --universal --python-version 3.11 --generate-hashes \
 		--custom-compile-command "make lock" -c dev.txt -o baseline.txt baseline.in
+	@cd requirements && ../$(VENV)/bin/uv pip compile -q -U --universal --python-version 3.11 --generate-hashes \
+		--custom-compile-command "make lock" -c dev.txt -o mutation.txt mutation.in
 
 clean: ## Remove .venv and everything generated
-	@rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) dist mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,62 @@
+"""Changes the function a little, in every place, one at a time, and asks whether the fast tests notice: `make mutants`.
+
+Which files are changed and which tests are asked stands in pyproject.toml under [tool.mutmut]. A change that no test
+notices survives. It gets a test, or a line in survivors.txt under a comment that says why it may stay; this program
+fails unless those lines and the survivors are the same. To look into a run: `.venv/mutation/bin/mutmut browse`.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+NAMED = Path(__file__).with_name("survivors.txt")
+KILLED = {"killed", "timeout"}
+
+
+def mutmut(*arguments: str) -> list[str]:
+    done = subprocess.run(["mutmut", *arguments], check=True, stdout=subprocess.PIPE, text=True)
+    return done.stdout.splitlines()
+
+
+def place(mutant: str) -> tuple[str, str]:
+    """Return module and function of a mutant, which is called package.module.x_function__mutmut_1."""
+    module, _, name = mutant.removeprefix("dockerhub_rotation.").partition(".")
+    return module, re.sub(r"^xǁ?_?|__mutmut_\d+$", "", name).replace("ǁ", ".")
+
+
+def described(mutant: str) -> str:
+    """Return the change in a line: its place, what stands there, and what it became."""
+    changed: dict[str, list[str]] = {"-": [], "+": []}
+    for line in mutmut("show", mutant):
+        if line[:1] in changed and line[:3] not in ("---", "+++"):
+            changed[line[0]].append(line[1:].strip())
+    return f"{'.'.join(place(mutant))}: {' '.join(changed['-'])}  =>  {' '.join(changed['+'])}"
+
+
+def main() -> int:
+    shutil.rmtree("mutants", ignore_errors=True)  # what it remembers does not know that a test has changed
+    subprocess.run(["mutmut", "run", "--max-children", "2"], check=True)
+    verdicts = dict(line.strip().rsplit(": ", 1) for line in mutmut("results", "--all", "true"))
+    survivors = [mutant for mutant, verdict in verdicts.items() if verdict not in KILLED]
+
+    made, alive = (Counter(place(mutant)[0] for mutant in mutants) for mutants in (verdicts, survivors))
+    print()
+    for module, count in made.items():
+        print(f"{module:12}{count:4} mutants, {count - alive[module]:4} killed, {alive[module]:3} survive")
+
+    found = Counter(described(mutant) for mutant in survivors)
+    named = Counter(line for line in NAMED.read_text("utf-8").splitlines() if line and not line.startswith("#"))
+    for line in (found - named).elements():
+        print(f"Survives without a reason in {NAMED.name}:\n  {line}")
+    for line in (named - found).elements():
+        print(f"Has a reason in {NAMED.name}, and does not survive:\n  {line}")
+    if found == named:
+        print(f"Every survivor has its reason in {NAMED.name}.")
+    return int(found != named)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
