@@ -1133,7 +1133,9 @@ def test_every_page_is_listed_and_a_token_shown_twice_is_one(world: World) -> No
     assert sorted(token.uuid for token in tokens) == ["a", "b", "c", "d"]
 
 
-@pytest.mark.parametrize("second", [[], [item("c")]], ids=["the second page is gone", "the list is as long as before"])
+@pytest.mark.parametrize(
+    "second", [[], [item("c", token_label="other")]], ids=["the second page is gone", "the list is as long as before"]
+)
 def test_a_token_that_was_deleted_meanwhile_hides_no_other(second: list[dict[str, Any]], world: World) -> None:
     """What is behind it moves forward, here from the second page to the first, which has been read."""
     last = page(*second) if second else answer(404, detail="Invalid page.")
@@ -1141,7 +1143,7 @@ def test_a_token_that_was_deleted_meanwhile_hides_no_other(second: list[dict[str
     world.on(
         "GET",
         TOKENS,
-        page(item("a"), following="yes"),
+        page(item("a", token_label="other"), following="yes"),
         page(item("b", token_label="ours")),
         params={"page": 1, "page_size": 100},
     )

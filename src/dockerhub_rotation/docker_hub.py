@@ -142,7 +142,7 @@ class _ManagementLogin:
 
 @dataclass(frozen=True)
 class _Refusal:
-    """That a management login was refused: whose, when (seconds since 1970), and the error that told of it."""
+    """That a management login was refused: whose, when it was tried (seconds since 1970), and how that was told."""
 
     account: Account
     at: float
@@ -411,6 +411,7 @@ class DockerHub:
         if login and login.account == account and login.ends_at - time.time() > _LOGIN_MARGIN_SECONDS:
             return login, True
         self._respect_refusal(account)
+        asked_at = time.time()
         try:
             bearer = self._log_in(account)
             claims = _claims(bearer)
@@ -420,7 +421,7 @@ class DockerHub:
             if not self.is_account(identity):
                 self._refuse_credential(_OTHER_ACCOUNT)
         except (CredentialRefused, LockedOut) as refused:
-            self._connection.refusal = _Refusal(account, time.time(), type(refused), str(refused))
+            self._connection.refusal = _Refusal(account, asked_at, type(refused), str(refused))
             raise
         ends_at = claims.get("exp")
         if not isinstance(ends_at, int | float):
