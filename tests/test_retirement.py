@@ -356,6 +356,15 @@ def accounts(draw: st.DrawFn) -> Account:
     return Account(tokens, labels, {version: uuid for version, uuid in told.items() if uuid is not None})
 
 
+def test_a_token_that_awscurrent_and_awsprevious_hold_is_not_superseded() -> None:
+    """Whatever was made for the current version besides."""
+    tokens = [foreign("held"), made(NOW, "unheld")]
+
+    changes = plan(tokens, ROTATED, {NOW: "held", OLD: "held"})
+
+    assert [(change.token.uuid, change.becomes) for change in changes] == [("unheld", "deleted")]
+
+
 @given(accounts())
 def test_a_plan_that_was_carried_out_leaves_nothing_to_do(account: Account) -> None:
     after = apply(plan(account.tokens, account.labels, account.stored), account.tokens)
