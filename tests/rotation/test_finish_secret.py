@@ -208,6 +208,19 @@ def test_native_retries_end_up_at_the_retirement_that_failed(make_world: Callabl
     assert not first.active
 
 
+def test_a_current_token_that_was_disabled_by_hand_before_the_retirement_is_enabled(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    world.rotate()
+    current = next(token for token in world.hub.tokens.values() if token.value == world.current_token())
+    current.active = False
+
+    world.function.invoke(event(world, "AWSCURRENT"))
+
+    assert world.hub.authenticates(world.current_token())
+
+
 @pytest.mark.parametrize("kind", [FaultKind.LOST_AFTER, FaultKind.UNAVAILABLE_AFTER, FaultKind.HTML])
 def test_a_promotion_whose_answer_is_lost_is_looked_up(make_world: Callable[..., World], kind: FaultKind) -> None:
     world = ready_to_finish(make_world())
