@@ -913,6 +913,14 @@ def test_those_who_wait_for_the_same_minute_do_not_go_on_in_the_same_second(worl
     assert min(world.clock.sleeps) < 43 < 47 < max(world.clock.sleeps)
 
 
+def test_what_fails_for_another_reason_waits_no_longer_for_the_request_limit(world: World) -> None:
+    DOCKER_LOGIN.replies(world, answer(429, {"Retry-After": "60"}), answer(503), answer(503), DOCKER_LOGIN.reply)
+
+    world.invoke().log_in_to_registry(TOKEN, None)
+
+    assert [slept <= longest for slept, longest in zip(world.clock.sleeps, (75, 2, 4), strict=True)] == [True] * 3
+
+
 def test_waiting_for_a_moment_of_its_own_takes_no_time_that_is_needed(world: World) -> None:
     CREATE.replies(world, *[answer(429, {"Retry-After": "40"}), CREATE.reply] * 20)
 
@@ -1569,6 +1577,32 @@ def test_the_page_of_a_firewall_retires_nothing(deed: Deed, status: int, world: 
 
     with pytest.raises(DockerHubUnavailable, match="the answer is not Docker Hub's API"):
         deed.do(world.invoke())
+
+
+def test_the_page_of_a_firewall_ends_no_login(world: World) -> None:
+    """Another login, for which an account may need its next one-time code, would meet the same firewall."""
+    logins = world.lets_in()
+    world.on("GET", TOKENS, page(item()), httpx.Response(401, html=PAGE_OF_A_FIREWALL), page(item()))
+    world.invoke().tokens()
+
+    with pytest.raises(DockerHubUnavailable, match="the answer is not Docker Hub's API"):
+        world.invoke().tokens()
+    world.invoke().tokens()
+
+    assert len(logins.calls) == 1
+
+
+def test_the_page_of_a_firewall_refuses_no_code(world: World) -> None:
+    """A sandbox that took it for a refusal would send no code for a quarter of an hour."""
+    world.asks_for_code()
+    world.on(
+        "POST", SECOND_STEP, httpx.Response(403, html=PAGE_OF_A_FIREWALL), lambda: answer(200, token=world.bearer())
+    )
+    world.holds_nothing()
+    with pytest.raises(DockerHubUnavailable, match="the answer is not Docker Hub's API"):
+        world.invoke(TWO_FACTOR).tokens()
+
+    assert world.invoke(TWO_FACTOR).tokens() == []
 
 
 def test_the_page_of_a_firewall_ends_no_list(world: World) -> None:
