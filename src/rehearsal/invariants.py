@@ -77,7 +77,7 @@ class Invariants:
         self._check(ONLY_OURS, all(state.tokens.get(uuid) == was for uuid, was in self.others.items()), where)
         if request.party == "AWS":
             allowed = world.step in {None} | _ALLOWED.get(request.name, set())
-            kept = _holder(state, "AWSPENDING") == _holder(self._last, "AWSPENDING")
+            kept = state.holder("AWSPENDING") == self._last.holder("AWSPENDING")
             changes = request.name in ("PutSecretValue", "UpdateSecretVersionStage")
             same_versions = state.labels.keys() == self._last.labels.keys()
             self._check(CONTRACT, allowed and (not changes or (kept and same_versions)), where)
@@ -94,7 +94,7 @@ class Invariants:
         """Return the labels of our tokens that are neither current and active nor previous and disabled."""
         assert self.others is not None
         state, current = world.state(), world.current_token()
-        previous = _holder(state, "AWSPREVIOUS")
+        previous = state.holder("AWSPREVIOUS")
         kept = {(_label(world, previous), False)} if previous else set()
         remains = []
         for token in world.hub.tokens.values():
@@ -108,8 +108,8 @@ class Invariants:
 
     def repeat_steps(self, world: World) -> None:
         """Do every step of the last rotation once more, and check that nothing changes."""
-        version = next(v for v, labels in world.state().labels.items() if "AWSCURRENT" in labels)
         before = world.state()
+        version = before.holder("AWSCURRENT")
         for step in ("createSecret", "setSecret", "testSecret", "finishSecret"):
             world.function.invoke({"Step": step, "SecretId": world.secret_arn, "ClientRequestToken": version})
             self._check(REPEATABLE, world.state() == before, f"after {step} once more")
@@ -130,10 +130,6 @@ class Invariants:
 
 def _active(state: State) -> set[str]:
     return {uuid for uuid, (_, active) in state.tokens.items() if active}
-
-
-def _holder(state: State, label: str) -> str | None:
-    return next((version for version, labels in state.labels.items() if label in labels), None)
 
 
 def _label(world: World, version: str) -> str:

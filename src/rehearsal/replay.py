@@ -65,10 +65,9 @@ def _arrange(world: World, name: str, event: object) -> None:
         )
     if name == "finish_secret_again":
         # As if the first try had died between the promotion and retiring the old token.
-        current = next(v for v, labels in world.state().labels.items() if "AWSCURRENT" in labels)
         world.client.update_secret_version_stage(
             SecretId=world.secret_arn,
             VersionStage="AWSCURRENT",
             MoveToVersionId=str(version),
-            RemoveFromVersionId=current,
+            RemoveFromVersionId=world.state().holder("AWSCURRENT") or "",
         )

@@ -120,6 +120,10 @@ class State:
     labels: Mapping[str, frozenset[str]]
     filled: frozenset[str]
 
+    def holder(self, label: str) -> str | None:
+        """Return the version that carries a staging label, or None."""
+        return next((version for version, labels in self.labels.items() if label in labels), None)
+
 
 @dataclass(frozen=True)
 class StepRun:
@@ -352,10 +356,7 @@ def changes(before: State, after: State) -> list[str]:
     """Say in words what is different."""
     said = [f"version {version[:8]} got its value" for version in after.filled - before.filled]
     for label in ("AWSCURRENT", "AWSPREVIOUS", "AWSPENDING"):
-        old_holder, new_holder = (
-            next((version for version, labels in state.labels.items() if label in labels), None)
-            for state in (before, after)
-        )
+        old_holder, new_holder = before.holder(label), after.holder(label)
         if new_holder is None and old_holder is not None:
             said.append(f"{label} removed from {old_holder[:8]}")
         elif new_holder is not None and new_holder != old_holder:

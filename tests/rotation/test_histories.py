@@ -39,17 +39,13 @@ def token_under(world: World, label: str) -> Token | None:
     return next((token for token in world.hub.tokens.values() if token.value in value), None)
 
 
-def holder(world: World, label: str) -> str | None:
-    return next((version for version, labels in world.aws.labels(world.secret_arn).items() if label in labels), None)
-
-
 def overwrite_the_secret(world: World) -> None:
     value = world.scene.shape.compose(world.hub.username, world.hub.add_token("stored by hand").value)
     world.client.put_secret_value(SecretId=world.secret_arn, SecretString=value)
 
 
 def move_awscurrent_back(world: World) -> None:
-    previous, current = holder(world, "AWSPREVIOUS"), holder(world, "AWSCURRENT")
+    previous, current = world.state().holder("AWSPREVIOUS"), world.state().holder("AWSCURRENT")
     if previous and current:
         world.client.update_secret_version_stage(
             SecretId=world.secret_arn,
@@ -61,7 +57,7 @@ def move_awscurrent_back(world: World) -> None:
 
 def drop_awspending(world: World) -> None:
     """Do as the error about a pending token that is gone says."""
-    if pending := holder(world, "AWSPENDING"):
+    if pending := world.state().holder("AWSPENDING"):
         world.client.update_secret_version_stage(
             SecretId=world.secret_arn, VersionStage="AWSPENDING", RemoveFromVersionId=pending
         )
@@ -85,7 +81,7 @@ def delete(label: str) -> Callable[[World], None]:
 
 def make_tokens_with_labels_like_ours(world: World) -> None:
     ours = f"dockerhub-rotation/{hashlib.sha256(world.secret_arn.encode()).hexdigest()[:16]}"
-    version = holder(world, "AWSCURRENT")
+    version = world.state().holder("AWSCURRENT")
     for label in (
         f"dockerhub-rotation/0123456789abcdef/{version}",  # of another secret
         f"{ours.upper()}/{version}",
@@ -122,7 +118,7 @@ def put_right(world: World, invariants: Invariants) -> None:
     """Do what README and error messages say, and rotate twice more: then everything is as it should be."""
     world.hold_before = None
     world.wire.faults.clear()
-    if holder(world, "AWSPENDING") != holder(world, "AWSCURRENT"):
+    if world.state().holder("AWSPENDING") != world.state().holder("AWSCURRENT"):
         drop_awspending(world)
     invariants.begin(world)
     for _ in range(2):
@@ -201,7 +197,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(step=st.sampled_from(STEPS), label=st.sampled_from(["AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"]))
     def a_step_by_itself(self, step: str, label: str) -> None:
-        if version := holder(self.world, label):
+        if version := self.world.state().holder(label):
             with suppress(FunctionError):
                 self.world.invoke({"Step": step, "SecretId": self.world.secret_arn, "ClientRequestToken": version})
 

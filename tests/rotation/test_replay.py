@@ -12,10 +12,6 @@ EVENTS = Path(__file__).parents[2] / "events"
 VERSION = "9c1d7a52-3f0e-4b8a-a6c4-5d2e8f7b1a90"
 
 
-def holder(state: State, label: str) -> str | None:
-    return next((version for version, labels in state.labels.items() if label in labels), None)
-
-
 def active(state: State) -> set[str]:
     return {uuid for uuid, (_, is_active) in state.tokens.items() if is_active}
 
@@ -47,8 +43,8 @@ def test_finish_secret_promotes_the_version_and_disables_what_it_supersedes() ->
     shown = replayed("finish_secret")
 
     assert shown.error is None
-    assert holder(shown.after, "AWSCURRENT") == VERSION
-    assert holder(shown.after, "AWSPREVIOUS") == holder(shown.before, "AWSCURRENT")
+    assert shown.after.holder("AWSCURRENT") == VERSION
+    assert shown.after.holder("AWSPREVIOUS") == shown.before.holder("AWSCURRENT")
     assert len(active(shown.before) - active(shown.after)) == 1
     assert set(shown.after.tokens) == set(shown.before.tokens)
 
@@ -57,7 +53,7 @@ def test_finish_secret_again_disables_what_the_first_try_left_active() -> None:
     shown = replayed("finish_secret_again")
 
     assert shown.error is None
-    assert holder(shown.before, "AWSCURRENT") == VERSION
+    assert shown.before.holder("AWSCURRENT") == VERSION
     assert shown.after.labels == shown.before.labels
     assert len(active(shown.before) - active(shown.after)) == 1
 

@@ -46,6 +46,14 @@ def slack() -> Iterator[tuple[Slack, str]]:
         yield slack, f"{server.url}/services/T0/B0/webhook-secret"
 
 
+@pytest.fixture
+def world_with_slack(make_world: Callable[..., World], slack: tuple[Slack, str]) -> World:
+    """Return a world in which the function has that Slack's webhook."""
+    world = make_world(Scene(environment={"SLACK_WEBHOOK_PARAMETER": "SLACK"}))
+    world.aws.put_parameter("SLACK", slack[1])
+    return world
+
+
 def metrics(world: World) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in world.function.log().splitlines() if line.startswith("{")]
     return [line for line in lines if "_aws" in line]
@@ -97,11 +105,9 @@ def test_a_failed_step_is_reported_as_failed(make_world: Callable[..., World]) -
 
 
 def test_slack_gets_one_message_that_says_what_failed_what_to_do_and_whom_it_affects(
-    make_world: Callable[..., World], slack: tuple[Slack, str]
+    world_with_slack: World, slack: tuple[Slack, str]
 ) -> None:
-    received, webhook = slack
-    world = make_world(Scene(environment={"SLACK_WEBHOOK_PARAMETER": "SLACK"}))
-    world.aws.put_parameter("SLACK", webhook)
+    world, (received, _) = world_with_slack, slack
     world.aws.put_parameter("DOCKER_HUB_PASSWORD", "wrong")
     world.hold_before = "createSecret"
     world.rotate()
@@ -115,10 +121,8 @@ def test_slack_gets_one_message_that_says_what_failed_what_to_do_and_whom_it_aff
         assert part in text
 
 
-def test_slack_is_told_when_consumers_are_affected(make_world: Callable[..., World], slack: tuple[Slack, str]) -> None:
-    received, webhook = slack
-    world = make_world(Scene(environment={"SLACK_WEBHOOK_PARAMETER": "SLACK"}))
-    world.aws.put_parameter("SLACK", webhook)
+def test_slack_is_told_when_consumers_are_affected(world_with_slack: World, slack: tuple[Slack, str]) -> None:
+    world, (received, _) = world_with_slack, slack
     next(token for token in world.hub.tokens.values() if token.label == "made by hand").active = False
 
     world.rotate(RotateImmediately=False)
@@ -126,12 +130,8 @@ def test_slack_is_told_when_consumers_are_affected(make_world: Callable[..., Wor
     assert "Consumers are affected" in json.dumps(received.messages)
 
 
-def test_everything_else_is_reported_before_slack_is_told(
-    make_world: Callable[..., World], slack: tuple[Slack, str]
-) -> None:
-    received, webhook = slack
-    world = make_world(Scene(environment={"SLACK_WEBHOOK_PARAMETER": "SLACK"}))
-    world.aws.put_parameter("SLACK", webhook)
+def test_everything_else_is_reported_before_slack_is_told(world_with_slack: World, slack: tuple[Slack, str]) -> None:
+    world, (received, _) = world_with_slack, slack
     world.hold_before = "createSecret"
     world.rotate()
     world.aws.put_parameter("DOCKER_HUB_PASSWORD", "wrong")
@@ -147,10 +147,10 @@ def test_everything_else_is_reported_before_slack_is_told(
 
 
 def test_a_slack_that_does_not_come_to_an_end_is_left_behind(
-    make_world: Callable[..., World], slack: tuple[Slack, str], monkeypatch: pytest.MonkeyPatch
+    world_with_slack: World, slack: tuple[Slack, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As one does that drips, of which each byte starts the wait for the next one anew."""
-    received, webhook = slack
+    received, _ = slack
     asked, may_answer, answered = Event(), Event(), Event()
 
     def answer_late() -> None:
@@ -161,8 +161,7 @@ def test_a_slack_that_does_not_come_to_an_end_is_left_behind(
     received.on_message = answer_late
     monkeypatch.setattr(handler, "_SLACK_SECONDS", 0.01)
     monkeypatch.setattr(notifications, "_TIMEOUT_SECONDS", 60)
-    world = make_world(Scene(environment={"SLACK_WEBHOOK_PARAMETER": "SLACK"}))
-    world.aws.put_parameter("SLACK", webhook)
+    world = world_with_slack
     world.hold_before = "createSecret"
     world.rotate()
     world.aws.put_parameter("DOCKER_HUB_PASSWORD", "wrong")
@@ -177,11 +176,9 @@ def test_a_slack_that_does_not_come_to_an_end_is_left_behind(
 
 @pytest.mark.parametrize(("step", "label"), [("createSecret", "AWSPENDING"), ("finishSecret", "AWSCURRENT")])
 def test_a_parameter_store_that_has_just_failed_is_not_asked_for_the_webhook(
-    make_world: Callable[..., World], slack: tuple[Slack, str], step: str, label: str
+    world_with_slack: World, slack: tuple[Slack, str], step: str, label: str
 ) -> None:
-    received, webhook = slack
-    world = make_world(Scene(environment={"SLACK_WEBHOOK_PARAMETER": "SLACK"}))
-    world.aws.put_parameter("SLACK", webhook)
+    world, (received, _) = world_with_slack, slack
     world.hold_before = "createSecret"
     world.rotate()
     world.aws.refuse["GetParameters"] = ("AccessDeniedException", "no")
@@ -194,11 +191,9 @@ def test_a_parameter_store_that_has_just_failed_is_not_asked_for_the_webhook(
 
 
 def test_a_parameter_store_that_has_failed_in_an_earlier_invocation_is_asked_again(
-    make_world: Callable[..., World], slack: tuple[Slack, str]
+    world_with_slack: World, slack: tuple[Slack, str]
 ) -> None:
-    received, webhook = slack
-    world = make_world(Scene(environment={"SLACK_WEBHOOK_PARAMETER": "SLACK"}))
-    world.aws.put_parameter("SLACK", webhook)
+    world, (received, _) = world_with_slack, slack
     world.hold_before = "createSecret"
     world.rotate()
     world.aws.refuse["GetParameters"] = ("AccessDeniedException", "no")

@@ -112,14 +112,14 @@ class Twins:
             hub = stack.enter_context(Server(world.wire.door(turns.door(twin, world.hub.app), "Docker Hub")))
             self.functions.append(stack.enter_context(Function(world.function_environment(aws.url, hub.url))))
 
-    def warm_up(self, event: dict[str, str]) -> None:
+    def warm_up(self, event: dict[str, str | None]) -> None:
         """Call one after the other, so that from now on both are logged in and ask for the same."""
         for twin, function in enumerate(self.functions):
             self._turns.begin([])
             self._turns.ended(1 - twin)
             function.invoke(event)
 
-    def invoke(self, event: dict[str, str], choices: list[int]) -> tuple[list[int], list[str]]:
+    def invoke(self, event: dict[str, str | None], choices: list[int]) -> tuple[list[int], list[str]]:
         """Call both at once, and return the choices that were made and what they raised."""
         self._turns.begin(choices)
         errors: list[str] = []
@@ -156,13 +156,23 @@ def test_twins_in_a_step_end_as_one_would_whatever_the_order_of_their_requests(
         twins = Twins(world, turns, stack)
         invariants.begin(world)
         world.rotate()
-        twins.warm_up({"Step": "finishSecret", "SecretId": world.secret_arn, "ClientRequestToken": current(world)})
+        twins.warm_up(
+            {
+                "Step": "finishSecret",
+                "SecretId": world.secret_arn,
+                "ClientRequestToken": world.state().holder("AWSCURRENT"),
+            }
+        )
 
         def run(choices: list[int]) -> list[int]:
             world.hold_before = step
             world.rotate()
             world.hold_before = None
-            event = {"Step": step, "SecretId": world.secret_arn, "ClientRequestToken": pending(world)}
+            event = {
+                "Step": step,
+                "SecretId": world.secret_arn,
+                "ClientRequestToken": world.state().holder("AWSPENDING"),
+            }
             made, errors = twins.invoke(event, choices)
             assert errors == []
             world.aws.retry(world.secret_arn)
@@ -175,14 +185,6 @@ def test_twins_in_a_step_end_as_one_would_whatever_the_order_of_their_requests(
         assert sum(1 for _ in every_order(run)) == orders
         report.append(f"{orders:3} orders of the requests of twins in {step}: each ended as one process does")
         assert [world.leaked(twin.log()) for twin in twins.functions] == [[]] * len(twins.functions)
-
-
-def current(world: World) -> str:
-    return next(version for version, labels in world.state().labels.items() if "AWSCURRENT" in labels)
-
-
-def pending(world: World) -> str:
-    return next(version for version, labels in world.state().labels.items() if "AWSPENDING" in labels)
 
 
 def test_the_readme_says_how_many_orders_there_are() -> None:
