@@ -222,9 +222,8 @@ def _stored_token(arn: str, version: str, secrets_manager: SecretsManager) -> st
 
 
 def _identify(token: str, docker_hub: DockerHub) -> str | None:
-    """Return the uuid of a token of the account, or None if logging in with it does not tell."""
+    """Return the uuid of a token, or None if logging in with it does not tell."""
     try:
-        identity = docker_hub.identify(token)
+        return docker_hub.identify(token).token_uuid
     except LoginRefused:
         return None
-    return identity.token_uuid if docker_hub.is_account(identity) else None

@@ -547,21 +547,86 @@ def test_a_web_page_is_not_taken_for_a_token_retired(
     assert ours(world) == {label_holder(world, "AWSCURRENT"): True, label_holder(world, "AWSPREVIOUS"): False}
 
 
-def test_what_was_retired_is_counted(make_world: Callable[..., World]) -> None:
-    def counted(world: World) -> list[list[int]]:
-        line = next(line for line in reversed(world.function.log().splitlines()) if "TokensRetired" in line)
-        return [json.loads(line)[name] for name in ("TokensRetired", "OrphansDeleted", "TokensUnidentified")]
+def counted(world: World) -> dict[str, int]:
+    """Read from the log how many tokens the last finishSecret has retired, deleted as orphans, and not identified."""
+    line = next(line for line in reversed(world.function.log().splitlines()) if "TokensRetired" in line)
+    return {name: json.loads(line)[f"Tokens{name}"][0] for name in ("Retired", "Unidentified")} | {
+        "Orphans": json.loads(line)["OrphansDeleted"][0]
+    }
 
+
+def test_what_was_retired_is_counted(make_world: Callable[..., World]) -> None:
     world = make_world()
     world.rotate()
-    assert counted(world) == [[1], [0], [0]]  # the hand-made one is disabled
+    assert counted(world) == {"Retired": 1, "Orphans": 0, "Unidentified": 0}  # the hand-made one is disabled
 
     world.hub.faults.append(HubFault("POST", "/v2/access-tokens", 503, after_effect=True))
-    world.rotate()
-    assert counted(world) == [[2], [1], [0]]  # one is disabled and one deleted; and one of which nobody knows the value
+    world.rotate()  # one is disabled and one deleted; and one of which nobody knows the value
+    assert counted(world) == {"Retired": 2, "Orphans": 1, "Unidentified": 0}
 
-    token = world.hub.add_token("set by hand")
-    world.client.put_secret_value(SecretId=world.secret_arn, SecretString=token.value)
-    token.active = False
     world.rotate()
-    assert counted(world)[2] == [1]
+    assert counted(world) == {"Retired": 2, "Orphans": 0, "Unidentified": 0}
+
+
+def test_each_stored_value_whose_token_is_not_found_is_counted(make_world: Callable[..., World]) -> None:
+    """The superseded token is disabled already, and the label of the new one was changed by hand."""
+    world = ready_to_finish(make_world())
+    hand_made(world).active = False
+    world.hub.jwt_names_source = False
+    next(t for t in world.hub.tokens.values() if t.value == world.aws.value(world.secret_arn, "AWSPENDING")).label = "x"
+
+    world.function.invoke(event(world))
+
+    assert counted(world) == {"Retired": 0, "Orphans": 0, "Unidentified": 2}
+
+
+def test_a_superseded_placeholder_is_no_token_to_look_for(make_world: Callable[..., World]) -> None:
+    world = make_world(Scene(placeholder=True))
+
+    world.rotate()
+
+    assert counted(world) == {"Retired": 0, "Orphans": 0, "Unidentified": 0}
+    assert {request.status for request in world.hub.requests if request.path == "/v2/auth/token"} == {200}
+
+
+def test_a_superseded_placeholder_does_not_keep_the_current_value_from_being_asked(
+    make_world: Callable[..., World],
+) -> None:
+    """The label of the new token was changed by hand, so its value has to tell that what is older can go."""
+    world = make_world(Scene(placeholder=True))
+    abandoned = world.hub.add_token(label_for(world.secret_arn, "99999999-2222-4333-8444-555555555555"))
+    ready_to_finish(world)
+    next(t for t in world.hub.tokens.values() if t.value == world.aws.value(world.secret_arn, "AWSPENDING")).label = "x"
+
+    world.function.invoke(event(world))
+
+    assert abandoned.uuid not in world.hub.tokens
+    assert world.hub.authenticates(world.current_token())
+
+
+def test_a_superseded_value_that_cannot_be_read_is_left_without_a_login(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    world.rotate()
+    for value in ('{"password": "broken"', world.current_token()):
+        world.client.put_secret_value(SecretId=world.secret_arn, SecretString=value)
+    asked = len(world.hub.requests)
+
+    world.function.invoke(event(world, "AWSCURRENT"))
+
+    assert world.hub.authenticates(world.current_token())
+    assert counted(world)["Unidentified"] == 1
+    assert {request.status for request in world.hub.requests[asked:] if request.path == "/v2/auth/token"} == {200}
+
+
+def test_of_two_tokens_for_a_version_that_is_still_empty_neither_is_touched(make_world: Callable[..., World]) -> None:
+    """The answers to making them were lost, and the last rotation's finishSecret runs once more."""
+    world = make_world()
+    world.rotate()
+    world.hub.faults += [HubFault("POST", "/v2/access-tokens", 503, after_effect=True)] * 5
+    world.rotate()
+    before = world.state()
+    assert world.aws.value(world.secret_arn, "AWSPENDING") is None
+
+    world.function.invoke(event(world, "AWSCURRENT"))
+
+    assert world.state() == before
