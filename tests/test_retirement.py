@@ -357,12 +357,13 @@ def accounts(draw: st.DrawFn) -> Account:
 
 
 def test_a_token_that_awscurrent_and_awsprevious_hold_is_not_superseded() -> None:
-    """Whatever was made for the current version besides."""
-    tokens = [foreign("held"), made(NOW, "unheld")]
+    """Whatever was made for the current version besides; and what is older than it was abandoned."""
+    held = replace(foreign("held"), created_at=BIRTHDAY[NOW])
+    tokens = [held, made(NOW, "unheld"), made(OLDEST, "abandoned"), made(NEXT)]
 
     changes = plan(tokens, ROTATED, {NOW: "held", OLD: "held"})
 
-    assert [(change.token.uuid, change.becomes) for change in changes] == [("unheld", "deleted")]
+    assert outcome(changes) == {"unheld": "deleted", "abandoned": "deleted"}
 
 
 @given(accounts())

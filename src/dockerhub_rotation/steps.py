@@ -133,7 +133,7 @@ def test_secret(rotation: Rotation) -> Outcome:
     except LoginRefused:
         if _is_copy_of_current(rotation, value):  # case 5
             raise _unusable(rotation, value, "a token that Docker Hub does not let in", refused=True) from None
-        for pause in _pauses(rotation, value):  # cases 2 and 3
+        for pause in _pauses(rotation):  # cases 2 and 3
             rotation.docker_hub.wait(pause, "Docker Hub refuses the new token, which may be too fresh")
             try:
                 _prove(rotation, value, token)
@@ -141,7 +141,7 @@ def test_secret(rotation: Rotation) -> Outcome:
             except LoginRefused:
                 continue
         else:
-            raise _unusable(rotation, value, "a token that Docker Hub does not let in", refused=True) from None
+            raise _unusable(rotation, value, "a token that Docker Hub does not let in") from None
     return Outcome("The pending token logs in at Docker Hub and at its registry.")
 
 
@@ -226,14 +226,12 @@ def _prove(rotation: Rotation, value: str, token: str) -> None:
         )
 
 
-def _pauses(rotation: Rotation, value: str) -> tuple[int, ...]:
-    """Enable the refused token if it was disabled, and return how long to wait before each further try."""
+def _pauses(rotation: Rotation) -> tuple[int, ...]:
+    """Enable the refused token if it was disabled, and return how many seconds to wait before each further try."""
     refused_at = time.time()  # the list may have to wait for a one-time code
     rotation.docker_hub.presume_code_used(rotation.versions.changed_at)
     label = retirement.label_for(rotation.versions.arn, rotation.request.version_id)
     tokens = [token for token in rotation.docker_hub.tokens(label) if rotation.is_for_pending(token)]
-    if not tokens:
-        raise _unusable(rotation, value, "a token that Docker Hub does not list as made for it", refused=True)
     for token in tokens:
         if not token.active:
             logger.warning("Token %s is staged but was disabled; enabling it", token.uuid)

@@ -9,7 +9,7 @@ import pytest
 from rehearsal.docker_hub import Fault as HubFault
 from rehearsal.sandbox import Function, FunctionError
 from rehearsal.wire import Fault, FaultKind, Request
-from rehearsal.world import Scene, Shape, World, token_in
+from rehearsal.world import FUNCTION_ARN, Scene, Shape, World, token_in
 
 
 def event(world: World) -> dict[str, object]:
@@ -226,6 +226,18 @@ def test_a_value_that_cannot_be_kept_in_shape_is_refused_before_anything_has_cha
         world.function.invoke(event(world))
 
     assert world.state() == before
+    assert world.hub.requests == []
+
+
+def test_a_secret_without_a_current_value_is_refused_before_anything_has_changed(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    empty = world.client.create_secret(Name="without-a-value")["ARN"]
+    world.client.rotate_secret(SecretId=empty, RotationLambdaARN=FUNCTION_ARN)
+    world.aws.wait()
+
+    assert "SecretUnusable: The secret has no current value" in (world.steps[0].error or "")
     assert world.hub.requests == []
 
 
