@@ -307,6 +307,7 @@ class Extension:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.status = 200
+        self.breaks_off = False
         self.tokens: list[str | None] = []
 
     def app(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -314,7 +315,9 @@ class Extension:
         self.tokens.append(request.headers.get("X-Aws-Parameters-Secrets-Token"))
         assert request.path == "/systemsmanager/parameters/get"
         if self.status != 200:
-            return Response("a body with hunter2", self.status)(environ, start_response)
+            text = "a body with hunter2"
+            promised = {"Content-Length": str(len(text) + self.breaks_off)}
+            return Response(iter([text]), self.status, promised)(environ, start_response)
         try:
             found = self.store.client.get_parameter(
                 Name=request.args["name"], WithDecryption=request.args["withDecryption"] == "true"
@@ -367,6 +370,16 @@ def test_an_extension_that_refuses_is_told_apart_and_its_body_not_shown(
 
     assert "hunter2" not in str(raised.value)
     assert raised.value.__suppress_context__
+
+
+def test_an_extension_whose_refusal_breaks_off_is_told_apart_all_the_same(
+    extension: tuple[Extension, Parameters],
+) -> None:
+    local, parameters = extension
+    local.status, local.breaks_off = 500, True
+
+    with pytest.raises(AwsUnavailable, match="answered 500"):
+        parameters.account()
 
 
 def test_an_extension_that_is_not_attached_is_said_so(store: Store) -> None:

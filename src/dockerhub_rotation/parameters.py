@@ -8,6 +8,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
@@ -141,7 +142,7 @@ class Parameters:
                 with local.open(request, timeout=_EXTENSION_TIMEOUT_SECONDS) as answer:
                     values[name] = str(json.load(answer)["Parameter"]["Value"])
             except urllib.error.HTTPError as error:
-                with error:
+                with error, suppress(OSError, http.client.HTTPException):  # its body may break off
                     if b"ParameterNotFound" in error.read():
                         continue
                 if error.code >= 500:
