@@ -375,6 +375,7 @@ REFUSED = [
         id="two user names in a value",
     ),
     pytest.param(f"alice:{SECRET}", "more than a token", id="user name and token in plain text"),
+    pytest.param("alice:3F2A9C1E-1111-4222-8333-444455556666", "more than a token", id="user name and an old token"),
     pytest.param(f"USER=alice\nTOKEN={ALSO_SECRET}", "more than a token", id="several lines"),
     pytest.param(f'\ufeff{{"password": "{SECRET}"}}', "more than a token", id="JSON behind a byte order mark"),
     pytest.param(f'\'{{"password": "{SECRET}"}}\'', "more than a token", id="JSON in a shell's quotes"),

@@ -28,7 +28,7 @@ _TOKEN_KEYS = ("password", "accessToken", "token")
 _DOCKER_HUB_HOSTS = {"docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"}
 
 # user:token, several lines, JSON in quotes or behind a byte order mark: nothing that could be put back as it was.
-_MORE_THAN_A_TOKEN = re.compile(r".dckr_(pat|oat)_|[\n\r\"\ufeff]", re.DOTALL)
+_MORE_THAN_A_TOKEN = re.compile(r".dckr_(pat|oat)_|:[0-9A-Fa-f-]{36}$|[\n\r\"\ufeff]", re.DOTALL)
 
 # A number keeps the form in which it was written, which no float does (1.10, 1E5): until JSON is written again it is a
 # text behind this mark, which no secret holds.
