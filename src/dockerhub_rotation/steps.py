@@ -12,7 +12,6 @@ from dockerhub_rotation.credential import Credential
 from dockerhub_rotation.docker_hub import DockerHub, NewToken, Token
 from dockerhub_rotation.errors import (
     AwsRefused,
-    DockerHubRefused,
     LoginRefused,
     PendingTokenUnusable,
     RetirementFailed,
@@ -114,8 +113,8 @@ def test_secret(rotation: Rotation) -> Outcome:
     6. The pending version is empty: createSecret has to run first.
 
     Raises:
-        PendingTokenUnusable: cases 4 to 6.
-        DockerHubRefused: the token works but may do less than the settings ask for.
+        PendingTokenUnusable: cases 4 to 6; or the token may do less than the settings ask for, and only another could.
+        DockerHubRefused: the token is not granted what is asked for on the probe repository.
         RotationError: of the client or the gateway.
     """
     value = rotation.value_of(rotation.request.version_id)
@@ -218,12 +217,10 @@ def _prove(rotation: Rotation, value: str, token: str) -> None:
     granted = [SCOPES.index(scope) for scope in identity.scopes or () if scope in SCOPES]
     too_little = bool(granted) and max(granted) < max(SCOPES.index(scope) for scope in settings.scopes)
     copy = (too_little or settings.probe_repository is not None) and _is_copy_of_current(rotation, value)
-    docker_hub.log_in_to_registry(token, None if copy else settings.probe_repository)
     if too_little and not copy:
-        raise DockerHubRefused(
-            f"The new token may do less than DOCKERHUB_TOKEN_SCOPES asks for ({', '.join(settings.scopes)}). "
-            "Check what the account may do."
-        )
+        asked = f"{', '.join(settings.scopes)}; see that the account may do so"
+        raise _unusable(rotation, value, f"a token that may do less than DOCKERHUB_TOKEN_SCOPES asks for ({asked})")
+    docker_hub.log_in_to_registry(token, None if copy else settings.probe_repository)
 
 
 def _pauses(rotation: Rotation) -> tuple[int, ...]:

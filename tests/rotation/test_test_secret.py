@@ -12,7 +12,7 @@ import pytest
 from rehearsal.docker_hub import Fault, Standing
 from rehearsal.docker_hub import Token as HubToken
 from rehearsal.sandbox import FunctionError
-from rehearsal.world import PLACEHOLDER, REPOSITORY, Scene, Shape, World
+from rehearsal.world import FUNCTION_ARN, PLACEHOLDER, REPOSITORY, Scene, Shape, World
 
 UNAUTHORIZED = Fault("POST", "/v2/auth/token", 401, {"message": "unauthorized"})
 
@@ -158,6 +158,23 @@ def test_a_staged_token_that_was_deleted_is_reported_with_the_commands_that_unbl
     assert world.hub.authenticates(world.current_token())
 
 
+def test_a_dead_pending_value_of_a_secret_without_a_current_one_is_no_copy_of_it(
+    make_world: Callable[..., World],
+) -> None:
+    """Somebody has stored it by hand, in the version that createSecret has refused to fill."""
+    world = make_world()
+    empty = world.client.create_secret(Name="without-a-value")["ARN"]
+    world.client.rotate_secret(SecretId=empty, RotationLambdaARN=FUNCTION_ARN)
+    world.aws.wait()
+    (pending,) = world.aws.labels(empty)
+    world.client.put_secret_value(
+        SecretId=empty, SecretString="dckr_pat_dead", ClientRequestToken=pending, VersionStages=["AWSPENDING"]
+    )
+
+    with pytest.raises(FunctionError, match=f"PendingTokenUnusable: .*--remove-from-version-id {pending}"):
+        world.function.invoke({"Step": "testSecret", "SecretId": empty, "ClientRequestToken": pending})
+
+
 def test_an_empty_pending_version_is_refused_with_what_to_do(make_world: Callable[..., World]) -> None:
     world = make_world()
     world.hold_before = "createSecret"
@@ -238,19 +255,29 @@ def test_with_a_probe_repository_the_token_must_be_granted_what_its_scopes_promi
 
 
 def test_with_a_probe_repository_a_token_with_too_small_a_scope_is_refused(make_world: Callable[..., World]) -> None:
+    """The login at the Hub does not say what the token may do."""
     probe = {"DOCKERHUB_PROBE_REPOSITORY": REPOSITORY, "DOCKERHUB_TOKEN_SCOPES": "repo:write"}
     world = staged(make_world(Scene(environment=probe)))
     pending_token(world).scopes = ("repo:read",)
+    claims = {"https://hub.docker.com": {"username": world.hub.username}}
+    terse = jwt.encode(claims, "key-of-at-least-thirty-two-bytes!", "HS256")
+    world.hub.faults.append(Fault("POST", "/v2/auth/token", 200, {"access_token": terse}))
 
     with pytest.raises(FunctionError, match="DockerHubRefused: .*not granted pull and push"):
         world.function.invoke(event(world))
 
 
-def test_a_new_token_that_may_do_less_than_configured_is_refused(make_world: Callable[..., World]) -> None:
-    world = staged(make_world())
-    pending_token(world).scopes = ("repo:public_read",)
+@pytest.mark.parametrize("probe", [{}, {"DOCKERHUB_PROBE_REPOSITORY": REPOSITORY}])
+def test_a_staged_token_that_may_do_less_than_configured_is_refused_with_the_commands_that_unblock_the_rotation(
+    make_world: Callable[..., World], probe: dict[str, str]
+) -> None:
+    """Its scopes were set when it was made: to mend the setting is not enough."""
+    world = staged(make_world(Scene(environment={"DOCKERHUB_TOKEN_SCOPES": "repo:write"} | probe)))
+    pending_token(world).scopes = ("repo:read",)
 
-    with pytest.raises(FunctionError, match="DockerHubRefused: .*less than DOCKERHUB_TOKEN_SCOPES"):
+    with pytest.raises(
+        FunctionError, match="PendingTokenUnusable: .*less than DOCKERHUB_TOKEN_SCOPES.*--remove-from-version-id"
+    ):
         world.function.invoke(event(world))
 
 
