@@ -23,7 +23,7 @@ import hashlib
 import logging
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from dockerhub_rotation import credential
@@ -175,18 +175,9 @@ def retire(
     Raises:
         RotationError: of the client or the gateway; what was done until then stays done.
     """
-    stored: dict[str, str] = {}
-    unidentified = 0
-    for version in ambiguous(tokens, versions):
-        token = _stored_token(versions.arn, version, secrets_manager)
-        if token is not None and not credential.looks_like_token(token):
-            continue  # a placeholder: there is nothing to retire
-        uuid = _identify(token, docker_hub) if token else None
-        if uuid in {token.uuid for token in tokens}:
-            stored[version] = uuid
-        else:
-            unidentified += 1
-            logger.warning(_NOT_FOUND if version == versions.holder(PREVIOUS) else _NOT_TOLD, version)
+    stored, unidentified = _ask(versions, tokens, secrets_manager, docker_hub)
+    for version in unidentified:
+        logger.warning(_NOT_FOUND if version == versions.holder(PREVIOUS) else _NOT_TOLD, version)
 
     changes = plan(tokens, versions, stored)
     failures = []
@@ -201,8 +192,59 @@ def retire(
         disabled=sum(change.becomes == "disabled" for change in changes),
         deleted=sum(change.becomes == "deleted" and not change.token.active for change in changes),
         orphans=sum(change.becomes == "deleted" and change.token.active for change in changes),
-        unidentified=unidentified,
+        unidentified=len(unidentified),
     )
+
+
+def catch_up(
+    versions: SecretVersions, tokens: list[Token], secrets_manager: SecretsManager, docker_hub: DockerHub
+) -> list[Token]:
+    """Disable and label the token under AWSPREVIOUS, if the rotation that superseded it did not get that far.
+
+    To be called before a promotion: it takes AWSPREVIOUS away, and nothing else names a token that has no label of
+    ours. One that can't be identified was reported when it was superseded. Where it was no rotation that superseded it
+    but somebody who stored another value, it is left alone: it may have been replaced because others use it, too.
+
+    Args:
+        versions: the staging labels before the promotion.
+        tokens: every token of the account.
+
+    Returns:
+        The tokens as they are then.
+
+    Raises:
+        RotationError: of the client or the gateway.
+    """
+    made_for = {version_of(token, versions.arn) for token in tokens}
+    previous = versions.holder(PREVIOUS)
+    if previous is None or previous in made_for or versions.holder(CURRENT) not in made_for:
+        return tokens
+    versions = secrets_manager.versions(versions.arn)  # somebody may have moved AWSCURRENT back to it meanwhile
+    stored, _ = _ask(versions, tokens, secrets_manager, docker_hub)
+    disabled = {}
+    for change in plan(tokens, versions, stored):
+        if change.becomes == "disabled":
+            _apply(change, docker_hub)
+            disabled[change.token.uuid] = replace(change.token, active=False, label=change.label or change.token.label)
+    return [disabled.get(token.uuid, token) for token in tokens]
+
+
+def _ask(
+    versions: SecretVersions, tokens: list[Token], secrets_manager: SecretsManager, docker_hub: DockerHub
+) -> tuple[dict[str, str], list[str]]:
+    """Ask the ambiguous versions' values which token they hold: version to uuid, and the versions that did not tell."""
+    stored: dict[str, str] = {}
+    unidentified = []
+    for version in ambiguous(tokens, versions):
+        token = _stored_token(versions.arn, version, secrets_manager)
+        if token is not None and not credential.looks_like_token(token):
+            continue  # a placeholder: there is nothing to retire
+        uuid = _identify(token, docker_hub) if token else None
+        if uuid in {token.uuid for token in tokens}:
+            stored[version] = uuid
+        else:
+            unidentified.append(version)
+    return stored, unidentified
 
 
 def _apply(change: Change, docker_hub: DockerHub) -> None:

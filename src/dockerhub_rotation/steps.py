@@ -154,6 +154,8 @@ def finish_secret(rotation: Rotation) -> Outcome:
 
     The tokens are listed before the promotion. So a Docker Hub that is down changes nothing, and no token is seen that
     belongs to a rotation which began after it. In case 3 the labels are read again after the list, for the same reason.
+    A superseded token that an earlier rotation could not retire, and that only AWSPREVIOUS names, is disabled before
+    the promotion takes AWSPREVIOUS away; if that fails, nothing is promoted.
 
     Raises:
         PendingTokenUnusable: case 2; AWSCURRENT is as it was.
@@ -172,6 +174,7 @@ def finish_secret(rotation: Rotation) -> Outcome:
         else:
             if not any(rotation.is_for_pending(token) and token.active and token.used for token in tokens):
                 _ask_pending_value(rotation)  # case 2
+            tokens = retirement.catch_up(versions, tokens, rotation.secrets_manager, rotation.docker_hub)
             rotation.secrets_manager.promote(request.secret_id, request.version_id, versions.holder(CURRENT))
             promoted, versions = True, versions.promoted(request.version_id)
         retired = retirement.retire(versions, tokens, rotation.secrets_manager, rotation.docker_hub)
@@ -183,6 +186,8 @@ def finish_secret(rotation: Rotation) -> Outcome:
         )
         error.consumers_affected = failure.consumers_affected
         raise error from failure
+    if retired.unidentified:
+        return Outcome("The new token is AWSCURRENT, but a token that it supersedes was not found.", retired)
     return Outcome("The new token is AWSCURRENT, and what it supersedes is retired.", retired)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from rehearsal.docker_hub import Token
 from rehearsal.wire import Request
-from rehearsal.world import PLACEHOLDER, State, World
+from rehearsal.world import PLACEHOLDER, State, World, token_in
 
 WORKS = "AWSCURRENT logs in at Docker Hub"
 RETIRE_LAST = "no token is retired while AWSCURRENT holds it"
@@ -47,19 +47,23 @@ class Invariants:
     def begin(self, world: World) -> None:
         """Take the world as it is: at the beginning, and whenever a person has changed it by hand.
 
-        Ours is what the function has made or labelled as superseded, and the token under AWSCURRENT while it works.
+        Ours is what the function has made or labelled as superseded, and the token under AWSCURRENT while it works. If
+        the function has made that, then the one under AWSPREVIOUS as well, which was superseded by a rotation.
         """
         last, state, current = self._last, world.state(), world.current_token()
+        held = {current}
         if last is not None:
             self._dead_by_hand |= {self._values[uuid] for uuid in _active(last) - _active(state)}
         if not world.hub.authenticates(current):
             self._dead_by_hand.add(current)
+        elif any(token.value == current and _made_by_the_function(token) for token in world.hub.tokens.values()):
+            held.add(token_in(world.aws.value(world.secret_arn, "AWSPREVIOUS") or ""))
         self._remember(world, state)
         ours = {_label(world, version) for version in state.labels}
         self.others = {
             token.uuid: (token.label, token.active)
             for token in world.hub.tokens.values()
-            if not (token.value == current and token.active)
+            if not (token.value in held and token.active)
             and token.label not in ours
             and not _made_by_the_function(token)
         }

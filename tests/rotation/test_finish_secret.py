@@ -9,6 +9,7 @@ import pytest
 
 from dockerhub_rotation.errors import PendingTokenUnusable, RetirementFailed
 from dockerhub_rotation.retirement import label_for
+from rehearsal import docker_hub
 from rehearsal.docker_hub import Fault as HubFault
 from rehearsal.docker_hub import Token
 from rehearsal.sandbox import FunctionError
@@ -356,6 +357,158 @@ def test_a_superseded_token_that_was_deleted_by_hand_does_not_stop_the_rotation(
 
     assert events == ["RotationStarted", "RotationSucceeded"]
     assert ours(world) == {label_holder(world, "AWSCURRENT"): True}
+
+
+# A superseded token that only AWSPREVIOUS names, and that the rotation which superseded it did not retire
+
+
+def retirement_refused(world: World) -> None:
+    world.hub.faults += [HubFault("PATCH", "/v2/access-tokens/*", 400, {"message": "no"})] * 5
+    assert world.rotate() == ["RotationStarted"] + ["RotationFailed"] * 5
+    assert world.hub.faults == []
+
+
+def login_names_nobody(world: World) -> None:
+    world.hub.jwt_names_source = False
+    world.rotate()
+    world.hub.jwt_names_source = True
+
+
+def new_token_not_listed_yet(world: World) -> None:
+    """As where the list comes from a copy of the account that lags behind."""
+    ready_to_finish(world)
+    staged = world.aws.value(world.secret_arn, "AWSPENDING")
+    listed = [docker_hub._token_body(token) for token in world.hub.tokens.values() if token.value != staged]
+    page = {"count": len(listed), "next": None, "previous": None, "results": listed}
+    world.hub.faults.append(HubFault("GET", "/v2/access-tokens", 200, page))
+    world.hold_before = None
+    world.aws.retry(world.secret_arn)
+    world.aws.wait()
+    assert world.hub.faults == []
+
+
+@pytest.mark.parametrize("missed", [retirement_refused, login_names_nobody, new_token_not_listed_yet])
+def test_a_token_that_the_first_rotation_could_not_retire_is_retired_by_the_next_one(
+    make_world: Callable[..., World], missed: Callable[[World], None]
+) -> None:
+    world = make_world()
+    first = hand_made(world)
+    missed(world)
+    assert first.active
+    assert world.current_token() != first.value
+
+    assert world.rotate() == ["RotationStarted", "RotationSucceeded"]
+
+    assert first.uuid not in world.hub.tokens
+    assert ours(world) == {label_holder(world, "AWSCURRENT"): True, label_holder(world, "AWSPREVIOUS"): False}
+    assert counted(world) == {"Retired": 2, "Orphans": 0, "Unidentified": 0}
+
+
+def test_a_token_that_somebody_has_replaced_by_hand_is_left_alone_for_others_may_use_it(
+    make_world: Callable[..., World],
+) -> None:
+    """As the README advises for secrets that share a token: give each its own before rotation is switched on."""
+    world = make_world()
+    shared, own = hand_made(world), world.hub.add_token("of this secret alone")
+    world.client.put_secret_value(SecretId=world.secret_arn, SecretString=own.value)
+
+    world.rotate()
+
+    assert shared.active
+    assert shared.label == "made by hand"
+    assert not own.active
+    world.rotate()
+    assert shared.active
+    assert ours(world) == {label_holder(world, "AWSCURRENT"): True, label_holder(world, "AWSPREVIOUS"): False}
+
+
+def test_nothing_is_promoted_while_a_token_superseded_before_that_cannot_be_retired(
+    make_world: Callable[..., World], clock: Any
+) -> None:
+    """After the promotion nothing would name it any more."""
+    world = make_world()
+    first = hand_made(world)
+    retirement_refused(world)
+    current = label_holder(world, "AWSCURRENT")
+
+    retirement_refused(world)
+
+    assert label_holder(world, "AWSCURRENT") == current
+    assert f"DockerHubRefused: Disabling token {first.uuid}" in (world.steps[-1].error or "")
+    assert "by hand" in (world.steps[-1].error or "")
+
+    first.active = False  # as the message says
+    world.aws.retry(world.secret_arn)
+    world.aws.wait()
+    assert world.aws.events[-1].name == "RotationSucceeded"
+    assert ours(world) == {label_holder(world, "AWSCURRENT"): True, label_holder(world, "AWSPREVIOUS"): False}
+
+
+def test_a_token_superseded_before_that_somebody_makes_current_again_is_not_retired(
+    make_world: Callable[..., World],
+) -> None:
+    """It happens between reading the labels and reading them again."""
+
+    def roll_back(request: Request) -> None:
+        if late and request.name == "GET /v2/access-tokens":
+            late.clear()
+            world.client.update_secret_version_stage(
+                SecretId=world.secret_arn,
+                VersionStage="AWSCURRENT",
+                MoveToVersionId=label_holder(world, "AWSPREVIOUS"),
+                RemoveFromVersionId=label_holder(world, "AWSCURRENT"),
+            )
+
+    late: list[bool] = []
+    world = make_world(on_request=roll_back)
+    first = hand_made(world)
+    login_names_nobody(world)
+    ready_to_finish(world)
+    late.append(True)
+
+    with pytest.raises(FunctionError, match="EventRefused: AWSCURRENT was moved"):
+        world.function.invoke(event(world))
+
+    assert world.current_token() == first.value
+    assert first.active
+
+
+def test_a_twin_that_has_retired_a_token_superseded_before_does_no_harm(make_world: Callable[..., World]) -> None:
+    """It retires, promotes and deletes between our login with that token's value and our disabling it."""
+
+    def twin(request: Request) -> None:
+        if late and request.name == "POST /v2/auth/token":
+            late.clear()
+            world.aws.retry(world.secret_arn)
+            world.aws.wait()
+
+    late: list[bool] = []
+    world = make_world(on_request=twin)
+    first = hand_made(world)
+    login_names_nobody(world)
+    ready_to_finish(world)
+    world.hold_before = None
+    finish = event(world)
+    late.append(True)
+
+    world.function.invoke(finish)
+
+    assert first.uuid not in world.hub.tokens
+    assert ours(world) == {label_holder(world, "AWSCURRENT"): True, label_holder(world, "AWSPREVIOUS"): False}
+
+
+def test_a_retired_token_that_somebody_has_deleted_is_not_looked_for_aloud(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    world.rotate()
+    world.rotate()
+    del world.hub.tokens[
+        next(t.uuid for t in world.hub.tokens.values() if label_holder(world, "AWSPREVIOUS") in t.label)
+    ]
+
+    assert world.rotate() == ["RotationStarted", "RotationSucceeded"]
+
+    assert counted(world) == {"Retired": 1, "Orphans": 0, "Unidentified": 0}
+    assert '"level":"WARNING"' not in world.function.log()
 
 
 def test_tokens_of_others_are_never_touched(make_world: Callable[..., World]) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from rich.console import RenderableType
 
+from rehearsal.docker_hub import Fault as HubFault
 from rehearsal.docker_hub import Token
 from rehearsal.invariants import Invariants
 from rehearsal.sandbox import FunctionError
@@ -188,6 +189,12 @@ class Histories(RuleBasedStateMachine):
         self.world.wire.faults.append(Fault(len(self.world.wire.requests) + at, kind))
         self.rotate()
         self.world.wire.faults.clear()
+
+    @rule()
+    def a_rotation_that_may_change_no_token(self) -> None:
+        self.world.hub.faults += [HubFault("PATCH", "/v2/access-tokens/*", 400, {"message": "no"})] * 5
+        self.rotate()
+        self.world.hub.faults.clear()
 
     @rule(step=st.sampled_from(STEPS))
     def a_rotation_that_is_given_up(self, step: str) -> None:
