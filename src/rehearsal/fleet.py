@@ -35,7 +35,7 @@ from dockerhub_rotation.handler import Sandbox
 from dockerhub_rotation.parameters import Parameters
 from dockerhub_rotation.secrets_manager import SecretsManager
 from rehearsal import docker_hub
-from rehearsal.invariants import NO_REMAINS, ONLY_OURS, WORKS
+from rehearsal.invariants import NO_LEAK, NO_REMAINS, ONLY_OURS, WORKS
 from rehearsal.sandbox import FunctionError
 from rehearsal.secrets_manager import Aws
 from rehearsal.virtual_time import VirtualTime
@@ -237,10 +237,15 @@ class Fleet:
                 token = by_label.get(retirement.label_for(arn, version))
                 if token and "AWSCURRENT" in labels:
                     expected[token.uuid] = (token.label, token.value == self.aws.value(arn))
-                elif token and "AWSPREVIOUS" in labels:
-                    expected[token.uuid] = (token.label, False)
+                elif "AWSPREVIOUS" in labels and self.aws.value(arn, "AWSPREVIOUS") != PLACEHOLDER:
+                    expected[token.uuid if token else f"the token of {version}"] = (
+                        retirement.label_for(arn, version),
+                        False,
+                    )
         found = {token.uuid: (token.label, token.active) for token in self.hub.tokens.values()}
         self._check(NO_REMAINS, found == expected)
+        secrets = {token.value for token in self.hub.tokens.values()} | self.hub.issued | {self.hub.password}
+        self._check(NO_LEAK, not any(secret in said for said in self._lambda.said for secret in secrets))
 
     def _check(self, invariant: str, holds: bool) -> None:
         self._broken[invariant] += not holds
@@ -257,6 +262,7 @@ class _Lambda:
     ) -> None:
         self.sandboxes = 0
         self.failures: Counter[str] = Counter()
+        self.said: list[str] = []
         self.crash: Exception | None = None
         self._scene = scene
         self._time = time
@@ -278,6 +284,7 @@ class _Lambda:
             assert self._time.now <= ends_at, "the function has overstayed its timeout"
         except RotationError as failure:
             self.failures[type(failure.__cause__ or failure).__name__] += 1  # rather than RetirementFailed, its cause
+            self.said.extend(f"{error!r} {error}" for error in (failure, failure.__cause__, failure.__context__))
             raise FunctionError(f"{type(failure).__name__}: {failure}") from failure
         except Exception as crash:
             self.crash = self.crash or crash
@@ -362,7 +369,7 @@ def show(scenes: Iterable[Scene], console: Console) -> bool:
     for error in dict.fromkeys(error for report in reports for error in report.failed_attempts):
         row(f"  {error}", *(report.failed_attempts[error] for report in reports))
     row("native retries", *(report.retries for report in reports))
-    for invariant in (WORKS, ONLY_OURS, NOT_LOCKED, NO_REMAINS):
+    for invariant in (WORKS, ONLY_OURS, NOT_LOCKED, NO_REMAINS, NO_LEAK):
         row(invariant, *(_held(report, invariant) for report in reports))
     console.print()
     console.print(table)
