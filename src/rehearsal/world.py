@@ -20,6 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import boto3
 import pyotp
@@ -336,12 +337,13 @@ class World:
     def leaked(self, text: str) -> list[str]:
         """Return each secret value that a text holds: of the account, of its tokens and logins, and of the rotations.
 
-        A one-time code has to stand by itself: six digits may be part of any id.
+        Also in disguise: without a token's prefix, in a URL, in JSON, or in base64, which credentials travel in. A
+        one-time code has to stand by itself: six digits may be part of any id.
         """
         with self.hub.lock:
             values, codes = self.secrets | self.hub.issued, set(self.hub.codes)
         shown = [code for code in codes if re.search(rf"(?<!\w){re.escape(code)}(?!\w)", text)]
-        return [value for value in values if value in text] + shown
+        return [value for value in values if any(form in text for form in _forms(value))] + shown
 
     def _look(self, request: Request) -> None:
         self._remember_secrets()
@@ -350,6 +352,17 @@ class World:
     def _remember_secrets(self) -> None:
         with self.hub.lock:
             self.secrets |= {token.value for token in self.hub.tokens.values()}
+
+
+def _forms(value: str) -> set[str]:
+    """Return a value as it may be written."""
+    # Base64 of a text that a value is part of has the same characters wherever the value begins at the same third byte,
+    # but for those that it shares with its neighbours.
+    encoded = {
+        base64.b64encode(b"." * before + value.encode())[4 if before else 0 : -4].decode() for before in range(3)
+    }
+    plain = {value, value.removeprefix("dckr_pat_"), quote(value, safe=""), json.dumps(value)[1:-1]}
+    return plain | encoded | {form.replace("+", "-").replace("/", "_") for form in encoded}
 
 
 def changes(before: State, after: State) -> list[str]:

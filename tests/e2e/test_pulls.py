@@ -181,6 +181,8 @@ def registry_for(world: World, folder: Path) -> Iterator[Registry]:
             rest.join()
 
 
+LOUD = {"POWERTOOLS_LOG_LEVEL": "DEBUG", "POWERTOOLS_LOGGER_LOG_EVENT": "true"}
+
 SetUp = Callable[..., tuple[World, Registry]]
 Tally = dict[str, Counter[str]]
 
@@ -191,7 +193,7 @@ def set_up(tmp_path: Path, image: Path) -> Iterator[SetUp]:
     with ExitStack() as stack:
 
         def build(on_request: Callable[[Request], None] = lambda request: None) -> tuple[World, Registry]:
-            world = stack.enter_context(World(Scene(), on_request=on_request))
+            world = stack.enter_context(World(Scene(environment=LOUD), on_request=on_request))
             # Rotations are weeks apart, here moments: what Docker Hub counts by the minute must not add up.
             world.hub.lockout_after = world.hub.rate_limit_per_minute = 1_000_000
             registry = stack.enter_context(registry_for(world, tmp_path))
@@ -281,6 +283,7 @@ def test_no_pull_fails_through_20_rotations(set_up: SetUp, tmp_path: Path, tally
 
     tally["pulls without pause"].update(counted(world, puller))
     assert puller.failures == 0
+    assert world.leaked(world.function.log()) == []
 
 
 def test_no_pull_fails_through_rotations_in_which_any_change_meets_any_fault(
@@ -306,6 +309,7 @@ def test_no_pull_fails_through_rotations_in_which_any_change_meets_any_fault(
 
     tally["pulls without pause, with faults"].update(counted(world, puller))
     assert puller.failures == 0
+    assert world.leaked(world.function.log()) == []
 
 
 def counted(world: World, puller: Puller) -> dict[str, int]:

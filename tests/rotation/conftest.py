@@ -54,7 +54,8 @@ class FunctionHere(Function):
                 redirect_stdout(self._printed),
                 redirect_stderr(self._printed),
             ):
-                handler.lambda_handler(event, Context(self._timeout_seconds))
+                handle: Callable[..., object] = handler.lambda_handler
+                assert handle(event, Context(self._timeout_seconds)) is None  # Lambda would log what it returns
         except Exception as raised:
             self._printed.write("".join(traceback.format_exception(raised)))
             self._printed.writelines(_chain(raised))
@@ -77,9 +78,10 @@ class FunctionHere(Function):
 
 def _chain(error: BaseException | None) -> Iterator[str]:
     """Say all that the exceptions behind one hold, also those that a traceback leaves out."""
-    while error is not None:
+    if error is not None:
         yield f"{error!r} {error} {vars(error)}\n"
-        error = error.__cause__ or error.__context__
+        yield from _chain(error.__cause__)
+        yield from _chain(error.__context__)
 
 
 REPORT = pytest.StashKey[list[RenderableType]]()

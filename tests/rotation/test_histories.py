@@ -113,24 +113,32 @@ def acts(report: list[RenderableType]) -> Iterator[Counter[str]]:
     yield done
     for act, times in done.items():
         report.append(f"{times:3} requests at which {act}: the next rotation puts it right")
+    report.append(f"{done.total():3} requests at which somebody does something by hand, in all")
 
 
 def put_right(world: World, invariants: Invariants) -> None:
-    """Do what README and error messages say, and rotate twice more: then everything is as it should be."""
+    """Do what README and error messages say, and rotate once more: then everything is as it should be."""
     world.hold_before = None
     world.wire.faults.clear()
     if world.state().holder("AWSPENDING") != world.state().holder("AWSCURRENT"):
         drop_awspending(world)
     invariants.begin(world)
-    for _ in range(2):
-        assert world.rotate() == ["RotationStarted", "RotationSucceeded"]
+    assert world.rotate() == ["RotationStarted", "RotationSucceeded"]
     invariants.at_rest(world)
     invariants.search_output(world)
     assert invariants.broken == []
 
 
-# Between the promotion and the retirement nothing can stop the function from retiring what it has just superseded.
-CASES = [(act, at) for act in ACTS for at in range(1, 18) if (act, at) != ("AWSCURRENT is moved back", 15)]
+LIST, PROMOTION = 14, 15
+# Nothing stops the function from promoting what it has just looked at, and from retiring what it has just superseded.
+UNPREVENTABLE = {
+    ("AWSCURRENT is moved back", PROMOTION),
+    ("the pending token is disabled", LIST),
+    ("the pending token is deleted", LIST),
+}
+# Before the seventh request, which stores it, there is no pending token.
+BEGIN_AT = {"the pending token is disabled": 7, "the pending token is deleted": 7}
+CASES = [(act, at) for act in ACTS for at in range(BEGIN_AT.get(act, 1), 18) if (act, at) not in UNPREVENTABLE]
 
 
 @pytest.mark.parametrize(("act", "at"), CASES)
