@@ -216,8 +216,7 @@ def catch_up(
         RotationError: of the client or the gateway.
     """
     made_for = {version_of(token, versions.arn) for token in tokens}
-    previous = versions.holder(PREVIOUS)
-    if previous is None or previous in made_for or versions.holder(CURRENT) not in made_for:
+    if versions.holder(PREVIOUS) in {None, *made_for} or versions.holder(CURRENT) not in made_for:
         return tokens
     versions = secrets_manager.versions(versions.arn)  # somebody may have moved AWSCURRENT back to it meanwhile
     stored, _ = _ask(versions, tokens, secrets_manager, docker_hub)

@@ -72,6 +72,7 @@ def test_a_hand_made_token_is_deleted_a_rotation_later_like_any_other(make_world
 
     assert first.uuid not in world.hub.tokens
     assert ours(world) == {label_holder(world, "AWSCURRENT"): True, label_holder(world, "AWSPREVIOUS"): False}
+    assert [request.name for request in world.steps[-1].requests].count("DescribeSecret") == 1  # nothing to catch up on
 
 
 def test_an_empty_version_is_never_promoted(make_world: Callable[..., World]) -> None:
@@ -731,6 +732,8 @@ def test_each_stored_value_whose_token_is_not_found_is_counted(make_world: Calla
     world.function.invoke(event(world))
 
     assert counted(world) == {"Retired": 0, "Orphans": 0, "Unidentified": 2}
+    assert f"(version {label_holder(world, 'AWSPREVIOUS')}) is not one that the account's list" in world.function.log()
+    assert f"version {label_holder(world, 'AWSCURRENT')} holds can't be told" in world.function.log()
 
 
 def test_a_superseded_placeholder_is_no_token_to_look_for(make_world: Callable[..., World]) -> None:
