@@ -11,7 +11,6 @@ from rehearsal.invariants import NO_LEAK, NO_REMAINS, ONLY_OURS, WORKS
 
 HELD = Counter({WORKS: 0, ONLY_OURS: 0, NOT_LOCKED: 0, NO_REMAINS: 0, NO_LEAK: 0})
 
-
 README = Path(__file__).parents[2] / "README.md"
 
 

@@ -212,7 +212,7 @@ def pairs(report: list[RenderableType]) -> Iterator[Counter[str]]:
 
 def _drawn_pair() -> list[Fault]:
     kinds = [kind for kind in FaultKind if "killed" not in kind and kind is not FaultKind.SLOW]
-    # Every other pair strikes a rotation's end, where it promotes and retires.
+    # About half of the pairs strike a rotation's end, where it promotes and retires.
     anywhere, end = range(1, 18), range(14, 18)
     second = _DRAWN.choice(_DRAWN.choice((anywhere, end)))
     first = _DRAWN.choice([at for at in anywhere if at != second])

@@ -30,6 +30,16 @@ def event(world: World, label: str = "AWSPENDING") -> dict[str, object]:
     return {"Step": "finishSecret", "SecretId": world.secret_arn, "ClientRequestToken": label_holder(world, label)}
 
 
+def move_awscurrent_back(world: World) -> None:
+    """Do as a person who wants the previous value back."""
+    world.client.update_secret_version_stage(
+        SecretId=world.secret_arn,
+        VersionStage="AWSCURRENT",
+        MoveToVersionId=label_holder(world, "AWSPREVIOUS"),
+        RemoveFromVersionId=label_holder(world, "AWSCURRENT"),
+    )
+
+
 def ready_to_finish(world: World) -> World:
     """Bring a world to where finishSecret begins."""
     world.hold_before = "finishSecret"
@@ -335,12 +345,7 @@ def test_after_awscurrent_was_moved_back_by_hand_a_rotation_puts_everything_righ
     world = make_world()
     world.rotate()
     world.rotate()
-    world.client.update_secret_version_stage(
-        SecretId=world.secret_arn,
-        VersionStage="AWSCURRENT",
-        MoveToVersionId=label_holder(world, "AWSPREVIOUS"),
-        RemoveFromVersionId=label_holder(world, "AWSCURRENT"),
-    )
+    move_awscurrent_back(world)
 
     world.rotate()
 
@@ -453,12 +458,7 @@ def test_a_token_superseded_before_that_somebody_makes_current_again_is_not_reti
     def roll_back(request: Request) -> None:
         if late and request.name == "GET /v2/access-tokens":
             late.clear()
-            world.client.update_secret_version_stage(
-                SecretId=world.secret_arn,
-                VersionStage="AWSCURRENT",
-                MoveToVersionId=label_holder(world, "AWSPREVIOUS"),
-                RemoveFromVersionId=label_holder(world, "AWSCURRENT"),
-            )
+            move_awscurrent_back(world)
 
     late: list[bool] = []
     world = make_world(on_request=roll_back)
@@ -624,12 +624,7 @@ def test_a_try_that_runs_late_goes_by_the_labels_as_they_are_when_it_has_listed_
     def roll_back(request: Request) -> None:
         if late and request.name == "DescribeSecret":
             late.clear()
-            world.client.update_secret_version_stage(
-                SecretId=world.secret_arn,
-                VersionStage="AWSCURRENT",
-                MoveToVersionId=label_holder(world, "AWSPREVIOUS"),
-                RemoveFromVersionId=label_holder(world, "AWSCURRENT"),
-            )
+            move_awscurrent_back(world)
             next(t for t in world.hub.tokens.values() if t.value == world.current_token()).active = True
 
     late: list[bool] = []
