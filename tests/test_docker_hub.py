@@ -21,7 +21,10 @@ import respx
 
 from dockerhub_rotation import __version__
 from dockerhub_rotation.deadline import Deadline
-from dockerhub_rotation.docker_hub import Connection, DockerHub, NewToken, Token
+from dockerhub_rotation.docker_hub import Connection, DockerHub
+from dockerhub_rotation.docker_hub.answers import Token
+from dockerhub_rotation.docker_hub.http import Pool
+from dockerhub_rotation.docker_hub.personal_tokens import NewToken
 from dockerhub_rotation.errors import (
     CredentialRefused,
     DockerHubRefused,
@@ -75,9 +78,9 @@ class ParameterStore:
 
 
 @cache
-def connection() -> Connection:
-    """Return one connection for all tests: each new one reads every certificate authority there is."""
-    return Connection()
+def pool() -> Pool:
+    """Return one pool for all tests: each new one reads every certificate authority there is."""
+    return Pool()
 
 
 class World:
@@ -87,17 +90,19 @@ class World:
         self.router = router
         self.clock = clock
         self.store = ParameterStore()
-        self.connection = connection()
-        self.connection.login, self.connection.last_code = None, -1
-        self.connection.refusal, self.connection.spread = None, 0.0
+        self.connection = Connection(pool())
+        self.connection.pool.spread = 0.0
         self._parameters: dict[Settings, Parameters] = {}
 
     def invoke(self, settings: Settings = PLAIN, *, seconds: float = 300) -> DockerHub:
         """Begin an invocation that may work for some seconds, those for its report not counted."""
         parameters = self._parameters.setdefault(settings, Parameters(settings, cast("SSMClient", self.store)))
+        return DockerHub(settings, parameters, self.connection, self.deadline(seconds))
+
+    def deadline(self, seconds: float) -> Deadline:
+        """Return the deadline of an invocation that may work for some seconds."""
         ends_at = self.clock.now + seconds + 5
-        deadline = Deadline(lambda: round((ends_at - self.clock.now) * 1000))
-        return DockerHub(settings, parameters, self.connection, deadline)
+        return Deadline(lambda: round((ends_at - self.clock.now) * 1000))
 
     def on(self, method: str, url: str, *replies: Reply, params: Mapping[str, Any] | None = None) -> respx.Route:
         """Announce the replies to a request, one after the other; a function goes on for ever if it is the last."""
@@ -202,36 +207,40 @@ class Deed:
 
 
 MADE = answer(201, uuid=UUID, token=TOKEN)
-CREATE = Deed("create", lambda hub: hub.create_token("ours"), "POST", TOKENS, MADE)
-LIST = Deed("list", lambda hub: hub.tokens(), "GET", TOKENS, page())
-ENABLE = Deed(
-    "enable", lambda hub: hub.set_active(UUID, True), "PATCH", f"{TOKENS}/{UUID}", answer(200, is_active=True)
-)
+CREATE = Deed("create", lambda hub: hub.tokens.create("ours"), "POST", TOKENS, MADE)
+LIST = Deed("list", lambda hub: hub.tokens.listed(), "GET", TOKENS, page())
+ENABLE = Deed("enable", lambda hub: hub.tokens.enable(UUID), "PATCH", f"{TOKENS}/{UUID}", answer(200, is_active=True))
 DISABLE = Deed(
     "disable",
-    lambda hub: hub.set_active(UUID, False),
+    lambda hub: hub.tokens.disable(UUID),
     "PATCH",
     f"{TOKENS}/{UUID}",
     answer(200, is_active=False),
 )
 RELABEL = Deed(
     "relabel",
-    lambda hub: hub.set_active(UUID, False, "ours"),
+    lambda hub: hub.tokens.disable(UUID, "ours"),
     "PATCH",
     f"{TOKENS}/{UUID}",
     answer(200, is_active=False),
 )
-DELETE = Deed("delete", lambda hub: hub.delete(UUID), "DELETE", f"{TOKENS}/{UUID}", httpx.Response(204))
-LOG_IN = Deed("log in", lambda hub: hub.tokens(), "POST", AUTH_TOKEN, answer(200, access_token="a bearer"))
-IDENTIFY = Deed("identify", lambda hub: hub.identify(TOKEN), "POST", AUTH_TOKEN, answer(200, access_token="a bearer"))
+DELETE = Deed("delete", lambda hub: hub.tokens.delete(UUID), "DELETE", f"{TOKENS}/{UUID}", httpx.Response(204))
+LOG_IN = Deed("log in", lambda hub: hub.tokens.listed(), "POST", AUTH_TOKEN, answer(200, access_token="a bearer"))
+IDENTIFY = Deed(
+    "identify",
+    lambda hub: hub.login.identify(USERNAME, TOKEN),
+    "POST",
+    AUTH_TOKEN,
+    answer(200, access_token="a bearer"),
+)
 DOCKER_LOGIN = Deed(
     "docker login",
-    lambda hub: hub.log_in_to_registry(TOKEN, None),
+    lambda hub: hub.login.log_in_to_registry(USERNAME, TOKEN, None),
     "GET",
     REGISTRY_TOKEN,
     answer(200, token="a bearer"),
 )
-PROBE = replace(DOCKER_LOGIN, name="probe", do=lambda hub: hub.log_in_to_registry(TOKEN, REPOSITORY))
+PROBE = replace(DOCKER_LOGIN, name="probe", do=lambda hub: hub.login.log_in_to_registry(USERNAME, TOKEN, REPOSITORY))
 REPEATABLE = [LIST, ENABLE, DISABLE, DELETE, IDENTIFY, DOCKER_LOGIN]
 
 
@@ -275,7 +284,7 @@ def test_a_request_that_manages_tokens_has_the_documented_shape(
 def test_a_token_is_made_with_every_scope_of_the_settings(world: World) -> None:
     route = CREATE.replies(world, MADE)
 
-    made = world.invoke(replace(PLAIN, scopes=("repo:read", "repo:write"))).create_token("ours")
+    made = world.invoke(replace(PLAIN, scopes=("repo:read", "repo:write"))).tokens.create("ours")
 
     assert made == NewToken(UUID, TOKEN)
     assert sent(route)[0]["scopes"] == ["repo:read", "repo:write"]
@@ -284,7 +293,7 @@ def test_a_token_is_made_with_every_scope_of_the_settings(world: World) -> None:
 def test_logging_in_with_a_token_shows_it_to_the_hub_api(world: World) -> None:
     route = world.lets_in()
 
-    world.invoke().identify(TOKEN)
+    world.invoke().login.identify(USERNAME, TOKEN)
 
     request = route.calls.last.request
     assert str(request.url) == AUTH_TOKEN
@@ -297,7 +306,7 @@ def test_logging_in_to_the_registry_is_basic_authentication_without_a_scope(worl
     """As `docker login` does it: the credential is proven, nothing is asked for."""
     route = DOCKER_LOGIN.replies(world, DOCKER_LOGIN.reply)
 
-    world.invoke().log_in_to_registry(TOKEN, None)
+    world.invoke().login.log_in_to_registry(USERNAME, TOKEN, None)
 
     request = route.calls.last.request
     asked = f"?service=registry.docker.io&client_id=dockerhub-rotation&account={USERNAME}"
@@ -316,9 +325,9 @@ def test_the_hosts_of_the_settings_are_asked(world: World) -> None:
     world.on("GET", "http://127.0.0.1:3/c/v2/", 200)
     docker_hub = world.invoke(here)
 
-    docker_hub.tokens()
-    docker_hub.identify(TOKEN)
-    docker_hub.log_in_to_registry(TOKEN, REPOSITORY)
+    docker_hub.tokens.listed()
+    docker_hub.login.identify(USERNAME, TOKEN)
+    docker_hub.login.log_in_to_registry(USERNAME, TOKEN, REPOSITORY)
 
 
 # The management login
@@ -328,7 +337,7 @@ def test_auth_token_logs_in_with_identifier_and_secret(world: World) -> None:
     route = world.lets_in()
     world.holds_nothing()
 
-    world.invoke().tokens()
+    world.invoke().tokens.listed()
 
     assert sent(route) == [{"identifier": USERNAME, "secret": PASSWORD}]
 
@@ -337,7 +346,7 @@ def test_users_login_logs_in_with_username_and_password(world: World) -> None:
     login = world.on("POST", USERS_LOGIN, answer(200, token="the bearer"))
     tokens = world.holds_nothing()
 
-    world.invoke(LEGACY).tokens()
+    world.invoke(LEGACY).tokens.listed()
 
     assert sent(login) == [{"username": USERNAME, "password": PASSWORD}]
     assert authorizations(tokens) == ["Bearer the bearer"]
@@ -354,7 +363,7 @@ def test_the_second_step_sends_the_code_of_rfc_6238(at: float, code: str, world:
     second_step = world.lets_in_with_code()
     world.holds_nothing()
 
-    world.invoke(TWO_FACTOR).tokens()
+    world.invoke(TWO_FACTOR).tokens.listed()
 
     assert sent(second_step) == [{"login_2fa_token": SECOND_FACTOR_TOKEN, "code": code}]
 
@@ -370,7 +379,7 @@ def test_the_code_is_the_one_of_the_moment_it_is_sent(world: World) -> None:
 
     world.on("POST", USERS_LOGIN, slowly)
 
-    world.invoke(TWO_FACTOR).tokens()
+    world.invoke(TWO_FACTOR).tokens.listed()
 
     assert [body["code"] for body in sent(second_step)] == [world.code_at(1_800_000_035)]
 
@@ -379,16 +388,16 @@ def test_an_account_without_a_second_factor_logs_in_although_a_seed_is_configure
     world.on("POST", USERS_LOGIN, answer(200, token=world.bearer()))
     world.holds_nothing()
 
-    assert world.invoke(TWO_FACTOR).tokens() == []
+    assert world.invoke(TWO_FACTOR).tokens.listed() == []
 
 
 def test_a_second_login_within_the_life_of_a_code_waits_for_the_next(world: World) -> None:
     second_step = world.lets_in_with_code()
     world.holds_nothing()
 
-    world.invoke(TWO_FACTOR).tokens()
+    world.invoke(TWO_FACTOR).tokens.listed()
     world.clock.tick(1)  # the login has a minute left
-    world.invoke(TWO_FACTOR).tokens()
+    world.invoke(TWO_FACTOR).tokens.listed()
 
     assert world.clock.sleeps == [19]
     assert [body["code"] for body in sent(second_step)] == [world.code_at(1_800_000_010), world.code_at(1_800_000_030)]
@@ -398,9 +407,9 @@ def test_a_second_login_after_the_life_of_a_code_does_not_wait(world: World) -> 
     second_step = world.lets_in_with_code()
     world.holds_nothing()
 
-    world.invoke(TWO_FACTOR).tokens()
+    world.invoke(TWO_FACTOR).tokens.listed()
     world.clock.tick(20)
-    world.invoke(TWO_FACTOR).tokens()
+    world.invoke(TWO_FACTOR).tokens.listed()
 
     assert world.clock.sleeps == []
     assert [body["code"] for body in sent(second_step)] == [world.code_at(1_800_000_010), world.code_at(1_800_000_030)]
@@ -420,8 +429,8 @@ def test_a_code_that_another_sandbox_presumably_used_is_not_sent(at: float, slep
     world.holds_nothing()
     docker_hub = world.invoke(TWO_FACTOR)
 
-    docker_hub.presume_code_used(at)
-    docker_hub.tokens()
+    docker_hub.management.presume_code_used(at)
+    docker_hub.tokens.listed()
 
     assert world.clock.sleeps == slept
     assert [body["code"] for body in sent(second_step)] == [world.code_at()]
@@ -430,24 +439,24 @@ def test_a_code_that_another_sandbox_presumably_used_is_not_sent(at: float, slep
 def test_presuming_an_older_code_used_does_not_free_the_last_one(world: World) -> None:
     world.lets_in_with_code()
     world.holds_nothing()
-    world.invoke(TWO_FACTOR).tokens()
+    world.invoke(TWO_FACTOR).tokens.listed()
     world.clock.tick(1)
     docker_hub = world.invoke(TWO_FACTOR)
 
-    docker_hub.presume_code_used(0)
-    docker_hub.tokens()
+    docker_hub.management.presume_code_used(0)
+    docker_hub.tokens.listed()
 
     assert world.clock.sleeps == [19]
 
 
 def test_no_login_begins_if_the_next_code_comes_too_late(world: World) -> None:
     docker_hub = world.invoke(TWO_FACTOR, seconds=20.9)
-    docker_hub.presume_code_used(world.clock.now)
+    docker_hub.management.presume_code_used(world.clock.now)
 
     with pytest.raises(OutOfTime):
-        docker_hub.tokens()
+        docker_hub.tokens.listed()
 
-    assert docker_hub.requests == 0
+    assert docker_hub.http.requests == 0
     assert world.clock.sleeps == []
 
 
@@ -458,9 +467,9 @@ def test_a_login_serves_later_invocations_until_a_minute_before_it_ends(
     login = world.lets_in(seconds=600)
     world.holds_nothing()
 
-    world.invoke().tokens()
+    world.invoke().tokens.listed()
     world.clock.tick(600 - seconds_left)
-    world.invoke().tokens()
+    world.invoke().tokens.listed()
 
     assert len(login.calls) == logins
 
@@ -474,9 +483,9 @@ def test_a_login_that_does_not_say_when_it_ends_serves_for_five_minutes(
     login = world.on("POST", AUTH_TOKEN, lambda: answer(200, access_token=bearer))
     world.holds_nothing()
 
-    world.invoke().tokens()
+    world.invoke().tokens.listed()
     world.clock.tick(seconds_later)
-    world.invoke().tokens()
+    world.invoke().tokens.listed()
 
     assert len(login.calls) == logins
 
@@ -488,10 +497,10 @@ def test_the_login_of_another_account_is_not_used(parameter: str, value: str, wo
     login = world.on("POST", USERS_LOGIN, lambda: answer(200, token=world.bearer(username=None)))
     world.holds_nothing()
 
-    world.invoke(TWO_FACTOR).tokens()
+    world.invoke(TWO_FACTOR).tokens.listed()
     world.store.values[parameter] = value
     world.clock.tick(300)  # the parameters are read anew, the login is still good
-    world.invoke(TWO_FACTOR).tokens()
+    world.invoke(TWO_FACTOR).tokens.listed()
 
     assert len(login.calls) == 2
     assert sent(login)[1] == {
@@ -505,7 +514,7 @@ def test_a_remembered_login_that_is_refused_is_renewed_once(deed: Deed, world: W
     """As after a change of the account's password."""
     world.holds_nothing()
     login = world.lets_in()
-    world.invoke().tokens()
+    world.invoke().tokens.listed()
     world.clock.tick(1)
     route = world.on(deed.method, deed.url, answer(401, message="unauthorized"), deed.reply)
 
@@ -519,10 +528,10 @@ def test_a_remembered_login_that_is_refused_is_renewed_once(deed: Deed, world: W
 def test_a_renewed_login_that_is_refused_is_not_renewed_again(world: World) -> None:
     login = world.lets_in()
     world.on("GET", TOKENS, page(), 401, 401)
-    world.invoke().tokens()
+    world.invoke().tokens.listed()
 
     with pytest.raises(DockerHubRefused):
-        world.invoke().tokens()
+        world.invoke().tokens.listed()
 
     assert len(login.calls) == 2
 
@@ -532,7 +541,7 @@ def test_a_login_just_made_that_is_refused_is_not_renewed(world: World) -> None:
     world.on("GET", TOKENS, 401)
 
     with pytest.raises(DockerHubRefused):
-        world.invoke().tokens()
+        world.invoke().tokens.listed()
 
     assert len(login.calls) == 1
 
@@ -562,29 +571,29 @@ def test_a_refused_password_is_not_tried_twice_in_an_invocation(world: World) ->
         with pytest.raises(CredentialRefused):
             deed.do(docker_hub)
 
-    assert docker_hub.requests == 1
+    assert docker_hub.http.requests == 1
 
 
 def test_a_refused_password_is_read_anew_by_the_next_invocation(world: World) -> None:
     login = world.on("POST", AUTH_TOKEN, 401, lambda: answer(200, access_token=world.bearer()))
     world.holds_nothing()
     with pytest.raises(CredentialRefused):
-        world.invoke().tokens()
+        world.invoke().tokens.listed()
     world.store.values["/acme/password"] = "mended"
 
-    assert world.invoke().tokens() == []
+    assert world.invoke().tokens.listed() == []
     assert [body["secret"] for body in sent(login)] == [PASSWORD, "mended"]
 
 
 def test_a_password_that_no_longer_renews_its_login_is_tried_once(world: World) -> None:
     login = world.on("POST", AUTH_TOKEN, answer(200, access_token=world.bearer()), 401)
     world.on("GET", TOKENS, page(), 401)
-    world.invoke().tokens()
+    world.invoke().tokens.listed()
     docker_hub = world.invoke()
 
     for _ in range(2):
         with pytest.raises(CredentialRefused):
-            docker_hub.tokens()
+            docker_hub.tokens.listed()
 
     assert len(login.calls) == 2
 
@@ -625,7 +634,7 @@ def test_a_refused_login_says_what_to_mend(
 
     for _ in range(2):
         with pytest.raises(CredentialRefused, match=f"^{re.escape(says)}"):
-            docker_hub.tokens()
+            docker_hub.tokens.listed()
 
 
 @pytest.mark.parametrize("settings", [PLAIN, LEGACY], ids=["auth-token", "users-login"])
@@ -635,9 +644,9 @@ def test_a_token_in_the_passwords_place_is_not_even_tried(settings: Settings, pa
     docker_hub = world.invoke(settings)
 
     with pytest.raises(CredentialRefused, match=TOKENS_MANAGE_NO_TOKENS):
-        docker_hub.tokens()
+        docker_hub.tokens.listed()
 
-    assert docker_hub.requests == 0
+    assert docker_hub.http.requests == 0
 
 
 def test_a_token_in_the_passwords_place_is_told_by_its_login(world: World) -> None:
@@ -647,7 +656,7 @@ def test_a_token_in_the_passwords_place_is_told_by_its_login(world: World) -> No
 
     for _ in range(2):
         with pytest.raises(CredentialRefused, match=TOKENS_MANAGE_NO_TOKENS):
-            docker_hub.tokens()
+            docker_hub.tokens.listed()
 
 
 @pytest.mark.parametrize("allowed", [" is not allowed", ""])
@@ -669,14 +678,14 @@ def test_an_account_by_another_name_is_refused(world: World) -> None:
 
     for _ in range(2):
         with pytest.raises(CredentialRefused, match=OTHER_ACCOUNT):
-            docker_hub.tokens()
+            docker_hub.tokens.listed()
 
 
 def test_an_account_may_be_named_in_another_case(world: World) -> None:
     world.on("POST", AUTH_TOKEN, answer(200, access_token=world.bearer(USERNAME.upper())))
     world.holds_nothing()
 
-    assert world.invoke().tokens() == []
+    assert world.invoke().tokens.listed() == []
 
 
 @pytest.mark.parametrize("status", [401, 400, 403])
@@ -688,11 +697,11 @@ def test_a_refused_code_is_followed_by_no_other_for_a_quarter_of_an_hour(status:
 
     for _ in range(3):
         with pytest.raises(CredentialRefused, match="check the TOTP seed in parameter /acme/totp"):
-            world.invoke(TWO_FACTOR).tokens()
+            world.invoke(TWO_FACTOR).tokens.listed()
     assert len(second_step.calls) == 1
 
     world.clock.tick(900)
-    world.invoke(TWO_FACTOR).tokens()
+    world.invoke(TWO_FACTOR).tokens.listed()
     assert len(second_step.calls) == 2
 
 
@@ -703,7 +712,7 @@ def test_a_step_that_gets_past_no_code_fails_at_a_moment_of_its_own(world: World
 
     for _ in range(20):
         with pytest.raises(CredentialRefused):
-            world.invoke(TWO_FACTOR, seconds=45).tokens()
+            world.invoke(TWO_FACTOR, seconds=45).tokens.listed()
 
     assert len(set(world.clock.sleeps)) == 20
     assert all(0 <= slept <= 22.5 for slept in world.clock.sleeps)
@@ -714,10 +723,10 @@ def test_a_code_of_another_seed_is_sent_at_once(world: World) -> None:
     second_step = world.on("POST", SECOND_STEP, 401, lambda: answer(200, token=world.bearer()))
     world.holds_nothing()
     with pytest.raises(CredentialRefused):
-        world.invoke(TWO_FACTOR).tokens()
+        world.invoke(TWO_FACTOR).tokens.listed()
 
     world.store.values["/acme/totp"] = SEED[::-1]
-    world.invoke(TWO_FACTOR).tokens()
+    world.invoke(TWO_FACTOR).tokens.listed()
 
     assert len(second_step.calls) == 2
 
@@ -726,10 +735,10 @@ def test_after_a_lockout_this_sandbox_sends_no_code_for_a_quarter_of_an_hour(wor
     world.asks_for_code()
     second_step = world.on("POST", SECOND_STEP, answer(429, detail="too many failed login attempts"))
     with pytest.raises(LockedOut):
-        world.invoke(TWO_FACTOR).tokens()
+        world.invoke(TWO_FACTOR).tokens.listed()
 
     with pytest.raises(LockedOut):
-        world.invoke(TWO_FACTOR).tokens()
+        world.invoke(TWO_FACTOR).tokens.listed()
 
     assert len(second_step.calls) == 1
 
@@ -741,7 +750,7 @@ def test_a_code_whose_answer_is_lost_is_not_sent_again(lost: Reply, world: World
     world.on("POST", SECOND_STEP, lost)
 
     with pytest.raises(DockerHubUnavailable):
-        world.invoke(TWO_FACTOR).tokens()
+        world.invoke(TWO_FACTOR).tokens.listed()
 
 
 @pytest.mark.parametrize(
@@ -783,21 +792,21 @@ def test_making_a_token_is_not_repeated_when_it_may_have_been_made(lost: Reply, 
     CREATE.replies(world, lost)
 
     with pytest.raises(DockerHubUnavailable):
-        world.invoke().create_token("ours")
+        world.invoke().tokens.create("ours")
 
 
 @pytest.mark.parametrize("refused", [429, httpx.ConnectError, httpx.ConnectTimeout], ids=name)
 def test_making_a_token_is_repeated_when_it_was_surely_not_made(refused: Reply, world: World) -> None:
     CREATE.replies(world, refused, refused, refused, MADE)
 
-    assert world.invoke().create_token("ours") == NewToken(UUID, TOKEN)
+    assert world.invoke().tokens.create("ours") == NewToken(UUID, TOKEN)
 
 
 def test_making_a_token_is_not_repeated_once_a_repetition_may_have_made_it(world: World) -> None:
     CREATE.replies(world, httpx.ConnectError, 429, httpx.ReadTimeout)
 
     with pytest.raises(DockerHubUnavailable):
-        world.invoke().create_token("ours")
+        world.invoke().tokens.create("ours")
 
 
 @pytest.mark.parametrize("status", [400, 402, 403, 409, 422])
@@ -805,7 +814,7 @@ def test_a_refusal_to_make_a_token_says_what_may_be_the_reason(status: int, worl
     CREATE.replies(world, answer(status, message="no"))
 
     with pytest.raises(DockerHubRefused, match=f"answered {status}. The account may have reached its number of tokens"):
-        world.invoke().create_token("ours")
+        world.invoke().tokens.create("ours")
 
 
 @pytest.mark.parametrize("value", ["***", "dckr_oat_0123456789", "a-token"])
@@ -814,7 +823,7 @@ def test_what_was_made_and_is_no_personal_token_is_deleted(value: str, world: Wo
     deleted = world.on("DELETE", f"{TOKENS}/{UUID}", 204)
 
     with pytest.raises(DockerHubRefused, match="is no personal access token"):
-        world.invoke().create_token("ours")
+        world.invoke().tokens.create("ours")
 
     assert len(deleted.calls) == 1
 
@@ -858,7 +867,7 @@ def test_pauses_are_jittered(world: World) -> None:
 
     for _ in range(10):
         with pytest.raises(DockerHubUnavailable):
-            world.invoke().log_in_to_registry(TOKEN, None)
+            world.invoke().login.log_in_to_registry(USERNAME, TOKEN, None)
 
     assert len(set(world.clock.sleeps)) == 30
 
@@ -896,7 +905,7 @@ DATE = "Wed, 25 Nov 2026 07:28:00 GMT"
 def test_a_rate_limit_is_waited_out_as_told(headers: dict[str, str], pause: float, world: World) -> None:
     DOCKER_LOGIN.replies(world, answer(429, headers), DOCKER_LOGIN.reply)
 
-    world.invoke().log_in_to_registry(TOKEN, None)
+    world.invoke().login.log_in_to_registry(USERNAME, TOKEN, None)
 
     assert pause <= world.clock.sleeps[0] <= pause * 1.25
     assert len(world.clock.sleeps) == 1
@@ -906,8 +915,8 @@ def test_those_who_wait_for_the_same_minute_do_not_go_on_in_the_same_second(worl
     DOCKER_LOGIN.replies(world, *[answer(429, {"Retry-After": "40"}), DOCKER_LOGIN.reply] * 20)
 
     for _ in range(20):
-        world.connection.spread = 0.0  # another sandbox
-        world.invoke().log_in_to_registry(TOKEN, None)
+        world.connection.pool.spread = 0.0  # another sandbox
+        world.invoke().login.log_in_to_registry(USERNAME, TOKEN, None)
 
     assert len(set(world.clock.sleeps)) == 20
     assert min(world.clock.sleeps) < 43 < 47 < max(world.clock.sleeps)
@@ -916,7 +925,7 @@ def test_those_who_wait_for_the_same_minute_do_not_go_on_in_the_same_second(worl
 def test_what_fails_for_another_reason_waits_no_longer_for_the_request_limit(world: World) -> None:
     DOCKER_LOGIN.replies(world, answer(429, {"Retry-After": "60"}), answer(503), answer(503), DOCKER_LOGIN.reply)
 
-    world.invoke().log_in_to_registry(TOKEN, None)
+    world.invoke().login.log_in_to_registry(USERNAME, TOKEN, None)
 
     assert [slept <= longest for slept, longest in zip(world.clock.sleeps, (75, 2, 4), strict=True)] == [True] * 3
 
@@ -925,8 +934,8 @@ def test_waiting_for_a_moment_of_its_own_takes_no_time_that_is_needed(world: Wor
     CREATE.replies(world, *[answer(429, {"Retry-After": "40"}), CREATE.reply] * 20)
 
     for _ in range(20):
-        world.connection.spread = 0.0
-        world.invoke(seconds=51).create_token("ours")
+        world.connection.pool.spread = 0.0
+        world.invoke(seconds=51).tokens.create("ours")
 
     assert all(40 <= slept <= 40.5 for slept in world.clock.sleeps)
 
@@ -937,9 +946,9 @@ def test_a_sandbox_that_was_turned_away_begins_its_next_step_at_a_moment_of_its_
 
     for _ in range(20):
         with pytest.raises(RateLimited):
-            world.invoke(seconds=50).log_in_to_registry(TOKEN, None)
+            world.invoke(seconds=50).login.log_in_to_registry(USERNAME, TOKEN, None)
         for _ in range(2):
-            world.invoke().log_in_to_registry(TOKEN, None)
+            world.invoke().login.log_in_to_registry(USERNAME, TOKEN, None)
 
     assert len(set(world.clock.sleeps)) == 20
     assert min(world.clock.sleeps) < 5 < 10 < max(world.clock.sleeps) < 15
@@ -953,7 +962,7 @@ def test_a_sandbox_that_was_turned_away_begins_its_next_step_at_a_moment_of_its_
 def test_a_rate_limit_that_says_nothing_useful_gets_the_usual_pause(headers: dict[str, str], world: World) -> None:
     DOCKER_LOGIN.replies(world, answer(429, headers), DOCKER_LOGIN.reply)
 
-    world.invoke().log_in_to_registry(TOKEN, None)
+    world.invoke().login.log_in_to_registry(USERNAME, TOKEN, None)
 
     assert 0.2 <= world.clock.sleeps[0] <= 1
 
@@ -964,7 +973,7 @@ def test_a_rate_limit_longer_than_the_invocation_is_reported_at_once(until: str,
     DOCKER_LOGIN.replies(world, answer(429, {header: until}, detail="Rate limit exceeded"))
 
     with pytest.raises(RateLimited, match="for 3600 s more"):
-        world.invoke().log_in_to_registry(TOKEN, None)
+        world.invoke().login.log_in_to_registry(USERNAME, TOKEN, None)
 
     assert world.clock.sleeps == []
 
@@ -974,10 +983,10 @@ def test_the_last_count_of_requests_left_is_kept(world: World) -> None:
     LIST.replies(world, answer(200, some, results=[]), answer(429, none), page())
     docker_hub = world.invoke()
 
-    counts = [docker_hub.rate_limit_remaining]
+    counts = [docker_hub.http.requests_left]
     for _ in range(2):
-        docker_hub.tokens()
-        counts.append(docker_hub.rate_limit_remaining)
+        docker_hub.tokens.listed()
+        counts.append(docker_hub.http.requests_left)
 
     assert counts == [None, 178, 0]
 
@@ -987,18 +996,18 @@ def test_a_count_of_requests_left_that_is_none_is_ignored(remaining: str, world:
     DOCKER_LOGIN.replies(world, answer(200, {"X-RateLimit-Remaining": remaining}, token="a bearer"))
     docker_hub = world.invoke()
 
-    docker_hub.log_in_to_registry(TOKEN, None)
+    docker_hub.login.log_in_to_registry(USERNAME, TOKEN, None)
 
-    assert docker_hub.rate_limit_remaining is None
+    assert docker_hub.http.requests_left is None
 
 
 def test_every_request_is_counted_also_those_without_an_answer(world: World) -> None:
     LIST.replies(world, httpx.ConnectError, 500, 429, page())
     docker_hub = world.invoke()
 
-    docker_hub.tokens()
+    docker_hub.tokens.listed()
 
-    assert docker_hub.requests == 5  # the login is one of them
+    assert docker_hub.http.requests == 5  # the login is one of them
 
 
 # The invocation's time
@@ -1021,20 +1030,20 @@ def test_nothing_begins_in_the_last_second(deed: Deed, world: World) -> None:
     with pytest.raises(OutOfTime, match="the invocation's time is used up"):
         deed.do(docker_hub)
 
-    assert docker_hub.requests == 0
+    assert docker_hub.http.requests == 0
 
 
 def test_no_token_is_made_that_there_is_no_time_to_store(world: World) -> None:
     world.lets_in()
 
     with pytest.raises(OutOfTime):
-        world.invoke(seconds=9.9).create_token("ours")
+        world.invoke(seconds=9.9).tokens.create("ours")
 
 
 def test_a_token_is_made_that_there_is_time_to_store(world: World) -> None:
     CREATE.replies(world, MADE)
 
-    assert world.invoke(seconds=10).create_token("ours") == NewToken(UUID, TOKEN)
+    assert world.invoke(seconds=10).tokens.create("ours") == NewToken(UUID, TOKEN)
 
 
 def test_nothing_follows_in_the_last_second(world: World) -> None:
@@ -1042,9 +1051,9 @@ def test_nothing_follows_in_the_last_second(world: World) -> None:
     docker_hub = world.invoke(seconds=9)
 
     with pytest.raises(OutOfTime):
-        docker_hub.tokens()
+        docker_hub.tokens.listed()
 
-    assert docker_hub.requests == 1
+    assert docker_hub.http.requests == 1
 
 
 @pytest.mark.parametrize(
@@ -1059,7 +1068,7 @@ def test_nothing_is_repeated_that_could_end_past_the_deadline(
     route = DOCKER_LOGIN.replies(world, slow(world, failure))
 
     with pytest.raises(error):
-        world.invoke(seconds=9.6).log_in_to_registry(TOKEN, None)
+        world.invoke(seconds=9.6).login.log_in_to_registry(USERNAME, TOKEN, None)
 
     assert len(route.calls) == 1
     assert world.clock.sleeps == []
@@ -1069,7 +1078,7 @@ def test_the_deadline_is_looked_at_before_each_try(world: World) -> None:
     route = DOCKER_LOGIN.replies(world, slow(world, httpx.ReadTimeout))
 
     with pytest.raises(DockerHubUnavailable):
-        world.invoke(seconds=18.4).log_in_to_registry(TOKEN, None)
+        world.invoke(seconds=18.4).login.log_in_to_registry(USERNAME, TOKEN, None)
 
     assert len(route.calls) == 2
 
@@ -1080,7 +1089,7 @@ def test_the_deadline_is_looked_at_before_each_try(world: World) -> None:
 def test_no_timeout_is_longer_than_the_time_left(seconds: float, connect: float, others: float, world: World) -> None:
     route = DOCKER_LOGIN.replies(world, DOCKER_LOGIN.reply)
 
-    world.invoke(seconds=seconds).log_in_to_registry(TOKEN, None)
+    world.invoke(seconds=seconds).login.log_in_to_registry(USERNAME, TOKEN, None)
 
     timeouts = {"connect": connect, "read": others, "write": others, "pool": others}
     assert route.calls.last.request.extensions["timeout"] == timeouts
@@ -1103,20 +1112,20 @@ def test_a_host_none_of_whose_eight_addresses_answers_is_reported_in_time(
     due = clock.now + seconds
 
     with pytest.raises(DockerHubUnavailable):
-        World(respx.MockRouter(), clock).invoke(seconds=seconds).log_in_to_registry(TOKEN, None)
+        World(respx.MockRouter(), clock).invoke(seconds=seconds).login.log_in_to_registry(USERNAME, TOKEN, None)
 
     assert clock.now <= due
 
 
 def test_waiting_takes_its_time(world: World) -> None:
-    world.invoke(seconds=6).wait(5, "A reason")
+    world.deadline(6).wait(5, "A reason")
 
     assert world.clock.sleeps == [5]
 
 
 def test_a_wait_that_leaves_no_time_for_a_request_is_none(world: World) -> None:
     with pytest.raises(OutOfTime, match="^A reason"):
-        world.invoke(seconds=5.9).wait(5, "A reason")
+        world.deadline(5.9).wait(5, "A reason")
 
     assert world.clock.sleeps == []
 
@@ -1136,7 +1145,7 @@ def test_every_page_is_listed_and_a_token_shown_twice_is_one(world: World) -> No
     for number, reply in enumerate(pages, start=1):
         world.on("GET", TOKENS, reply, params={"page": number, "page_size": 100})
 
-    tokens = world.invoke().tokens()
+    tokens = world.invoke().tokens.listed()
 
     assert sorted(token.uuid for token in tokens) == ["a", "b", "c", "d"]
 
@@ -1157,7 +1166,7 @@ def test_a_token_that_was_deleted_meanwhile_hides_no_other(second: list[dict[str
     )
     world.on("GET", TOKENS, last, params={"page": 2, "page_size": 100})
 
-    tokens = world.invoke().tokens("ours")
+    tokens = world.invoke().tokens.listed("ours")
 
     assert "b" in [token.uuid for token in tokens]
 
@@ -1169,15 +1178,15 @@ def test_the_list_is_not_read_again_without_need(pages: int, expected: str, worl
     LIST.replies(world, *[page(item("a"), following="yes"), page(item("b"))][-pages:])
     docker_hub = world.invoke()
 
-    docker_hub.tokens(expected)
+    docker_hub.tokens.listed(expected)
 
-    assert docker_hub.requests == 1 + pages
+    assert docker_hub.http.requests == 1 + pages
 
 
 def test_a_page_may_be_empty(world: World) -> None:
     LIST.replies(world, page(following=TOKENS), page(item()))
 
-    assert [token.uuid for token in world.invoke().tokens()] == [UUID]
+    assert [token.uuid for token in world.invoke().tokens.listed()] == [UUID]
 
 
 USUAL = Token(UUID, "ours", active=True, used=False, created_at=datetime(2026, 11, 24, 3, tzinfo=UTC))
@@ -1202,7 +1211,7 @@ USUAL = Token(UUID, "ours", active=True, used=False, created_at=datetime(2026, 1
 def test_a_listed_token_is_read(fields: dict[str, object], token: Token, world: World) -> None:
     LIST.replies(world, page(item(**fields)))
 
-    assert world.invoke().tokens() == [token]
+    assert world.invoke().tokens.listed() == [token]
 
 
 # Changing and deleting
@@ -1213,7 +1222,7 @@ def test_a_token_is_deleted(status: int, world: World) -> None:
     """204 is documented, 202 has been seen, and with 404 there is nothing left to do."""
     DELETE.replies(world, httpx.Response(status))
 
-    world.invoke().delete(UUID)
+    world.invoke().tokens.delete(UUID)
 
 
 @each(DISABLE, RELABEL)
@@ -1274,7 +1283,7 @@ def test_a_login_with_a_token_tells_whose_and_which_it_is_and_what_it_may_do(
 ) -> None:
     world.on("POST", AUTH_TOKEN, answer(200, access_token=jwt.encode(claims, SIGNING_KEY)))
 
-    identity = world.invoke().identify(TOKEN)
+    identity = world.invoke().login.identify(USERNAME, TOKEN)
 
     assert (identity.username, identity.token_uuid, identity.scopes) == told
 
@@ -1283,7 +1292,7 @@ def test_a_login_with_a_token_tells_whose_and_which_it_is_and_what_it_may_do(
 def test_a_login_with_a_token_whose_claims_cannot_be_read_tells_nothing(bearer: str, world: World) -> None:
     world.on("POST", AUTH_TOKEN, answer(200, access_token=bearer))
 
-    identity = world.invoke().identify(TOKEN)
+    identity = world.invoke().login.identify(USERNAME, TOKEN)
 
     assert (identity.username, identity.token_uuid, identity.scopes) == NOBODY
 
@@ -1313,9 +1322,9 @@ def test_a_refused_token_does_not_hinder_the_management_login(world: World) -> N
     docker_hub = world.invoke()
 
     with pytest.raises(LoginRefused):
-        docker_hub.identify(TOKEN)
+        docker_hub.login.identify(USERNAME, TOKEN)
 
-    assert docker_hub.tokens() == []
+    assert docker_hub.tokens.listed() == []
 
 
 @pytest.mark.parametrize(("deed", "status"), [(IDENTIFY, 403), (IDENTIFY, 404), (DOCKER_LOGIN, 400), (PROBE, 404)])
@@ -1348,7 +1357,7 @@ def test_what_the_scopes_promise_is_asked_for_and_the_grant_is_shown_to_the_regi
     token = world.on("GET", REGISTRY_TOKEN, answer(200, token=grant))
     registry = world.on("GET", REGISTRY, 200)
 
-    world.invoke(replace(PLAIN, scopes=scopes)).log_in_to_registry(TOKEN, REPOSITORY)
+    world.invoke(replace(PLAIN, scopes=scopes)).login.log_in_to_registry(USERNAME, TOKEN, REPOSITORY)
 
     assert token.calls.last.request.url.params["scope"] == f"repository:acme/app:{','.join(actions)}"
     assert authorizations(registry) == [f"Bearer {grant}"]
@@ -1359,7 +1368,7 @@ def test_the_registry_token_may_go_by_its_other_name(world: World) -> None:
     world.on("GET", REGISTRY_TOKEN, answer(200, access_token=grant))
     registry = world.on("GET", REGISTRY, 200)
 
-    world.invoke().log_in_to_registry(TOKEN, REPOSITORY)
+    world.invoke().login.log_in_to_registry(USERNAME, TOKEN, REPOSITORY)
 
     assert authorizations(registry) == [f"Bearer {grant}"]
 
@@ -1386,7 +1395,7 @@ def test_a_registry_token_that_grants_less_than_asked_for_is_refused(claims: dic
     world.on("GET", REGISTRY_TOKEN, answer(200, token=jwt.encode(claims, SIGNING_KEY)))
 
     with pytest.raises(DockerHubRefused, match="The token is not granted pull and push on acme/app"):
-        world.invoke(replace(PLAIN, scopes=("repo:write",))).log_in_to_registry(TOKEN, REPOSITORY)
+        world.invoke(replace(PLAIN, scopes=("repo:write",))).login.log_in_to_registry(USERNAME, TOKEN, REPOSITORY)
 
 
 def test_grants_for_a_repository_add_up(world: World) -> None:
@@ -1394,7 +1403,7 @@ def test_grants_for_a_repository_add_up(world: World) -> None:
     world.on("GET", REGISTRY_TOKEN, answer(200, token=grant))
     world.on("GET", REGISTRY, 200)
 
-    world.invoke(replace(PLAIN, scopes=("repo:write",))).log_in_to_registry(TOKEN, REPOSITORY)
+    world.invoke(replace(PLAIN, scopes=("repo:write",))).login.log_in_to_registry(USERNAME, TOKEN, REPOSITORY)
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -1402,7 +1411,7 @@ def test_too_small_a_scope_is_no_refusal_of_the_token(status: int, world: World)
     world.on("GET", REGISTRY_TOKEN, answer(status, details="access token has insufficient scopes"))
 
     with pytest.raises(DockerHubRefused, match="DOCKERHUB_TOKEN_SCOPES and DOCKERHUB_PROBE_REPOSITORY"):
-        world.invoke().log_in_to_registry(TOKEN, REPOSITORY)
+        world.invoke().login.log_in_to_registry(USERNAME, TOKEN, REPOSITORY)
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
@@ -1411,7 +1420,7 @@ def test_the_registry_may_refuse_what_the_token_service_grants(status: int, worl
     world.on("GET", REGISTRY, status)
 
     with pytest.raises(DockerHubRefused, match="Check DOCKERHUB_AUTH_URL and DOCKERHUB_REGISTRY_URL"):
-        world.invoke().log_in_to_registry(TOKEN, REPOSITORY)
+        world.invoke().login.log_in_to_registry(USERNAME, TOKEN, REPOSITORY)
 
 
 # Answers that are not Docker Hub's
@@ -1544,9 +1553,11 @@ def test_no_value_shows_its_secret(world: World) -> None:
     world.on("POST", TOKENS, MADE)
     docker_hub = world.invoke(TWO_FACTOR)
 
-    made = docker_hub.create_token("ours")
+    made = docker_hub.tokens.create("ours")
 
-    shown = repr([made, docker_hub, vars(docker_hub), vars(world.connection), docker_hub._parameters.account()])
+    rooms = [docker_hub, *vars(docker_hub).values(), world.connection, *vars(world.connection).values()]
+    account = docker_hub.management._parameters.account()
+    shown = repr([made, account, *rooms, *(vars(room) for room in rooms)])
     for secret in (TOKEN, world.bearer(seconds=61), PASSWORD, SEED):
         assert secret not in shown
 
@@ -1583,11 +1594,11 @@ def test_the_page_of_a_firewall_ends_no_login(world: World) -> None:
     """Another login, for which an account may need its next one-time code, would meet the same firewall."""
     logins = world.lets_in()
     world.on("GET", TOKENS, page(item()), httpx.Response(401, html=PAGE_OF_A_FIREWALL), page(item()))
-    world.invoke().tokens()
+    world.invoke().tokens.listed()
 
     with pytest.raises(DockerHubUnavailable, match="the answer is not Docker Hub's API"):
-        world.invoke().tokens()
-    world.invoke().tokens()
+        world.invoke().tokens.listed()
+    world.invoke().tokens.listed()
 
     assert len(logins.calls) == 1
 
@@ -1600,23 +1611,23 @@ def test_the_page_of_a_firewall_refuses_no_code(world: World) -> None:
     )
     world.holds_nothing()
     with pytest.raises(DockerHubUnavailable, match="the answer is not Docker Hub's API"):
-        world.invoke(TWO_FACTOR).tokens()
+        world.invoke(TWO_FACTOR).tokens.listed()
 
-    assert world.invoke(TWO_FACTOR).tokens() == []
+    assert world.invoke(TWO_FACTOR).tokens.listed() == []
 
 
 def test_the_page_of_a_firewall_ends_no_list(world: World) -> None:
     LIST.replies(world, page(item(), following=TOKENS), httpx.Response(404, html=PAGE_OF_A_FIREWALL))
 
     with pytest.raises(DockerHubUnavailable, match="the answer is not Docker Hub's API"):
-        world.invoke().tokens()
+        world.invoke().tokens.listed()
 
 
 def test_single_sign_on_is_not_taken_for_an_organizations_name(world: World) -> None:
     world.on("POST", AUTH_TOKEN, answer(401, message="SSO is enforced by your organization"))
 
     with pytest.raises(CredentialRefused, match=SSO_ENFORCED):
-        world.invoke().tokens()
+        world.invoke().tokens.listed()
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -1624,30 +1635,30 @@ def test_a_lockout_may_come_as_a_refusal(status: int, world: World) -> None:
     LOG_IN.replies(world, answer(status, message="too many failed login attempts"))
 
     with pytest.raises(LockedOut):
-        world.invoke().tokens()
+        world.invoke().tokens.listed()
 
 
 def test_too_many_requests_at_the_login_are_no_lockout(world: World) -> None:
     LOG_IN.replies(world, answer(429, {"Retry-After": "3600"}, message="Too many requests to /v2/users/login"))
 
     with pytest.raises(RateLimited):
-        world.invoke().tokens()
+        world.invoke().tokens.listed()
 
 
 def test_no_token_is_made_after_a_wait_that_leaves_no_time_to_store_it(world: World) -> None:
     world.lets_in_with_code()
     docker_hub = world.invoke(TWO_FACTOR, seconds=29)
-    docker_hub.presume_code_used(world.clock.now)  # 20 seconds until the next
+    docker_hub.management.presume_code_used(world.clock.now)  # 20 seconds until the next
 
     with pytest.raises(OutOfTime):
-        docker_hub.create_token("ours")
+        docker_hub.tokens.create("ours")
 
 
 def test_making_a_token_is_not_repeated_when_there_is_no_time_to_store_it(world: World) -> None:
     CREATE.replies(world, answer(429, {"Retry-After": "10"}))
 
     with pytest.raises(RateLimited):
-        world.invoke(seconds=19).create_token("ours")
+        world.invoke(seconds=19).tokens.create("ours")
 
 
 @pytest.mark.parametrize("failure", [answer(429, {"Retry-After": "60"}), httpx.ConnectError, httpx.ConnectTimeout])
@@ -1657,7 +1668,7 @@ def test_a_code_is_not_kept_for_later(failure: Reply, world: World) -> None:
     second_step = world.on("POST", SECOND_STEP, failure)
 
     with pytest.raises((RateLimited, DockerHubUnavailable)):
-        world.invoke(TWO_FACTOR).tokens()
+        world.invoke(TWO_FACTOR).tokens.listed()
 
     assert len(second_step.calls) == 1
 
@@ -1667,7 +1678,7 @@ def test_a_token_that_does_not_say_whether_it_is_active_is_not_taken_for_disable
     LIST.replies(world, page(item(is_active=active)))
 
     with pytest.raises(DockerHubUnavailable):
-        world.invoke().tokens()
+        world.invoke().tokens.listed()
 
 
 @pytest.mark.parametrize("uuid", ["..", "a/../b", "a?b=c", "a b", "x" * 65])
@@ -1683,14 +1694,14 @@ def test_a_uuid_is_nothing_but_a_uuid(deed: Deed, uuid: str, world: World) -> No
 def test_a_page_that_is_gone_is_empty(world: World) -> None:
     LIST.replies(world, page(item(), following=TOKENS), answer(404, detail="Invalid page."))
 
-    assert [token.uuid for token in world.invoke().tokens()] == [UUID]
+    assert [token.uuid for token in world.invoke().tokens.listed()] == [UUID]
 
 
 def test_the_first_page_cannot_be_gone(world: World) -> None:
     LIST.replies(world, answer(404, detail="Not found."))
 
     with pytest.raises(DockerHubRefused):
-        world.invoke().tokens()
+        world.invoke().tokens.listed()
 
 
 @each(CREATE, LIST, DELETE)
@@ -1700,7 +1711,7 @@ def test_a_new_login_that_is_refused_is_forgotten_and_named(deed: Deed, world: W
     with pytest.raises(DockerHubRefused, match="does not take the login that it has just made"):
         deed.do(world.invoke())
 
-    assert world.connection.login is None
+    assert world.connection.management.login is None
 
 
 DEEP = "[" * 100_000
@@ -1731,9 +1742,9 @@ def test_a_count_of_requests_left_that_only_looks_like_one_is_ignored(remaining:
     DOCKER_LOGIN.replies(world, httpx.Response(200, headers=headers, json={"token": "a bearer"}))
     docker_hub = world.invoke()
 
-    docker_hub.log_in_to_registry(TOKEN, None)
+    docker_hub.login.log_in_to_registry(USERNAME, TOKEN, None)
 
-    assert docker_hub.rate_limit_remaining is None
+    assert docker_hub.http.requests_left is None
 
 
 @pytest.mark.parametrize("actions", [5, "pull", {"pull": True}, [["pull"]], [{}], [None]], ids=str)
@@ -1741,4 +1752,4 @@ def test_actions_of_another_type_grant_nothing(actions: object, world: World) ->
     PROBE.replies(world, answer(200, token=registry_token({"name": REPOSITORY, "actions": actions})))
 
     with pytest.raises(DockerHubRefused):
-        world.invoke().log_in_to_registry(TOKEN, REPOSITORY)
+        world.invoke().login.log_in_to_registry(USERNAME, TOKEN, REPOSITORY)

@@ -16,9 +16,9 @@ from botocore.parsers import ResponseParserError
 from dockerhub_rotation import errors
 from dockerhub_rotation.aws import translated
 from dockerhub_rotation.deadline import Deadline
-from dockerhub_rotation.docker_hub import Connection, DockerHub
+from dockerhub_rotation.docker_hub.http import Http, Pool
+from dockerhub_rotation.docker_hub.token_login import TokenLogin
 from dockerhub_rotation.errors import AwsRefused, AwsUnavailable, DockerHubUnavailable, RotationError
-from dockerhub_rotation.parameters import Account, Parameters
 from dockerhub_rotation.settings import Settings
 
 MARKER = "text-of-the-library"
@@ -125,17 +125,9 @@ def test_the_exceptions_of_the_libraries_are_found() -> None:
     } <= set(BOTOCORE)
 
 
-class _KnownAccount(Parameters):
-    def __init__(self) -> None:
-        """Ask nobody."""
-
-    def account(self) -> Account:
-        return Account("acme-bot", "password")
-
-
 @cache
-def connection() -> Connection:
-    return Connection()
+def pool() -> Pool:
+    return Pool()
 
 
 @pytest.fixture
@@ -149,10 +141,10 @@ def test_whatever_httpx_raises_is_docker_hub_unavailable(
     kind: type[Exception], registry: respx.Route, clock: object
 ) -> None:
     registry.mock(side_effect=made(kind))
-    docker_hub = DockerHub(Settings(), _KnownAccount(), connection(), Deadline(lambda: 60_000))
+    login = TokenLogin(Settings(), Http(pool(), Deadline(lambda: 60_000)))
 
     with pytest.raises(DockerHubUnavailable, match=f"no answer from Docker Hub .{kind.__name__}.") as failure:
-        docker_hub.log_in_to_registry("dckr_pat_0123456789", None)
+        login.log_in_to_registry("acme-bot", "dckr_pat_0123456789", None)
 
     assert_hidden(failure.value)
 

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dockerhub_rotation.docker_hub import Token
-from dockerhub_rotation.retirement import Change, ambiguous, label_for, plan, version_of
+from dockerhub_rotation.docker_hub.answers import Token
+from dockerhub_rotation.retirement import Change, ambiguous, plan
 from dockerhub_rotation.secrets_manager import CURRENT, PENDING, PREVIOUS, SecretVersions
+from dockerhub_rotation.token_labels import label_for, version_of
 
 ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:docker-hub-AbCdEf"
 OTHER_ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:docker-hub-GhIjKl"

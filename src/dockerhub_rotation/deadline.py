@@ -1,5 +1,6 @@
-"""The time an invocation has left."""
+"""The time an invocation has left, and all waiting that is done in it."""
 
+import random
 import time
 from collections.abc import Callable
 
@@ -23,15 +24,41 @@ class Deadline:
         """Return the seconds that may be spent before the report is due; negative if it is overdue."""
         return self._remaining_milliseconds() / 1000 - _RESERVE
 
+    def require(self, seconds: float, what: str) -> None:
+        """Raise OutOfTime if less time than this is left for what is to be done."""
+        if self.seconds_left() < seconds:
+            raise OutOfTime(
+                f"{what}: the invocation's time is used up. Secrets Manager tries again by itself; a longer function "
+                "timeout avoids it."
+            )
+
     def wait(self, seconds: float, reason: str) -> None:
         """Wait.
 
         Raises:
             OutOfTime: at once, if the wait would leave no second for a request after it.
         """
-        if seconds + 1 > self.seconds_left():
+        if not self.pause(seconds):
             raise OutOfTime(
                 f"{reason}: that takes {seconds:.0f} s, and this invocation has not that long. Secrets Manager tries "
                 "again by itself; a longer function timeout avoids it."
             )
-        time.sleep(seconds)
+
+    def pause(self, seconds: float, *, spread: float = 0.0, spare: float = 1.0) -> bool:
+        """Wait and return True; or, if that would leave too little time, return False at once.
+
+        Args:
+            spread: wait as much longer as is drawn by lot, at most so many seconds and half of the time left, so that
+                those who began together go on one after the other.
+            spare: how many seconds must be left after it, unless the lot wants some of them.
+        """
+        time_to_wait = self.seconds_left() - spare
+        if seconds > time_to_wait:
+            return False
+        time.sleep(seconds + jitter(min(spread, (time_to_wait - seconds) / 2)))
+        return True
+
+
+def jitter(at_most: float, at_least: float = 0.0) -> float:
+    """Return a number of seconds drawn by lot."""
+    return random.uniform(at_least, at_most)  # noqa: S311 - jitter, not cryptography

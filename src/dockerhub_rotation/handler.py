@@ -17,29 +17,20 @@ from botocore.session import get_session
 from dockerhub_rotation import logs, request, rotation, settings
 from dockerhub_rotation.aws import CLIENT_CONFIG, translated
 from dockerhub_rotation.deadline import Deadline
-from dockerhub_rotation.docker_hub import Connection, DockerHub
+from dockerhub_rotation.docker_hub import Connection
+from dockerhub_rotation.docker_hub.http import Http
 from dockerhub_rotation.errors import RotationError, UnexpectedError
+from dockerhub_rotation.invocation import Sandbox
 from dockerhub_rotation.notifications import Failure, notify
 from dockerhub_rotation.parameters import Parameters
 from dockerhub_rotation.secrets_manager import SecretsManager
-from dockerhub_rotation.settings import Settings
-from dockerhub_rotation.steps import Outcome
+from dockerhub_rotation.steps.step import Outcome
 
 logger = logs.configure()
 metrics = Metrics(namespace="DockerHubRotation", service="dockerhub-rotation")
 
 # Out of what `Deadline` keeps for the report; the log line and the metrics, which come first, take next to nothing.
 _SLACK_SECONDS = 4
-
-
-@dataclass(frozen=True)
-class Sandbox:
-    """What is made once and kept while the sandbox lives."""
-
-    settings: Settings
-    parameters: Parameters
-    secrets_manager: SecretsManager
-    connection: Connection
 
 
 @cache
@@ -83,22 +74,21 @@ def lambda_handler(event: Any, context: LambdaContext) -> None:
     """
     began = time.monotonic()
     about = _About.of(event)
-    docker_hub: DockerHub | None = None
+    hub: Http | None = None
     logger.set_correlation_id(about.version)
     try:
         asked = request.parse(event)
-        kept = sandbox()
-        deadline = Deadline(context.get_remaining_time_in_millis)
-        docker_hub = DockerHub(kept.settings, kept.parameters, kept.connection, deadline)
-        outcome = rotation.rotate(asked, kept.secrets_manager, docker_hub, kept.settings)
+        invocation = sandbox().begin(Deadline(context.get_remaining_time_in_millis))
+        hub = invocation.docker_hub.http
+        outcome = rotation.rotate(asked, invocation)
     except RotationError as failure:
-        _report(about, began, docker_hub, failure)
+        _report(about, began, hub, failure)
         raise
     except Exception as defect:  # noqa: BLE001 - whatever it is, it is reported
         unexpected = _unexpected(defect)
-        _report(about, began, docker_hub, unexpected)
+        _report(about, began, hub, unexpected)
         raise unexpected from None  # its text may hold anything
-    _report(about, began, docker_hub, outcome)
+    _report(about, began, hub, outcome)
 
 
 @dataclass(frozen=True)
@@ -120,17 +110,17 @@ class _About:
         )
 
 
-def _report(about: _About, began: float, docker_hub: DockerHub | None, result: Outcome | RotationError) -> None:
+def _report(about: _About, began: float, hub: Http | None, result: Outcome | RotationError) -> None:
     """Write the one log line and the metrics of an invocation; then, as it may take long, tell Slack of a failure."""
     milliseconds = round((time.monotonic() - began) * 1000)
-    requests = docker_hub.requests if docker_hub else 0
+    requests = hub.requests if hub else 0
     failed = isinstance(result, RotationError)
     metrics.add_dimension("step", about.step)
     metrics.add_metric("StepsFailed" if failed else "StepsSucceeded", MetricUnit.Count, 1)
     metrics.add_metric("Duration", MetricUnit.Milliseconds, milliseconds)
     metrics.add_metric("DockerHubRequests", MetricUnit.Count, requests)
-    if docker_hub and docker_hub.rate_limit_remaining is not None:
-        metrics.add_metric("RateLimitRemaining", MetricUnit.Count, docker_hub.rate_limit_remaining)
+    if hub and hub.requests_left is not None:
+        metrics.add_metric("RateLimitRemaining", MetricUnit.Count, hub.requests_left)
 
     facts = {"step": about.step, "secret": about.secret, "milliseconds": milliseconds, "docker_hub_requests": requests}
     if isinstance(result, RotationError):

@@ -38,6 +38,10 @@ class Account:
     password: str = field(repr=False)
     totp_seed: str | None = field(default=None, repr=False)
 
+    def may_be(self, username: str | None) -> bool:
+        """Tell whether this account may be the one of a user name; none at all (None) speaks against no account."""
+        return username is None or username.lower() == self.username.lower()
+
 
 class Parameters:
     """The parameters that the settings name, read decrypted in one request and remembered for five minutes.

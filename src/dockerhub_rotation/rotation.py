@@ -2,25 +2,25 @@
 
 from collections.abc import Callable
 
-from dockerhub_rotation import steps
-from dockerhub_rotation.docker_hub import DockerHub
 from dockerhub_rotation.errors import EventRefused
+from dockerhub_rotation.invocation import Invocation
 from dockerhub_rotation.request import RotationRequest, Step
-from dockerhub_rotation.secrets_manager import CURRENT, PENDING, SecretsManager
-from dockerhub_rotation.settings import Settings
-from dockerhub_rotation.steps import Outcome, Rotation
+from dockerhub_rotation.secrets_manager import CURRENT, PENDING
+from dockerhub_rotation.steps.create_secret import create_secret
+from dockerhub_rotation.steps.finish_secret import finish_secret
+from dockerhub_rotation.steps.set_secret import set_secret
+from dockerhub_rotation.steps.step import Outcome, Rotation
+from dockerhub_rotation.steps.test_secret import test_secret
 
 _STEPS: dict[Step, Callable[[Rotation], Outcome]] = {
-    Step.CREATE: steps.create_secret,
-    Step.SET: steps.set_secret,
-    Step.TEST: steps.test_secret,
-    Step.FINISH: steps.finish_secret,
+    Step.CREATE: create_secret,
+    Step.SET: set_secret,
+    Step.TEST: test_secret,
+    Step.FINISH: finish_secret,
 }
 
 
-def rotate(
-    request: RotationRequest, secrets_manager: SecretsManager, docker_hub: DockerHub, settings: Settings
-) -> Outcome:
+def rotate(request: RotationRequest, invocation: Invocation) -> Outcome:
     """Do one step of a rotation.
 
     1. Rotation is not switched on for the secret: refused.
@@ -33,7 +33,7 @@ def rotate(
         EventRefused: cases 1 and 2; nothing was changed.
         RotationError: of the step.
     """
-    versions = secrets_manager.versions(request.secret_id)
+    versions = invocation.secrets_manager.versions(request.secret_id)
     if not versions.rotation_enabled:
         raise EventRefused(
             f"Rotation is not switched on for {versions.arn}. Configure it: aws secretsmanager rotate-secret "
@@ -47,4 +47,4 @@ def rotate(
         )
     if CURRENT in labels and request.step is not Step.FINISH:
         return Outcome("The version is AWSCURRENT already: nothing left to do.")
-    return _STEPS[request.step](Rotation(request, versions, secrets_manager, docker_hub, settings))
+    return _STEPS[request.step](Rotation(**vars(invocation), request=request, versions=versions))

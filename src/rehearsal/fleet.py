@@ -26,12 +26,13 @@ from rich.console import Console
 from rich.table import Table
 from werkzeug.test import Client
 
-from dockerhub_rotation import request, retirement, rotation, settings
+from dockerhub_rotation import request, rotation, settings, token_labels
 from dockerhub_rotation.aws import CLIENT_CONFIG
 from dockerhub_rotation.deadline import Deadline
-from dockerhub_rotation.docker_hub import Connection, DockerHub
+from dockerhub_rotation.docker_hub import Connection
+from dockerhub_rotation.docker_hub.http import Pool
 from dockerhub_rotation.errors import RotationError
-from dockerhub_rotation.handler import Sandbox
+from dockerhub_rotation.invocation import Sandbox
 from dockerhub_rotation.parameters import Parameters
 from dockerhub_rotation.secrets_manager import SecretsManager
 from rehearsal import docker_hub
@@ -164,10 +165,10 @@ class Fleet:
         if number % 4 == 1:
             return arn
         (previous,) = self.aws.labels(arn)
-        self.hub.add_token(retirement.label_for(arn, previous), active=False)
+        self.hub.add_token(token_labels.label_for(arn, previous), active=False)
         token = self.hub.add_token("to be labelled")
         answer = self._client.put_secret_value(SecretId=arn, SecretString=token.value)
-        token.label = retirement.label_for(arn, answer["VersionId"])
+        token.label = token_labels.label_for(arn, answer["VersionId"])
         return arn
 
     def rotate(self) -> Report:
@@ -234,12 +235,12 @@ class Fleet:
         expected = dict(self._others)
         for arn in self.secrets:
             for version, labels in self.aws.labels(arn).items():
-                token = by_label.get(retirement.label_for(arn, version))
+                token = by_label.get(token_labels.label_for(arn, version))
                 if token and "AWSCURRENT" in labels:
                     expected[token.uuid] = (token.label, token.value == self.aws.value(arn))
                 elif "AWSPREVIOUS" in labels and self.aws.value(arn, "AWSPREVIOUS") != PLACEHOLDER:
                     expected[token.uuid if token else f"the token of {version}"] = (
-                        retirement.label_for(arn, version),
+                        token_labels.label_for(arn, version),
                         False,
                     )
         found = {token.uuid: (token.label, token.active) for token in self.hub.tokens.values()}
@@ -278,9 +279,8 @@ class _Lambda:
         sandbox = self._idle.pop(self._lot.randrange(len(self._idle))) if self._idle else self._start()
         ends_at = self._time.now + self._scene.timeout
         deadline = Deadline(lambda: max(0, round((ends_at - self._time.now) * 1000)))
-        hub = DockerHub(sandbox.settings, sandbox.parameters, sandbox.connection, deadline)
         try:
-            rotation.rotate(request.parse(event), sandbox.secrets_manager, hub, sandbox.settings)
+            rotation.rotate(request.parse(event), sandbox.begin(deadline))
             assert self._time.now <= ends_at, "the function has overstayed its timeout"
         except RotationError as failure:
             self.failures[type(failure.__cause__ or failure).__name__] += 1  # rather than RetirementFailed, its cause
@@ -298,7 +298,7 @@ class _Lambda:
             self._settings,
             Parameters(self._settings, self._ssm),
             SecretsManager(self._secrets_manager),
-            Connection(self._hub),
+            Connection(Pool(self._hub)),
         )
 
 

@@ -70,7 +70,7 @@ class FunctionHere(Function):
     def discard(self) -> None:
         if handler.sandbox.cache_info().currsize:
             kept = handler.sandbox()
-            kept.connection.http.close()
+            kept.connection.pool.close()
             kept.secrets_manager._client.close()
             kept.parameters._client.close()
         handler.sandbox.cache_clear()

@@ -8,7 +8,7 @@ import jwt
 import pytest
 
 from dockerhub_rotation.errors import PendingTokenUnusable, RetirementFailed
-from dockerhub_rotation.retirement import label_for
+from dockerhub_rotation.token_labels import label_for
 from rehearsal import docker_hub
 from rehearsal.docker_hub import Fault as HubFault
 from rehearsal.docker_hub import Token

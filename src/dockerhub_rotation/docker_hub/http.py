@@ -1,0 +1,182 @@
+"""One request to Docker Hub, with its timeouts, its repetitions and its counters. The only importer of httpx."""
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from itertools import count
+from typing import Any
+
+import httpx
+
+from dockerhub_rotation import __version__
+from dockerhub_rotation.deadline import Deadline, jitter
+from dockerhub_rotation.docker_hub import answers
+from dockerhub_rotation.docker_hub.answers import Answer
+from dockerhub_rotation.errors import DockerHubUnavailable, LockedOut, RateLimited
+
+_CONNECT_SECONDS = 5.0
+# A host's addresses are tried one after the other, each for so long: this many fit into half of the time left.
+_ADDRESSES = 8
+_READ_SECONDS = 10.0
+_TRIES = 4
+# Those who wait for the request limit are spread over this at most.
+_MAX_SPREAD_SECONDS = 60
+
+_LOCKED_OUT = (
+    "Docker Hub has locked this user name for 10 to 15 minutes after too many failed logins, for every consumer too. "
+    "Secrets Manager tries again by itself; look for whoever still logs in with an old token or password."
+)
+
+
+class Pool:
+    """What outlives an invocation: the open connections, and how full Docker Hub was.
+
+    Args:
+        transport: how requests travel; None for the network. A rehearsal of many sandboxes needs another.
+
+    Attributes:
+        client: open connections.
+        spread: since the request limit was used up here, over how many seconds to spread those who wait for it.
+    """
+
+    def __init__(self, transport: httpx.BaseTransport | None = None) -> None:
+        self.client = httpx.Client(
+            transport=transport,
+            headers={"User-Agent": f"dockerhub-rotation/{__version__}"},
+            # One login must not speak for another: no cookie is kept.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            follow_redirects=False,
+        )
+        self.spread = 0.0
+
+    def close(self) -> None:
+        """Close the open connections."""
+        self.client.close()
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """Why a try was in vain, and how to go on.
+
+    Attributes:
+        error: what is raised if there is no further try.
+        had_no_effect: whether it is sure that nothing was done.
+        pause: seconds that the next try must wait at least.
+        spread: over how many seconds more to spread those who wait.
+    """
+
+    error: DockerHubUnavailable | RateLimited
+    had_no_effect: bool
+    pause: float
+    spread: float = 0.0
+
+
+class Http:
+    """Requests to Docker Hub, for one invocation.
+
+    Attributes:
+        requests: how many were made.
+        requests_left: in the current minute, as Docker Hub last said; None if it has not.
+    """
+
+    def __init__(self, pool: Pool, deadline: Deadline) -> None:
+        self.requests = 0
+        self.requests_left: int | None = None
+        self._pool = pool
+        self._deadline = deadline
+
+    def send(
+        self,
+        what: str,
+        method: str,
+        url: str,
+        *,
+        repeatable: bool = True,
+        tries: int = _TRIES,
+        spare_seconds: float = 1,
+        **content: Any,
+    ) -> Answer:
+        """Make a request and return its answer: anything below 500 but 429.
+
+        Transport errors, 5xx and 429 are repeated with jittered back-off, as long as the invocation has time. What is
+        not repeatable is repeated only if it surely had no effect: no connection was made, or the answer is 429.
+
+        Args:
+            what: what is asked for, as messages call it.
+            spare_seconds: no try begins with less time left.
+            content: headers, params, json and auth, as httpx takes them.
+
+        Raises:
+            DockerHubUnavailable: no answer, or a 5xx; it may have had its effect.
+            RateLimited: the request limit lasts longer than this invocation.
+            LockedOut: the user name is locked.
+            OutOfTime: there is no time for it; it was not made.
+        """
+        self._begin_at_a_moment_of_its_own()
+        for attempt in count(1):
+            self._deadline.require(spare_seconds, what)
+            result = self._try(what, method, url, content, pause=jitter(0.5, at_least=0.1) * 2**attempt)
+            if isinstance(result, Answer):
+                return result
+            may_repeat = attempt < tries and (repeatable or result.had_no_effect)
+            if not may_repeat or not self._deadline.pause(result.pause, spread=result.spread, spare=spare_seconds):
+                raise result.error
+        raise AssertionError("unreachable")
+
+    def _begin_at_a_moment_of_its_own(self) -> None:
+        """Wait a little, if a step failed here that could not wait for the request limit.
+
+        The rotation's next attempt may begin when those of the others do that failed with it. Without this, they would
+        use the limit up together once more, and none would get to its end.
+        """
+        if self.requests == 0 and self._pool.spread:
+            self._deadline.pause(0, spread=self._pool.spread, spare=0)
+
+    def _try(self, what: str, method: str, url: str, content: Mapping[str, Any], *, pause: float) -> Answer | _Failure:
+        seconds_left = self._deadline.seconds_left()
+        # Per phase, and for each piece of an answer: one that drips is ended by Lambda, not by this.
+        timeout = httpx.Timeout(
+            min(_READ_SECONDS, seconds_left / 2), connect=min(_CONNECT_SECONDS, seconds_left / 2 / _ADDRESSES)
+        )
+        self.requests += 1
+        try:
+            response = self._pool.client.request(method, url, timeout=timeout, **content)
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict) as error:
+            # The cause is left out: a protocol error may quote the answer.
+            return _Failure(
+                DockerHubUnavailable(
+                    f"{what}: no answer from Docker Hub ({type(error).__name__}). Secrets Manager tries again by "
+                    "itself; in a VPC, check the route to the internet."
+                ),
+                isinstance(error, httpx.ConnectError | httpx.ConnectTimeout),
+                pause,
+            )
+        return self._judged(Answer(what, response.status_code, dict(response.headers), response.content), pause)
+
+    def _judged(self, answer: Answer, pause: float) -> Answer | _Failure:
+        """Return an answer that is worth one, or why the request was in vain."""
+        left = answers.requests_left(answer)
+        if left is not None:
+            self.requests_left = left
+        if answer.status in (401, 403, 429) and re.search("too many (failed )?login", answer.said()):
+            raise LockedOut(_LOCKED_OUT)
+        if answer.status == 429:
+            # The earlier in a minute its requests are used up, the longer is the wait, and the more wait.
+            told = answers.seconds_to_wait(answer, now=time.time())
+            spread = self._pool.spread = min(told / 4, _MAX_SPREAD_SECONDS)
+            pause = max(pause, told)
+            limited = RateLimited(
+                f"{answer.what}: Docker Hub's request limit is used up, for {pause:.0f} s more. Secrets Manager tries "
+                "again by itself; spread the rotations of an account over the day."
+            )
+            return _Failure(limited, True, pause, spread)
+        if answer.status >= 500:
+            unavailable = DockerHubUnavailable(
+                f"{answer.what}: Docker Hub answered {answer.status}. Secrets Manager tries again by itself; see "
+                "https://www.dockerstatus.com."
+            )
+            return _Failure(unavailable, False, pause)
+        self._pool.spread = 0.0
+        return answer
