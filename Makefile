@@ -97,6 +97,7 @@ lint: $(READY) $(SCAN)/.ready ## Look at style, types and templates, change noth
 	@$(VENV)/bin/ruff check -q .
 	@$(VENV)/bin/ruff format -q --check .
 	@$(VENV)/bin/mypy
+	@found=$$($(VENV)/bin/lint-imports --no-cache 2>&1) || { echo "$$found" >&2; exit 1; }
 	@$(SCAN)/bin/cfn-lint infra/*.yaml
 	@found=$$($(SCAN)/bin/checkov --quiet --compact --skip-download --framework cloudformation -d infra 2>&1) || \
 		{ echo "$$found" >&2; exit 1; }
