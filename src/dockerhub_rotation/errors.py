@@ -14,10 +14,12 @@
     * DockerHubUnavailable
     * RateLimited
     * LockedOut
+    * LoginsUsedUp
     * OutOfTime
   * AttentionNeeded: look at it by hand
     * PendingTokenUnusable
     * RetirementFailed
+    * AnswerUnknown
     * UnexpectedError
 
 Two more stay inside the function, because a step knows what to do about them:
@@ -26,6 +28,9 @@ VersionAlreadyStored (a twin was faster) and LoginRefused (the token under test 
 A message says what failed and, in its last sentence, what mends it. It never holds a value of a secret nor a
 response body: the exceptions of libraries, which may, are translated at the edge.
 """
+
+from collections.abc import Mapping
+from types import MappingProxyType
 
 
 class RotationError(Exception):
@@ -92,6 +97,10 @@ class LockedOut(TemporaryError):
     consumers_affected = True
 
 
+class LoginsUsedUp(TemporaryError):
+    """So many logins were refused in this invocation that one more could help to lock the user name."""
+
+
 class OutOfTime(TemporaryError):
     """The invocation's time is too short for one more request and a report."""
 
@@ -105,7 +114,17 @@ class PendingTokenUnusable(AttentionNeeded):
 
 
 class RetirementFailed(AttentionNeeded):
-    """Promoted, but old tokens could not all be retired; the next attempt or rotation goes on from here."""
+    """Promoted, but old tokens could not all be retired; the next attempt or rotation goes on from here.
+
+    Attributes:
+        retired: what was done all the same, in numbers of tokens.
+    """
+
+    retired: Mapping[str, int] = MappingProxyType({})
+
+
+class AnswerUnknown(AttentionNeeded):
+    """Docker Hub, or something in front of it, has answered in a way that is not known; the message names its form."""
 
 
 class UnexpectedError(AttentionNeeded):

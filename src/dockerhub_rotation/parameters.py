@@ -59,13 +59,18 @@ class Parameters:
         self._read: dict[str, str] = {}
         self._read_at: float | None = None
 
-    def account(self) -> Account:
+    def account(self, read_since: float = 0.0) -> Account:
         """Return the account.
+
+        Args:
+            read_since: read it anew if it was read before this time (seconds since 1970).
 
         Raises:
             ParameterUnreadable: naming each parameter that is missing, empty or malformed.
             AwsRefused, AwsUnavailable: Parameter Store could not be read.
         """
+        if self._read_at is not None and self._read_at < read_since:
+            self.forget()
         values = self._values()
         names = [self._settings.username_parameter, self._settings.password_parameter]
         if self._settings.totp_parameter:

@@ -1,270 +1,280 @@
-"""What becomes of each token: which stay, which are disabled, which are deleted. Nothing else decides that.
+"""Retiring superseded tokens: asks what only stored values can tell, plans, applies the plan, and says what is left.
 
-Every token made here carries a label that names the secret and the version it was made for. From the staging labels
-follows what each should be:
-
-===================================  =====================================================
-the version in the token's label is  the token becomes
-===================================  =====================================================
-AWSCURRENT                           active
-AWSPENDING, not current              active
-AWSPREVIOUS                          disabled: deleting it would take away the way back
-any other                            deleted, unless it is younger than the current token
-===================================  =====================================================
-
-A token younger than the current one belongs to a rotation that began after the staging labels were read.
-
-Two tokens of one version are the work of a twin or of a crash. The one whose value is stored is real, the others are
-deleted; logging in with the stored value tells which it is. The same question finds the token under AWSPREVIOUS that
-was not made here: the hand-made first one, or one that somebody has put there.
+What should become of a token is decided in `plan` alone. What may be done about it now, each function here says.
 """
 
 import logging
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Literal
+from collections.abc import Collection, Iterable
+from dataclasses import astuple, dataclass, field, replace
 
 from dockerhub_rotation import credential
 from dockerhub_rotation.docker_hub.answers import Token
-from dockerhub_rotation.errors import LoginRefused, RotationError, SecretUnusable
+from dockerhub_rotation.errors import DockerHubUnavailable, LoginRefused, LoginsUsedUp, RotationError, SecretUnusable
 from dockerhub_rotation.invocation import Invocation
-from dockerhub_rotation.secrets_manager import CURRENT, PENDING, PREVIOUS, SecretVersions
-from dockerhub_rotation.token_labels import is_anothers, label_for, version_of
+from dockerhub_rotation.plan import Change, grouped, left_active, plan
+from dockerhub_rotation.secrets_manager import CURRENT, PREVIOUS, SecretVersions, StoredValue
 
 logger = logging.getLogger(__name__)
-
-Fate = Literal["active", "disabled", "deleted"]
 
 _NOT_FOUND = (
     "The token under AWSPREVIOUS (version %s) is not one that the account's list shows; if it still works, disable it "
     "by hand in the account settings"
 )
 _NOT_TOLD = "Which of the account's tokens version %s holds can't be told; its tokens are left for the next rotation"
-
-
-@dataclass(frozen=True)
-class Change:
-    """What is to be done to one token, and the label it gets with it (None: it keeps its own)."""
-
-    token: Token
-    becomes: Fate
-    label: str | None = None
+_PLACEHOLDER = (
+    "The value under AWSPREVIOUS (version %s) is no token; if it stood for one that still works, disable that by hand "
+    "in the account settings"
+)
+_REPLACED_BY_HAND = (
+    "Version %s was replaced by a value that somebody stored, and not by a rotation. Its token is left alone, for "
+    "others may use it, too; if it is of no more use, disable it by hand in the account settings"
+)
 
 
 @dataclass(frozen=True)
 class Retired:
-    """What was done.
+    """What was done, in numbers of tokens.
 
     Attributes:
-        disabled: tokens disabled because their version became AWSPREVIOUS.
-        deleted: disabled tokens deleted because their version is neither current nor previous any more.
-        orphans: active tokens deleted because no version holds their value.
+        disabled: disabled because their version became AWSPREVIOUS.
+        deleted: disabled before, and deleted because their version is neither current nor previous any more.
+        orphans: active, and deleted because no version holds their value.
         unidentified: stored values whose token could not be found; a superseded one may still be active.
+        left: known to be active and left so, each with its reason in the log.
     """
 
     disabled: int = 0
     deleted: int = 0
     orphans: int = 0
     unidentified: int = 0
+    left: int = 0
 
+    def plus(self, other: "Retired") -> "Retired":
+        """Return the sum of both."""
+        return Retired(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
 
-# The plan: pure, from tokens, staging labels and what stored values told
+    @property
+    def complete(self) -> bool:
+        """Whether nothing that was superseded may still be active."""
+        return not self.unidentified and not self.left
 
 
 @dataclass(frozen=True)
-class _Group:
-    """The tokens that belong to one version of the secret.
+class CaughtUp:
+    """What was made up for before the promotion.
 
     Attributes:
-        labels: the version's staging labels.
-        tokens: made for the version, or named by its stored value.
-        named: the uuid of the token that its stored value holds; None if it was not asked, or did not tell.
+        tokens: every token of the account, as they are then.
+        disabled: the uuids of those that were disabled; they stay for one more rotation.
     """
 
-    labels: frozenset[str]
-    tokens: tuple[Token, ...]
-    named: str | None
-
-    def is_twin(self, token: Token) -> bool:
-        """Tell whether a token of this version is known not to be the one that is stored."""
-        return self.named is not None and token.uuid != self.named
-
-    @property
-    def real_is_known(self) -> bool:
-        """Whether it is known which token is the one that is stored."""
-        return self.named is not None or len(self.tokens) == 1
-
-    @property
-    def has_to_be_asked(self) -> bool:
-        """Whether only the stored value can tell which token it is.
-
-        It can't if none of several works. A version without a token may hold a value that somebody has put there.
-        """
-        if self.tokens:
-            return bool(self.labels) and len(self.tokens) > 1 and any(token.active for token in self.tokens)
-        return bool(self.labels & {CURRENT, PREVIOUS})
-
-    @property
-    def born(self) -> datetime | None:
-        """When the first token was made that may be the one that is stored."""
-        return min((t.created_at for t in self.tokens if t.created_at and not self.is_twin(t)), default=None)
+    tokens: list[Token]
+    disabled: frozenset[str] = frozenset()
+    retired: Retired = field(default_factory=Retired)
 
 
-def ambiguous(tokens: Iterable[Token], versions: SecretVersions) -> list[str]:
-    """Return the versions whose stored value has to be asked which token it is."""
-    return [version for version, group in _grouped(tokens, versions, {}).items() if group.has_to_be_asked]
+class NotAllRetired(Exception):
+    """Some tokens could not be changed.
 
-
-def plan(tokens: Iterable[Token], versions: SecretVersions, stored: Mapping[str, str]) -> list[Change]:
-    """Return what has to change so that every token is what the staging labels say.
-
-    A pure function; the plan for an account to which it has been applied is empty.
-
-    Args:
-        tokens: every token of the account.
-        versions: the staging labels.
-        stored: version id to the uuid of the token whose value it holds, for the versions that were ambiguous and
-            whose value told.
+    Attributes:
+        retired: what was done all the same.
+        failures: what failed, one for each token.
     """
-    groups = _grouped(tokens, versions, stored)
-    current = groups.get(versions.holder(CURRENT) or "", _Group(frozenset(), (), None))
-    changes = []
-    for version, group in groups.items():
-        label = label_for(versions.arn, version)
-        for token in group.tokens:
-            becomes = _fate(token, group, current)
-            if becomes == "deleted" or (becomes == "disabled" and label != token.label):
-                changes.append(Change(token, becomes, None if becomes == "deleted" else label))
-            elif becomes is not None and token.active != (becomes == "active"):
-                changes.append(Change(token, becomes))
-    # What is needed is enabled before anything is taken away.
-    return sorted(changes, key=lambda change: ("active", "disabled", "deleted").index(change.becomes))
+
+    def __init__(self, retired: Retired, failures: list[RotationError]) -> None:
+        super().__init__()
+        self.retired = retired
+        self.failures = failures
 
 
-def _fate(token: Token, group: _Group, current: _Group) -> Fate | None:
-    """Return what a token should be, or None if it is to be left as it is."""
-    if group.is_twin(token):
-        return "deleted"
-    if group.labels & {CURRENT, PENDING}:
-        return "active" if group.real_is_known else None
-    if PREVIOUS in group.labels:
-        return "disabled" if current.tokens else None  # else it may be the token that AWSCURRENT holds
-    older = token.created_at is not None and current.born is not None and token.created_at < current.born
-    return "deleted" if older else None
+@dataclass(frozen=True)
+class _Asked:
+    """What stored values told.
 
-
-def _grouped(tokens: Iterable[Token], versions: SecretVersions, stored: Mapping[str, str]) -> dict[str, _Group]:
-    """Return the tokens that this secret's rotation may touch, by the version to which they belong.
-
-    A token that a stored value has named belongs to that version, unless it was made for one that is in use, or by
-    the rotation of another secret.
+    Attributes:
+        stored: version to the uuid of the token that it holds.
+        unidentified: versions whose value did not tell, each with the sentence that says so.
     """
-    holders = {uuid: version for version, uuid in stored.items()}
-    current = versions.holder(CURRENT)
-    if current is not None and current in stored:
-        holders[stored[current]] = current  # if AWSPREVIOUS holds the same token, it is not superseded
-    by_version: defaultdict[str, list[Token]] = defaultdict(list, {version: [] for version in versions.labels})
-    for token in tokens:
-        version = version_of(token, versions.arn)
-        in_use = version is not None and versions.labels.get(version, frozenset()) & {CURRENT, PENDING}
-        if token.uuid in holders and not in_use and not is_anothers(token, versions.arn):
-            version = holders[token.uuid]
-        if version is not None:
-            by_version[version].append(token)
-    return {
-        version: _Group(versions.labels.get(version, frozenset()), tuple(found), stored.get(version))
-        for version, found in by_version.items()
-    }
+
+    stored: dict[str, str]
+    unidentified: dict[str, str]
 
 
-# The plan, applied
-
-
-def retire(invocation: Invocation, versions: SecretVersions, tokens: list[Token]) -> Retired:
+def retire(
+    invocation: Invocation, versions: SecretVersions, tokens: list[Token], keep: Collection[str] = ()
+) -> Retired:
     """Make every token what the staging labels say. Doing it again changes nothing.
 
     Args:
         versions: the staging labels after the promotion.
         tokens: every token of the account.
+        keep: uuids of tokens that are not to be deleted now.
 
     Raises:
-        RotationError: of the client or the gateway; what was done until then stays done.
+        NotAllRetired: some tokens could not be changed; the others were.
+        RotationError: of the client or the gateway, before anything was changed.
     """
-    changes, unidentified = _settle(invocation, versions, tokens, "active", "disabled", "deleted")
-    for version in unidentified:
-        logger.warning(_NOT_FOUND if version == versions.holder(PREVIOUS) else _NOT_TOLD, version)
-    return Retired(
-        disabled=sum(change.becomes == "disabled" for change in changes),
-        deleted=sum(change.becomes == "deleted" and not change.token.active for change in changes),
-        orphans=sum(change.becomes == "deleted" and change.token.active for change in changes),
-        unidentified=len(unidentified),
-    )
+    now = invocation.docker_hub.http.now()
+    asked = _ask(invocation, versions, tokens)
+    for version, sentence in asked.unidentified.items():
+        logger.warning(sentence, version)
+    left = list(left_active(tokens, versions, asked.stored, now))
+    for one in left:
+        logger.warning("Token %s of version %s is left active: %s", one.token.uuid, one.version, one.why)
+    changes = [change for change in plan(tokens, versions, asked.stored, now) if change.token.uuid not in keep]
+    done, failures = _apply(invocation, changes)
+    retired = replace(_counted(done), unidentified=len(asked.unidentified), left=len(left))
+    if failures:
+        raise NotAllRetired(retired, failures)
+    return retired
 
 
-def catch_up(invocation: Invocation, versions: SecretVersions, tokens: list[Token]) -> list[Token]:
+def catch_up(invocation: Invocation, versions: SecretVersions, tokens: list[Token]) -> CaughtUp:
     """Disable and label the token under AWSPREVIOUS, if the rotation that superseded it did not get that far.
 
     To be called before a promotion: it takes AWSPREVIOUS away, and nothing else names a token that has no label of
-    ours. One that can't be identified was reported when it was superseded. Where it was no rotation that superseded it
-    but somebody who stored another value, it is left alone: it may have been replaced because others use it, too.
+    ours. Where it was no rotation that superseded it but somebody who stored another value, it is left alone, and said:
+    it may have been replaced because others use it, too.
 
     Args:
         versions: the staging labels before the promotion.
         tokens: every token of the account.
 
-    Returns:
-        The tokens as they are then.
+    Raises:
+        RotationError: of the client or the gateway.
+    """
+    groups = grouped(tokens, versions)
+    previous, current = versions.holder(PREVIOUS), versions.holder(CURRENT)
+    if previous is None or groups[previous].tokens or groups[previous].pins or current is None:
+        return CaughtUp(tokens)
+    if versions.rotated_since(_stored(invocation, versions.arn, current)):
+        return CaughtUp(tokens)  # what superseded it ended well: its token is gone, or was reported then
+    if not groups[current].tokens:
+        return CaughtUp(tokens, retired=_say_replaced_by_hand(invocation, versions.arn, previous))
+    versions = invocation.secrets_manager.versions(versions.arn)  # somebody may have moved AWSCURRENT back meanwhile
+    asked = _ask(invocation, versions, tokens)
+    changes = plan(tokens, versions, asked.stored, invocation.docker_hub.http.now())
+    done, failures = _apply(invocation, [change for change in changes if change.becomes == "disabled"])
+    if failures:
+        raise failures[0]
+    disabled = {
+        change.token.uuid: replace(change.token, active=False, label=change.label or change.token.label)
+        for change in done
+    }
+    return CaughtUp([disabled.get(token.uuid, token) for token in tokens], frozenset(disabled), _counted(done))
+
+
+def sweep(invocation: Invocation, arn: str, tokens: list[Token]) -> int:
+    """Delete this secret's orphans, and return how many there were.
+
+    An orphan is labelled for a version that carries no staging label in a look at them that comes after the list, and
+    is older than the current token, or than an hour: a rotation that has begun since has made none of those.
+
+    Args:
+        tokens: every token of the account.
 
     Raises:
         RotationError: of the client or the gateway.
     """
-    made_for = {version_of(token, versions.arn) for token in tokens}
-    if versions.holder(PREVIOUS) in {None, *made_for} or versions.holder(CURRENT) not in made_for:
-        return tokens
-    versions = invocation.secrets_manager.versions(versions.arn)  # somebody may have moved AWSCURRENT back meanwhile
-    changes, _ = _settle(invocation, versions, tokens, "disabled")
-    disabled = {
-        change.token.uuid: replace(change.token, active=False, label=change.label or change.token.label)
-        for change in changes
-    }
-    return [disabled.get(token.uuid, token) for token in tokens]
-
-
-def _settle(
-    invocation: Invocation, versions: SecretVersions, tokens: list[Token], *allowed: Fate
-) -> tuple[list[Change], list[str]]:
-    """Ask, plan and apply, as far as it is allowed now.
-
-    Returns:
-        What was changed, and the versions whose value did not tell which token it is.
-    """
-    stored: dict[str, str] = {}
-    unidentified = []
-    for version in ambiguous(tokens, versions):
-        token = _stored_token(invocation, versions.arn, version)
-        if token is not None and not credential.looks_like_token(token):
-            continue  # a placeholder: there is nothing to retire
-        uuid = _identified(invocation, token) if token else None
-        if uuid in {token.uuid for token in tokens}:
-            stored[version] = uuid
-        else:
-            unidentified.append(version)
-
-    changes = [change for change in plan(tokens, versions, stored) if change.becomes in allowed]
-    failures = []
-    for change in changes:
-        try:
-            _apply(invocation, change)
-        except RotationError as failure:
-            failures.append(failure)  # one token that can't be changed must not keep the others
+    versions = invocation.secrets_manager.versions(arn)
+    changes = [
+        change for change in plan(tokens, versions, {}, invocation.docker_hub.http.now()) if change.becomes == "deleted"
+    ]
+    done, failures = _apply(invocation, changes)
     if failures:
         raise failures[0]
-    return changes, unidentified
+    return len(done)
 
 
-def _apply(invocation: Invocation, change: Change) -> None:
+def require_readable(tokens: Iterable[Token]) -> None:
+    """Refuse to go on if a token that matters is not said to be active or not.
+
+    Taken for disabled, an active one would be left alone.
+
+    Raises:
+        DockerHubUnavailable: naming the token.
+    """
+    for token in tokens:
+        if token.active is None:
+            raise DockerHubUnavailable(
+                f"Docker Hub does not say whether token {token.uuid} is active. Secrets Manager tries again by itself; "
+                "if that fails too, delete the token by hand in the account settings."
+            )
+
+
+def _ask(invocation: Invocation, versions: SecretVersions, tokens: list[Token]) -> _Asked:
+    """Ask the stored values that alone can tell which token is theirs."""
+    groups = grouped(tokens, versions)
+    require_readable(token for group in groups.values() for token in group.tokens)
+    rotated_before = any(group.tokens for group in groups.values() if not group.in_use)
+    asked = _Asked({}, {})
+    for version, group in groups.items():
+        if not group.has_to_be_asked:
+            continue
+        is_previous = version == versions.holder(PREVIOUS)
+        stored = _stored(invocation, versions.arn, version)
+        if not group.tokens and rotated_before and versions.rotated_since(stored):
+            continue  # a rotation made it and ended well, so its token was listed then, and is gone
+        token = _token_in(stored)
+        if token is not None and not credential.looks_like_token(token):
+            if is_previous and rotated_before:  # else it is the placeholder with which the secret began
+                asked.unidentified[version] = _PLACEHOLDER
+            continue
+        found = _found(invocation, token, tokens)
+        if found is None:
+            asked.unidentified[version] = _NOT_FOUND if is_previous else _NOT_TOLD
+        else:
+            require_readable([found])
+            asked.stored[version] = found.uuid
+    return asked
+
+
+def _stored(invocation: Invocation, arn: str, version: str) -> StoredValue | None:
+    """Return what a version stores, or None if it has no value, or one that is no text."""
+    try:
+        return invocation.secrets_manager.value(arn, version)
+    except SecretUnusable:
+        return None
+
+
+def _token_in(stored: StoredValue | None) -> str | None:
+    """Return the token in a value, or what stands in its place; None if there is no telling."""
+    try:
+        return credential.parse(stored.text).token if stored else None
+    except SecretUnusable:
+        return None
+
+
+def _found(invocation: Invocation, value: str | None, tokens: list[Token]) -> Token | None:
+    """Return the token that has a value, or None if its login does not tell, or names one that is not listed."""
+    try:
+        uuid = invocation.docker_hub.login.whose(invocation.account.username, value) if value else None
+    except (LoginRefused, LoginsUsedUp):
+        return None
+    return next((token for token in tokens if uuid is not None and token.is_called(uuid)), None)
+
+
+def _say_replaced_by_hand(invocation: Invocation, arn: str, version: str) -> Retired:
+    token = _token_in(_stored(invocation, arn, version))
+    if token is None or not credential.looks_like_token(token):
+        return Retired()
+    logger.warning(_REPLACED_BY_HAND, version)
+    return Retired(unidentified=1)
+
+
+def _apply(invocation: Invocation, changes: list[Change]) -> tuple[list[Change], list[RotationError]]:
+    """Make changes, and return those that were made and what the others failed with: none must keep the others."""
+    done, failures = [], []
+    for change in changes:
+        try:
+            _make(invocation, change)
+            done.append(change)
+        except RotationError as failure:
+            failures.append(failure)
+    return done, failures
+
+
+def _make(invocation: Invocation, change: Change) -> None:
     tokens = invocation.docker_hub.tokens
     match change.becomes:
         case "active":
@@ -275,18 +285,8 @@ def _apply(invocation: Invocation, change: Change) -> None:
             tokens.delete(change.token.uuid)
 
 
-def _stored_token(invocation: Invocation, arn: str, version: str) -> str | None:
-    """Return the token in a version's value, or None if it has none or one that can't be read."""
-    try:
-        value = invocation.secrets_manager.value(arn, version)
-        return None if value is None else credential.parse(value).token
-    except SecretUnusable:
-        return None
-
-
-def _identified(invocation: Invocation, token: str) -> str | None:
-    """Return the uuid of a token, or None if logging in with it does not tell."""
-    try:
-        return invocation.docker_hub.login.identify(invocation.account.username, token).token_uuid
-    except LoginRefused:
-        return None
+def _counted(done: list[Change]) -> Retired:
+    deleted = [change for change in done if change.becomes == "deleted"]
+    orphans = sum(bool(change.token.active) for change in deleted)
+    disabled = sum(change.becomes == "disabled" for change in done)
+    return Retired(disabled=disabled, deleted=len(deleted) - orphans, orphans=orphans)

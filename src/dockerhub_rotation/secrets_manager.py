@@ -1,7 +1,7 @@
 """The Secrets Manager gateway: staging labels and values of one account's secrets, in the domain's words."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,14 @@ CURRENT, PENDING, PREVIOUS = "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"
 
 
 @dataclass(frozen=True)
+class StoredValue:
+    """The value of a version, and when the version was made (seconds since 1970; 0 if AWS does not say)."""
+
+    text: str = field(repr=False)
+    created_at: float
+
+
+@dataclass(frozen=True)
 class SecretVersions:
     """The staging labels of a secret at one moment.
 
@@ -30,16 +38,26 @@ class SecretVersions:
         rotation_enabled: False if rotation was never configured or is switched off.
         labels: version id to its staging labels; versions without a label are not listed.
         changed_at: when the secret last changed in any way, in seconds since 1970.
+        rotated_at: when a rotation of it last ended well, in seconds since 1970; 0 if none has.
     """
 
     arn: str
     rotation_enabled: bool
     labels: Mapping[str, frozenset[str]]
     changed_at: float
+    rotated_at: float = 0.0
 
     def holder(self, label: str) -> str | None:
         """Return the version that carries a staging label, or None."""
         return next((version for version, labels in self.labels.items() if label in labels), None)
+
+    def rotated_since(self, stored: StoredValue | None) -> bool:
+        """Tell whether a rotation has ended well since a value was stored: then one has made it, or superseded it."""
+        return stored is not None and 0 < stored.created_at <= self.rotated_at
+
+    def pins(self, version_id: str) -> frozenset[str]:
+        """Return the staging labels of people's own that a version carries: AWS's begin with AWS."""
+        return frozenset(label for label in self.labels.get(version_id, ()) if not label.startswith("AWS"))
 
     def promoted(self, version_id: str) -> "SecretVersions":
         """Return these labels as they are once AWSCURRENT has moved to a version.
@@ -76,15 +94,16 @@ class SecretsManager:
             except self._client.exceptions.ResourceNotFoundException:
                 raise EventRefused("The event names a secret that does not exist in this account and Region.") from None
         arn = _expect(answer, "ARN", "secretsmanager:DescribeSecret")
-        changed: datetime | None = answer.get("LastChangedDate")  # AWS promises none of the fields
+        changed, rotated = answer.get("LastChangedDate"), answer.get("LastRotatedDate")  # AWS promises no field
         return SecretVersions(
             arn=arn,
             rotation_enabled=answer.get("RotationEnabled", False),  # absent if it was never configured
             labels={version: frozenset(labels) for version, labels in answer.get("VersionIdsToStages", {}).items()},
-            changed_at=changed.timestamp() if changed else 0.0,
+            changed_at=_seconds(changed),
+            rotated_at=_seconds(rotated),
         )
 
-    def value(self, secret_id: str, version_id: str) -> str | None:
+    def value(self, secret_id: str, version_id: str) -> StoredValue | None:
         """Return the value of a version, or None if the version has none (yet).
 
         Secrets Manager makes a pending version first and leaves it to createSecret to give it a value.
@@ -100,7 +119,7 @@ class SecretsManager:
         _expect(answer, "VersionId", "secretsmanager:GetSecretValue")
         if "SecretString" not in answer:
             raise SecretUnusable("The secret is binary. Store its value as text (SecretString), then rotate again.")
-        return answer["SecretString"]
+        return StoredValue(answer["SecretString"], _seconds(answer.get("CreatedDate")))
 
     def store_pending(self, request: RotationRequest, value: str) -> None:
         """Give the pending version its value. Storing the same value again changes nothing.
@@ -152,6 +171,10 @@ class SecretsManager:
                     "AWSCURRENT was moved to another version during the rotation, so this version is not promoted. "
                     f"Start a new rotation: aws secretsmanager rotate-secret --secret-id {secret_id}"
                 ) from None
+
+
+def _seconds(moment: datetime | None) -> float:
+    return moment.timestamp() if moment else 0.0
 
 
 def _permission(action: str, kms: str = "") -> str:

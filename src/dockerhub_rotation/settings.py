@@ -1,7 +1,7 @@
 """The function's settings: one frozen value, read once from the environment."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Literal, TypeVar
@@ -13,6 +13,18 @@ LoginKind = Literal["auth-token", "users-login"]
 
 # Weakest first, each implies those before it: https://docs.docker.com/reference/api/hub/latest/
 SCOPES = ("repo:public_read", "repo:read", "repo:write", "repo:admin")
+
+
+def fall_short(held: Iterable[str] | None, asked: Iterable[str]) -> bool:
+    """Tell whether a token's scopes are known to allow less than is asked for.
+
+    Args:
+        held: what Docker Hub says of the token; None, or scopes of which none is known, tell nothing.
+        asked: one or more of SCOPES.
+    """
+    known = [SCOPES.index(scope) for scope in held or () if scope in SCOPES]
+    return bool(known) and max(known) < max(SCOPES.index(scope) for scope in asked)
+
 
 # https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
 _PARAMETER_NAME = re.compile(r"[A-Za-z0-9_./-]{1,1011}")
@@ -32,6 +44,7 @@ class Settings:
         totp_parameter: ... its TOTP seed in base32, or None for an account without two-factor login.
         webhook_parameter: ... a Slack incoming-webhook URL, or None for no notification.
         scopes: scopes of a new token.
+        compare_scopes: whether a new token's login is held against them.
         login: the management login; a TOTP parameter implies `users-login`, the only one that takes a code.
         probe_repository: `namespace/name` on which a new token must be granted what its scopes promise, or None.
         api_url: Hub API, without a slash at the end.
@@ -46,6 +59,7 @@ class Settings:
     totp_parameter: str | None = None
     webhook_parameter: str | None = None
     scopes: tuple[str, ...] = ("repo:read",)
+    compare_scopes: bool = True
     login: LoginKind = "auth-token"
     probe_repository: str | None = None
     api_url: str = "https://hub.docker.com"
@@ -81,6 +95,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         totp_parameter=totp_parameter,
         webhook_parameter=ask("SLACK_WEBHOOK_PARAMETER", _parameter_name, default.webhook_parameter),
         scopes=ask("DOCKERHUB_TOKEN_SCOPES", _scopes, default.scopes),
+        compare_scopes=ask("DOCKERHUB_COMPARE_SCOPES", _yes_or_no, default.compare_scopes),
         login="users-login" if totp_parameter else login,
         probe_repository=ask("DOCKERHUB_PROBE_REPOSITORY", _repository, default.probe_repository),
         api_url=ask("DOCKERHUB_API_URL", _base_url, default.api_url),
@@ -144,6 +159,12 @@ def _scopes(text: str) -> tuple[str, ...]:
     if not scopes or not set(scopes) <= set(SCOPES):
         raise ValueError(f"must be one or more of {', '.join(SCOPES)}")
     return scopes
+
+
+def _yes_or_no(text: str) -> bool:
+    if text not in ("yes", "no"):
+        raise ValueError("must be yes or no")
+    return text == "yes"
 
 
 def _login(text: str) -> LoginKind:

@@ -22,10 +22,12 @@ class Connection:
     Attributes:
         pool: the open connections.
         management: the login with the account's password.
+        known: tokens that have told their uuid.
     """
 
     pool: Pool = field(default_factory=Pool)
     management: Remembered = field(default_factory=Remembered)
+    known: dict[bytes, str] = field(default_factory=dict, repr=False)
 
 
 class DockerHub:
@@ -42,4 +44,4 @@ class DockerHub:
         self.http = Http(connection.pool, deadline)
         self.management = ManagementLogin(settings, parameters, self.http, connection.management, deadline)
         self.tokens = PersonalTokens(self.management, settings.scopes)
-        self.login = TokenLogin(settings, self.http)
+        self.login = TokenLogin(settings, self.http, connection.known)

@@ -1,18 +1,23 @@
 """What an answer says: is it Docker Hub's, is it of the expected shape, what does it hold. Asks nobody.
 
+Gateways, firewalls and outages speak JSON and plain text, too. Taken at its word, the 404 of one would be a token
+retired or a list that ends, its 401 or 403 a dead token or a wrong password. So a refusal counts only in a form that is
+Docker Hub's own: `Answer.refusal_is_known` decides that for everybody.
+
 API reference: https://docs.docker.com/reference/api/hub/latest/. Where the Hub is known to answer otherwise than
 documented, the code says so.
 """
 
-import base64
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
-from dockerhub_rotation.errors import DockerHubRefused, DockerHubUnavailable
+from dockerhub_rotation.errors import AnswerUnknown, DockerHubRefused, DockerHubUnavailable
 
 
 @dataclass(frozen=True)
@@ -20,30 +25,26 @@ class Token:
     """A personal access token as the Hub lists it: everything but its value.
 
     Attributes:
+        active: None if the Hub does not say; nobody may act on that, but it need not matter either.
         created_at: None if the Hub does not say.
-        used: whether anybody has ever logged in with it, as far as the Hub says.
+        expires_at: None if it does not expire.
+        scopes: what it may do; None if the Hub does not say.
     """
 
     uuid: str
     label: str
-    active: bool
+    active: bool | None
     created_at: datetime | None
-    used: bool = False
+    expires_at: datetime | None = None
+    scopes: frozenset[str] | None = None
 
+    def is_called(self, uuid: str) -> bool:
+        """Tell whether this is the token of a uuid, which may be written in either case."""
+        return self.uuid.lower() == uuid.lower()
 
-@dataclass(frozen=True)
-class Identity:
-    """What Docker Hub says of whoever has logged in; None where it says nothing.
-
-    Attributes:
-        username: the account.
-        token_uuid: the token that was used.
-        scopes: what the token may do.
-    """
-
-    username: str | None
-    token_uuid: str | None
-    scopes: frozenset[str] | None
+    def expired(self, now: float) -> bool:
+        """Tell whether its own end has come, at a time in seconds since 1970."""
+        return self.expires_at is not None and self.expires_at.timestamp() <= now
 
 
 @dataclass(frozen=True)
@@ -63,13 +64,27 @@ class Answer:
 
     @property
     def success(self) -> bool:
-        """Whether Docker Hub has done what was asked."""
+        """Whether the request was granted, if the answer is Docker Hub's."""
         return 200 <= self.status < 300
 
     @property
-    def page(self) -> bool:
-        """Whether it is a web page, as a proxy or firewall answers, and so says nothing of what Docker Hub thinks."""
-        return bool(self.body) and self.headers.get("content-type", "").startswith("text/html")
+    def refusal_is_known(self) -> bool:
+        """Whether this is a refusal in a form that is Docker Hub's own.
+
+        It has `message` beside `errinfo`, or `detail`; the token service has `details`, the registry `errors`
+        (https://distribution.github.io/distribution/spec/api/#errors). A `message` alone is a gateway's.
+        """
+        said = self.json()
+        return (
+            self.status >= 400
+            and isinstance(said, dict)
+            and ({"message", "errinfo"} <= said.keys() or bool({"detail", "details", "errors"} & said.keys()))
+        )
+
+    @property
+    def gone(self) -> bool:
+        """Whether Docker Hub says that there is no such thing."""
+        return self.status == 404 and self.refusal_is_known
 
     def json(self) -> Any:
         """Return what it says in JSON, or None."""
@@ -88,6 +103,11 @@ class Answer:
         if not isinstance(answer, dict):
             raise self.unexpected()
         return answer
+
+    def says(self, key: str) -> Any:
+        """Return what it says under a key, or None if it is no JSON object or does not have it."""
+        answer = self.json()
+        return answer.get(key) if isinstance(answer, dict) else None
 
     def text(self, key: str) -> str:
         """Return a text of the JSON object that it is, fit for a header.
@@ -111,22 +131,39 @@ class Answer:
         return " ".join(str(answer.get(key, "")) for key in ("message", "detail", "details", "errors")).lower()
 
     def refuses_login(self, *statuses: int) -> bool:
-        """Tell whether a login was refused with one of these.
+        """Tell whether Docker Hub has refused a login with one of these.
 
         Raises:
-            DockerHubUnavailable: by the page of a proxy or firewall, and not by Docker Hub.
+            AnswerUnknown: somebody has, but not in a form that is Docker Hub's.
         """
         if self.status not in statuses:
             return False
-        if self.page:
-            raise self.unexpected()
+        if not self.refusal_is_known:
+            raise self.unknown()
         return True
 
-    def error(self, remedy: str) -> DockerHubRefused | DockerHubUnavailable:
+    def error(self, remedy: str) -> DockerHubRefused | DockerHubUnavailable | AnswerUnknown:
         """Return the error for an answer that is not the one that was hoped for, to be raised."""
         if self.status < 400:
             return self.unexpected()  # a redirect
+        if not self.refusal_is_known:
+            return self.unknown()
         return DockerHubRefused(f"{self.what}: Docker Hub answered {self.status}. {remedy}")
+
+    def unknown(self) -> AnswerUnknown:
+        """Return the error for a refusal that may be anybody's, to be raised. Names the body's keys, never values."""
+        said = self.json()
+        if isinstance(said, dict):
+            keys = ", ".join(sorted(key for key in said if re.fullmatch("[A-Za-z_][A-Za-z0-9_-]{0,31}", key))[:8])
+            body = f"a JSON object with {keys or 'no key that could be shown'}"
+        else:
+            body = "other JSON" if said is not None else "no JSON" if self.body else "nothing"
+        return AnswerUnknown(
+            f"{self.what}: the answer {self.status} holds {body}, which is no refusal of Docker Hub as it is known, so "
+            "it is taken neither for one nor for an outage. Look for a proxy, firewall or gateway in between, and at "
+            "DOCKERHUB_API_URL, DOCKERHUB_AUTH_URL and DOCKERHUB_REGISTRY_URL; if there is none, please report this "
+            "line."
+        )
 
     def unexpected(self) -> DockerHubUnavailable:
         """Return the error for an answer that is not Docker Hub's, to be raised."""
@@ -144,34 +181,59 @@ def uuid(answer: Answer, item: Mapping[str, Any]) -> str:
     return value
 
 
+def tokens(answer: Answer) -> list[Token]:
+    """Read a page of the list of tokens, without entries that nothing could be done about.
+
+    Raises:
+        DockerHubUnavailable: it is none, or an entry that carries a label of ours can't be read.
+    """
+    results = answer.object().get("results")
+    if not isinstance(results, list):
+        raise answer.unexpected()
+    found = []
+    for item in results:
+        label = item.get("token_label") if isinstance(item, dict) else None
+        if isinstance(label, str) and label.startswith("dockerhub-rotation/"):
+            found.append(token(answer, item))
+        else:  # somebody else's odd token must not keep ours from being rotated
+            with suppress(DockerHubUnavailable):
+                found.append(token(answer, item))
+    return found
+
+
 def token(answer: Answer, item: object) -> Token:
-    """Read an entry of the list of tokens."""
+    """Read a token.
+
+    Raises:
+        DockerHubUnavailable: it is none, or has no uuid.
+    """
     if not isinstance(item, dict):
         raise answer.unexpected()
-    try:
-        created_at = datetime.fromisoformat(item["created_at"])
-    except (KeyError, TypeError, ValueError):
-        created_at = None
-    if created_at is not None and created_at.tzinfo is None:
-        created_at = None
-    label, active = item.get("token_label"), item.get("is_active")
-    if not isinstance(active, bool):
-        raise answer.unexpected()  # taken for disabled, an active token would be left alone
+    label, active, scopes = item.get("token_label"), item.get("is_active"), item.get("scopes")
     return Token(
         uuid=uuid(answer, item),
         label=label if isinstance(label, str) else "",
-        active=active,
-        used=bool(item.get("last_used")),
-        created_at=created_at,
+        active=active if isinstance(active, bool) else None,
+        created_at=_time(item.get("created_at")),
+        expires_at=_time(item.get("expires_at")),
+        scopes=frozenset(scope for scope in scopes if isinstance(scope, str)) if isinstance(scopes, list) else None,
     )
+
+
+def _time(value: object) -> datetime | None:
+    """Return a time, or None: without a zone it could be hours off, and the year 1 stands for no time at all."""
+    try:
+        read = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return read if read is not None and read.tzinfo is not None and read.year > 1 else None
 
 
 def second_factor_token(answer: Answer) -> str | None:
     """Return what the second step of a login is to be sent with, or None if no second step is asked for."""
     if answer.status != 401:
         return None
-    said = answer.json()
-    value = said.get("login_2fa_token") if isinstance(said, dict) else None
+    value = answer.says("login_2fa_token")
     return value if isinstance(value, str) and value else None
 
 
@@ -198,42 +260,9 @@ def requests_left(answer: Answer) -> int | None:
     return int(remaining) if re.fullmatch("[0-9]{1,9}", remaining) else None
 
 
-def claims(jwt: str) -> dict[str, Any]:
-    """Return a JWT's claims, or none if it has no readable ones.
-
-    Its signature is not checked: it came over TLS from the service that made it, in answer to our own login.
-    """
+def date(answer: Answer) -> float | None:
+    """Return Docker Hub's time, in whole seconds since 1970, or None if the answer does not tell."""
     try:
-        payload = jwt.split(".")[1]
-        found = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (IndexError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def identity(claims: Mapping[str, Any]) -> Identity:
-    """Read a Hub login's claims, as published in https://github.com/mongodb/kingfisher/issues/202."""
-    hub = claims.get("https://hub.docker.com")
-    hub = hub if isinstance(hub, dict) else {}
-    username, source, scope = hub.get("username"), hub.get("source"), claims.get("scope")
-    kind, _, token_uuid = source.partition("|") if isinstance(source, str) else ("", "", "")
-    return Identity(
-        username=username if isinstance(username, str) and username else None,
-        token_uuid=token_uuid if kind == "docker_pat" and token_uuid else None,
-        scopes=frozenset(scope.split()) if isinstance(scope, str) and scope else None,
-    )
-
-
-def granted(claims: Mapping[str, Any], repository: str) -> frozenset[str]:
-    """Return the actions on a repository that a registry token's claims grant.
-
-    https://distribution.github.io/distribution/spec/auth/jwt/
-    """
-    access = claims.get("access")
-    return frozenset(
-        action
-        for entry in (access if isinstance(access, list) else [])
-        if isinstance(entry, dict) and entry.get("name") == repository
-        for action in (entry["actions"] if isinstance(entry.get("actions"), list) else [])
-        if isinstance(action, str)
-    )
+        return parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return None

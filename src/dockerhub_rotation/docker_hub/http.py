@@ -21,6 +21,8 @@ _CONNECT_SECONDS = 5.0
 _ADDRESSES = 8
 _READ_SECONDS = 10.0
 _TRIES = 4
+# Docker Hub tells its time in whole seconds, and an answer takes a moment.
+_CLOCKS_AGREE_SECONDS = 3
 # Those who wait for the request limit are spread over this at most.
 _MAX_SPREAD_SECONDS = 60
 
@@ -79,13 +81,19 @@ class Http:
     Attributes:
         requests: how many were made.
         requests_left: in the current minute, as Docker Hub last said; None if it has not.
+        clock_ahead: by how many seconds Docker Hub's clock is ahead of this machine's; 0 if they agree.
     """
 
     def __init__(self, pool: Pool, deadline: Deadline) -> None:
         self.requests = 0
         self.requests_left: int | None = None
+        self.clock_ahead = 0.0
         self._pool = pool
         self._deadline = deadline
+
+    def now(self) -> float:
+        """Return the time by Docker Hub's clock, in seconds since 1970, as far as it has told."""
+        return time.time() + self.clock_ahead
 
     def send(
         self,
@@ -160,11 +168,12 @@ class Http:
         left = answers.requests_left(answer)
         if left is not None:
             self.requests_left = left
+        self._note_clock(answers.date(answer))
         if answer.status in (401, 403, 429) and re.search("too many (failed )?login", answer.said()):
             raise LockedOut(_LOCKED_OUT)
         if answer.status == 429:
             # The earlier in a minute its requests are used up, the longer is the wait, and the more wait.
-            told = answers.seconds_to_wait(answer, now=time.time())
+            told = answers.seconds_to_wait(answer, now=self.now())
             spread = self._pool.spread = min(told / 4, _MAX_SPREAD_SECONDS)
             pause = max(pause, told)
             limited = RateLimited(
@@ -180,3 +189,7 @@ class Http:
             return _Failure(unavailable, False, pause)
         self._pool.spread = 0.0
         return answer
+
+    def _note_clock(self, date: float | None) -> None:
+        ahead = date - time.time() if date is not None else 0.0
+        self.clock_ahead = ahead if abs(ahead) > _CLOCKS_AGREE_SECONDS else 0.0

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dockerhub_rotation.deadline import Deadline
-from dockerhub_rotation.docker_hub import answers
+from dockerhub_rotation.docker_hub import answers, claims
 from dockerhub_rotation.docker_hub.answers import Answer
 from dockerhub_rotation.docker_hub.http import Http
 from dockerhub_rotation.errors import CredentialRefused, LockedOut
@@ -24,8 +24,10 @@ _TOTP_SECONDS = 30
 _LOGIN_MARGIN_SECONDS = 60
 # Assumed where a login does not say when it ends; the shortest that is documented is ten minutes.
 _LOGIN_SECONDS = 300
-# How long failed logins count towards a lockout is not published; a lockout takes 10 to 15 minutes.
+# How long failed logins count towards a lockout is not published; a lockout takes 10 to 15 minutes
+# (https://github.com/docker/hub-feedback/issues/2201, https://github.com/docker/hub-feedback/issues/2217).
 _REFUSED_SECONDS = 900
+_LOCKED_SECONDS = 600
 # Those who fail for want of a one-time code do so at moments spread over this.
 _OUT_OF_STEP_SECONDS = 60
 
@@ -82,6 +84,19 @@ class _FailedLogin:
     kind: type[CredentialRefused | LockedOut]
     message: str
 
+    @property
+    def until(self) -> float:
+        """When it may be tried again: a lockout is remembered no longer than it lasts."""
+        return self.at + (_LOCKED_SECONDS if self.kind is LockedOut else _REFUSED_SECONDS)
+
+    def error(self) -> CredentialRefused | LockedOut:
+        """Return the error that says so, to be raised."""
+        at, until = (time.strftime("%H:%M", time.gmtime(moment)) for moment in (self.at, self.until))
+        return self.kind(
+            f"Not asked again until {until} UTC, because it was refused at {at}, for they add up to a lockout. "
+            f"What was said then: {self.message}"
+        )
+
 
 @dataclass
 class Remembered:
@@ -112,6 +127,7 @@ class ManagementLogin:
         self._http = http
         self._remembered = remembered
         self._deadline = deadline
+        self._began_at = time.time()
 
     def presume_code_used(self, at: float) -> None:
         """Take the one-time code of a moment as used.
@@ -128,18 +144,17 @@ class ManagementLogin:
         """Make a request with the management login, as `Http.send` does.
 
         Raises:
-            DockerHubUnavailable: also for a web page: taken at its word, a firewall's 404 would be a token retired or a
-                list that ends.
+            AnswerUnknown: also for a 401 or 403 that may be anybody's: a firewall's must not end the login.
         """
         login, from_before = self._login()
         answer = self._send(login, what, method, path, **request)
-        if answer.status == 401 and from_before and not answer.page:
+        if answer.status == 401 and answer.refusal_is_known and from_before:
             self._remembered.login = None  # it ended before its time, as after a change of password
             login, _ = self._login()
             answer = self._send(login, what, method, path, **request)
-        if answer.page:
-            raise answer.unexpected()
-        if answer.status == 403 and b"token issued from" in answer.body:
+        if answer.status in (401, 403) and not answer.refusal_is_known:
+            raise answer.unknown()
+        if answer.status == 403 and "token issued from" in answer.said():
             raise self._credential_error(_TOKENS_MANAGE_NO_TOKENS)
         if answer.status == 401:
             self._remembered.login = None
@@ -156,12 +171,14 @@ class ManagementLogin:
         login = self._remembered.login
         if login and login.account == account and login.ends_at - time.time() > _LOGIN_MARGIN_SECONDS:
             return login, True
+        # A password that was read before this invocation may have been changed since, on both sides.
+        account = self._parameters.account(read_since=self._began_at)
         self._fail_as_lately(account)
         asked_at = time.time()
         try:
             bearer = self._log_in(account)
-            claims = answers.claims(bearer)
-            identity = answers.identity(claims)
+            claimed = claims.read(bearer)
+            identity = claims.identity(claimed)
             if identity.token_uuid is not None:
                 raise self._credential_error(_TOKENS_MANAGE_NO_TOKENS)
             if not account.may_be(identity.username):
@@ -169,7 +186,7 @@ class ManagementLogin:
         except (CredentialRefused, LockedOut) as refused:
             self._remembered.failed = _FailedLogin(account, asked_at, type(refused), str(refused))
             raise
-        ends_at = claims.get("exp")
+        ends_at = claimed.get("exp")
         if not isinstance(ends_at, int | float):
             ends_at = time.time() + _LOGIN_SECONDS
         self._remembered.login = _Login(account, bearer, ends_at)
@@ -181,11 +198,11 @@ class ManagementLogin:
         A password that was changed meanwhile makes it another account, and is tried at once.
         """
         failed = self._remembered.failed
-        if failed and failed.account == account and time.time() - failed.at < _REFUSED_SECONDS:
+        if failed and failed.account == account and time.time() < failed.until:
             self._parameters.forget()
             if account.totp_seed:
                 self._fail_out_of_step()
-            raise failed.kind(failed.message)
+            raise failed.error()
 
     def _log_in(self, account: Account) -> str:
         """Log in with the password and return the bearer token."""
@@ -205,13 +222,22 @@ class ManagementLogin:
         answer = self._send_code(second_factor, account.totp_seed)
         if answer.refuses_login(400, 401, 403):
             self._fail_out_of_step()
-        return self._bearer(answer, "token", _CODE_REFUSED)
+        return self._bearer(answer, "token", _CODE_REFUSED + self._said_of_clocks())
+
+    def _said_of_clocks(self) -> str:
+        ahead = round(self._http.clock_ahead)
+        if not ahead:
+            return ""
+        return (
+            f" This machine's clock and Docker Hub's differ by {abs(ahead)} s; the code was made for the time that its "
+            "answers tell."
+        )
 
     def _ask(self, path: str, credential: dict[str, str]) -> Answer:
         return self._http.send("The management login", "POST", self._settings.api_url + path, json=credential)
 
     def _await_unused_code(self) -> None:
-        now = time.time()
+        now = self._http.now()
         next_code_at = (self._remembered.last_code + 1) * _TOTP_SECONDS
         if now < next_code_at:
             self._deadline.wait(
@@ -219,7 +245,7 @@ class ManagementLogin:
             )
 
     def _send_code(self, second_factor: str, seed: str) -> Answer:
-        step = self._remembered.last_code = int(time.time() // _TOTP_SECONDS)
+        step = self._remembered.last_code = int(self._http.now() // _TOTP_SECONDS)
         return self._http.send(
             "The management login's second step",
             "POST",

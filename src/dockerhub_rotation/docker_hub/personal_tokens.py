@@ -4,10 +4,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dockerhub_rotation.docker_hub import answers
-from dockerhub_rotation.docker_hub.answers import Token
+from dockerhub_rotation.docker_hub.answers import Answer, Token
 from dockerhub_rotation.docker_hub.management_login import ManagementLogin
 from dockerhub_rotation.errors import DockerHubRefused
+from dockerhub_rotation.settings import fall_short
 
+_PATH = "/v2/access-tokens"
 _PAGE_SIZE = 100
 _SECONDS_TO_STORE_A_TOKEN = 10
 _BY_HAND = "Do it by hand in the account settings."
@@ -31,6 +33,7 @@ class PersonalTokens:
     def __init__(self, login: ManagementLogin, scopes: tuple[str, ...]) -> None:
         self._login = login
         self._scopes = scopes
+        self._listed_again: set[str] | None = None
 
     def create(self, label: str) -> NewToken:
         """Make a token.
@@ -43,7 +46,7 @@ class PersonalTokens:
         answer = self._login.send(
             "Creating a token",
             "POST",
-            "/v2/access-tokens",
+            _PATH,
             repeatable=False,
             spare_seconds=_SECONDS_TO_STORE_A_TOKEN,
             json={"token_label": label, "scopes": list(self._scopes)},
@@ -53,14 +56,28 @@ class PersonalTokens:
                 "The account may have reached its number of tokens (delete those that nobody uses), or its e-mail "
                 "address may not be verified. Try it by hand in the account settings."
             )
-        token = NewToken(answers.uuid(answer, answer.object()), answer.text("token"))
-        if not token.value.startswith("dckr_pat_"):
-            self.delete(token.uuid)
+        return self._made(answer)
+
+    def _made(self, answer: Answer) -> NewToken:
+        """Return the token that was made, or delete it again: one that can't be read is of use to nobody.
+
+        Without a readable uuid its label remains, by which finishSecret finds it.
+        """
+        made = answers.token(answer, answer.object())
+        value = answer.says("token")
+        if fall_short(made.scopes, self._scopes):
+            self.delete(made.uuid)
             raise DockerHubRefused(
-                f"{answer.what}: what Docker Hub made is no personal access token as it is known (dckr_pat_...), so it "
-                "is deleted again. A newer version of this function may know it."
+                f"{answer.what}: Docker Hub made one that may do less than DOCKERHUB_TOKEN_SCOPES asks for, so it is "
+                "deleted again. See what the account may do."
             )
-        return token
+        if isinstance(value, str) and value.startswith("dckr_pat_") and value.isascii() and value.isprintable():
+            return NewToken(made.uuid, value)
+        self.delete(made.uuid)
+        raise DockerHubRefused(
+            f"{answer.what}: what Docker Hub made is no personal access token as it is known (dckr_pat_...), so it is "
+            "deleted again. A newer version of this function may know it."
+        )
 
     def listed(self, *expected: str) -> list[Token]:
         """Return every token of the account, whoever made it, in no particular order.
@@ -71,29 +88,31 @@ class PersonalTokens:
         Args:
             expected: labels that should be there.
         """
-        tokens: dict[str, Token] = {}  # by uuid: a token that moves back is shown twice
+        tokens: dict[str, Token] = {}
         pages = self._read(tokens)
         if pages > 1 and not {token.label for token in tokens.values()}.issuperset(expected):
             self._read(tokens)
         return list(tokens.values())
 
     def _read(self, tokens: dict[str, Token]) -> int:
-        """Add what the list shows; return how many pages were asked for."""
-        for page in range(1, 1_000):
-            asked = {"page": page, "page_size": _PAGE_SIZE}
-            answer = self._login.send("Listing the tokens", "GET", "/v2/access-tokens", params=asked)
-            if answer.status == 404 and page > 1:
-                break  # tokens that were deleted meanwhile have left this page empty
-            if not answer.success:
-                raise answer.error("Try again later.")
-            document = answer.object()
-            results = document.get("results")
-            if not isinstance(results, list):
-                raise answer.unexpected()
-            tokens |= {token.uuid: token for token in (answers.token(answer, item) for item in results)}
-            if not document.get("next"):
+        """Add what the list shows; return how many pages it has."""
+        for number in range(1, 1_000):
+            page = self._page(number)
+            if page.status == 404 and number > 1:
+                # Tokens that were deleted meanwhile have left it empty; but so says a gateway that knows no better.
+                before = self._page(number - 1)
+                tokens |= _by_uuid(before)
+                if not before.object().get("next"):
+                    return number - 1
+                page = self._page(number)
+            tokens |= _by_uuid(page)
+            if not page.object().get("next"):
                 break
-        return page
+        return number
+
+    def _page(self, number: int) -> Answer:
+        asked = {"page": number, "page_size": _PAGE_SIZE}
+        return self._login.send("Listing the tokens", "GET", _PATH, params=asked)
 
     def enable(self, uuid: str) -> None:
         """Enable a token."""
@@ -105,17 +124,42 @@ class PersonalTokens:
         self._change(f"Disabling token {uuid}", uuid, {"is_active": False} | relabel)
 
     def _change(self, what: str, uuid: str, change: dict[str, Any]) -> None:
-        answer = self._login.send(what, "PATCH", f"/v2/access-tokens/{uuid}", json=change)
-        if answer.status == 404 and not change["is_active"]:
-            return
+        answer = self._login.send(what, "PATCH", f"{_PATH}/{uuid}", json=change)
+        active = change["is_active"]
+        if answer.status == 404 and not active:
+            if self._is_gone(answer, uuid):
+                return
+            raise answer.unexpected()
         if not answer.success:
             raise answer.error(_BY_HAND)
-        if answer.object().get("is_active") is not change["is_active"]:
+        if not isinstance(answer.says("is_active"), bool):  # 200 with the token is documented, not the rest
+            answer = self._login.send(what, "GET", f"{_PATH}/{uuid}")
+        if answer.says("is_active") is not active:
             raise answer.unexpected()  # taken at its word, a proxy's page would leave a superseded token active
 
     def delete(self, uuid: str) -> None:
         """Delete a token. Deleting one that is gone is done."""
-        answer = self._login.send(f"Deleting token {uuid}", "DELETE", f"/v2/access-tokens/{uuid}")
-        # 204 is documented; 202 has been seen.
+        answer = self._login.send(f"Deleting token {uuid}", "DELETE", f"{_PATH}/{uuid}")
         if not answer.success and answer.status != 404:
             raise answer.error(_BY_HAND)
+        if not self._is_gone(answer, uuid):
+            raise answer.unexpected()
+
+    def _is_gone(self, answer: Answer, uuid: str) -> bool:
+        """Tell whether there is no such token any more, after an attempt to take it away.
+
+        So say 204, which is documented, 202, which has been seen, both without a body, and a 404 in Docker Hub's own
+        form. Whatever else claims it may be anybody's: then the list is read again, once an invocation.
+        """
+        if answer.gone or (answer.success and not answer.body):
+            return True
+        if self._listed_again is None:
+            self._listed_again = {token.uuid.lower() for token in self.listed()}
+        return uuid.lower() not in self._listed_again
+
+
+def _by_uuid(page: Answer) -> dict[str, Token]:
+    """Return the tokens of a page. One that moves to another page meanwhile is shown twice."""
+    if not page.success:
+        raise page.error("Try again later.")
+    return {token.uuid: token for token in answers.tokens(page)}

@@ -1,18 +1,40 @@
 """Logging in with a token, as its consumers do: whether it works, and which one it is."""
 
-from dockerhub_rotation.docker_hub import answers
-from dockerhub_rotation.docker_hub.answers import Identity
+from hashlib import sha256
+
+from dockerhub_rotation.docker_hub import claims
+from dockerhub_rotation.docker_hub.claims import Identity
 from dockerhub_rotation.docker_hub.http import Http
-from dockerhub_rotation.errors import DockerHubRefused, LoginRefused
+from dockerhub_rotation.errors import DockerHubRefused, LoginRefused, LoginsUsedUp
 from dockerhub_rotation.settings import Settings
+
+# A lockout of the user name takes more than these, from all who log in with it together; how many is not published.
+_MAX_REFUSED = 3
+# Which token a value is does not change. A sandbox that serves many secrets meets as many values in an hour.
+_MAX_KNOWN = 256
 
 
 class TokenLogin:
-    """Logins with tokens, for one invocation. Every method raises what `Http.send` raises."""
+    """Logins with tokens, for one invocation. Every method raises what `Http.send` raises, and LoginsUsedUp.
 
-    def __init__(self, settings: Settings, http: Http) -> None:
+    Args:
+        known: what outlives the invocation: by the digest of a value, the uuid of its token.
+    """
+
+    def __init__(self, settings: Settings, http: Http, known: dict[bytes, str]) -> None:
         self._settings = settings
         self._http = http
+        self._known = known
+        self._refused = 0
+
+    def whose(self, username: str, token: str) -> str | None:
+        """Return the uuid of a token, or None if logging in with it does not tell. Says nothing of whether it works.
+
+        Raises:
+            LoginRefused: it could not be asked.
+        """
+        known = self._known.get(_digest(token))
+        return known if known is not None else self.identify(username, token).token_uuid
 
     def identify(self, username: str, token: str) -> Identity:
         """Log in at the Hub API with a token and return what the login says of itself.
@@ -20,6 +42,7 @@ class TokenLogin:
         Raises:
             LoginRefused: the token is disabled, deleted, expired, or none at all.
         """
+        self._spare_the_user_name()
         answer = self._http.send(
             "Logging in with the token",
             "POST",
@@ -27,10 +50,16 @@ class TokenLogin:
             json={"identifier": username, "secret": token},
         )
         if answer.refuses_login(400, 401):
+            self._refused += 1
             raise LoginRefused
         if not answer.success:
             raise answer.error("Try again later.")
-        return answers.identity(answers.claims(answer.text("access_token")))
+        identity = claims.identity(claims.read(answer.text("access_token")))
+        if identity.token_uuid is not None:
+            if len(self._known) >= _MAX_KNOWN:
+                self._known.clear()
+            self._known[_digest(token)] = identity.token_uuid
+        return identity
 
     def log_in_to_registry(self, username: str, token: str, probe: str | None) -> None:
         """Log in at the registry's token service, as `docker login` does.
@@ -45,6 +74,7 @@ class TokenLogin:
             LoginRefused: the token is disabled, deleted, expired, or none at all.
             DockerHubRefused: the token is not granted what its scopes promise.
         """
+        self._spare_the_user_name()
         actions = _registry_actions(self._settings.scopes)
         wanted = {"scope": f"repository:{probe}:{','.join(actions)}"} if probe else {}
         answer = self._http.send(
@@ -57,14 +87,23 @@ class TokenLogin:
         if answer.refuses_login(401, 403):
             if probe and "insufficient scopes" in answer.said():
                 raise _probe_failed(probe, actions)
+            self._refused += 1
             raise LoginRefused
         if not answer.success:
             raise answer.error("Try again later.")
         registry_token = answer.text("token" if "token" in answer.object() else "access_token")
         if probe:
-            if not answers.granted(answers.claims(registry_token), probe).issuperset(actions):
+            if not claims.granted(claims.read(registry_token), probe).issuperset(actions):
                 raise _probe_failed(probe, actions)
             self._show_to_registry(registry_token)
+
+    def _spare_the_user_name(self) -> None:
+        if self._refused >= _MAX_REFUSED:
+            raise LoginsUsedUp(
+                f"Docker Hub has refused {_MAX_REFUSED} logins of this invocation, which makes no more, because they can "
+                "lock the user name. Secrets Manager tries again by itself; look which of the secret's versions hold "
+                "tokens that are gone."
+            )
 
     def _show_to_registry(self, registry_token: str) -> None:
         answer = self._http.send(
@@ -75,6 +114,10 @@ class TokenLogin:
         )
         if not answer.success:
             raise answer.error("Check DOCKERHUB_AUTH_URL and DOCKERHUB_REGISTRY_URL.")
+
+
+def _digest(token: str) -> bytes:
+    return sha256(token.encode()).digest()
 
 
 def _registry_actions(scopes: tuple[str, ...]) -> tuple[str, ...]:

@@ -2,9 +2,19 @@
 
 import logging
 
+from dockerhub_rotation import credential, retirement
+from dockerhub_rotation.docker_hub.answers import Token
 from dockerhub_rotation.docker_hub.personal_tokens import NewToken
-from dockerhub_rotation.errors import AwsRefused, RotationError, SecretUnusable, VersionAlreadyStored
-from dockerhub_rotation.secrets_manager import CURRENT
+from dockerhub_rotation.errors import (
+    AwsRefused,
+    DockerHubRefused,
+    LoginRefused,
+    RotationError,
+    SecretUnusable,
+    VersionAlreadyStored,
+)
+from dockerhub_rotation.plan import grouped
+from dockerhub_rotation.secrets_manager import CURRENT, StoredValue
 from dockerhub_rotation.steps import pending_value
 from dockerhub_rotation.steps.step import Outcome, Rotation
 
@@ -15,26 +25,29 @@ def create_secret(rotation: Rotation) -> Outcome:
     """Stage a new token as the pending version's value.
 
     1. The pending version has a value: it is ours from an earlier try. Return.
-    2. It has none: make a token that is labelled for this secret and version, and store it.
+    2. It has none: make sure of the account, make a token that is labelled for this secret and version, and store it.
     3. Another value was stored meanwhile: a twin was faster. Delete our token, return.
     4. Storing is refused: delete our token, raise. If it is unknown whether it was stored, the token stays: it may be
        the stored one, and if it is not, finishSecret finds it by its label. So it is after a crash between the two.
     5. The answer to making a token is lost: raise. A token that was made all the same carries our label.
+    6. Making a token is refused: delete this secret's orphans, which may be what there are too many of, and try again.
 
     Raises:
-        SecretUnusable: the current value can't be kept in shape; nothing was changed.
+        SecretUnusable: the current value can't be kept in shape, or is another account's; nothing was changed.
         RotationError: of the client or the gateway.
     """
     request = rotation.request
     if rotation.value_of(request.version_id) is not None:  # case 1
         return Outcome("The pending version has a value already, from an earlier try.")
 
-    value = rotation.value_of(rotation.versions.holder(CURRENT))
-    if value is None:
+    stored = rotation.stored(rotation.versions.holder(CURRENT))
+    if stored is None:
         raise SecretUnusable("The secret has no current value. Store one, a placeholder will do, then rotate again.")
-    current = pending_value.parse(value, rotation)
+    current = pending_value.parse(stored.text, rotation)
+    tokens = rotation.docker_hub.tokens.listed()
+    _require_our_account(rotation, stored, current.token, tokens)
 
-    token = rotation.docker_hub.tokens.create(rotation.label)  # cases 2 and 5
+    token = _make(rotation, tokens)  # cases 2, 5 and 6
     try:
         rotation.secrets_manager.store_pending(request, current.with_token(token.value))
     except VersionAlreadyStored:  # case 3
@@ -44,6 +57,48 @@ def create_secret(rotation: Rotation) -> Outcome:
         _delete_unstored(token, rotation)
         raise
     return Outcome(f"Token {token.uuid} is made and staged.")
+
+
+def _require_our_account(rotation: Rotation, stored: StoredValue, token: str, tokens: list[Token]) -> None:
+    """Refuse to replace the token of another account: its consumers would get what ours may pull, and it would live on.
+
+    The list proves the account without a login where it shows a token of this secret. A refused token of the right
+    account does not matter: rotating is the cure.
+
+    Raises:
+        SecretUnusable: the current token is another account's, or nothing speaks for ours.
+    """
+    groups = grouped(tokens, rotation.versions)
+    current = rotation.versions.holder(CURRENT)
+    if not credential.looks_like_token(token) or (current in groups and groups[current].tokens):
+        return
+    by_rotation = rotation.versions.rotated_since(stored)
+    if by_rotation and any(group.tokens for group in groups.values()):
+        return  # a rotation has made it, in this account, from which it is gone
+    try:
+        identity = rotation.docker_hub.login.identify(rotation.account.username, token)
+    except LoginRefused:
+        doubtful = by_rotation
+    else:
+        doubtful = not rotation.account.may_be(identity.username)
+    if doubtful:
+        raise SecretUnusable(
+            "The secret's current token is not one of the account whose tokens this function makes. Look whether "
+            f"parameters {rotation.settings.username_parameter} and {rotation.settings.password_parameter} are another "
+            "project's. If the secret is to move to this account, or all its tokens were deleted by hand, store a "
+            "placeholder as its value, then rotate again."
+        )
+
+
+def _make(rotation: Rotation, tokens: list[Token]) -> NewToken:
+    """Make a token; if that is refused, delete this secret's orphans and try once more."""
+    try:
+        return rotation.docker_hub.tokens.create(rotation.label)
+    except DockerHubRefused as refusal:
+        refused = refusal
+    if not retirement.sweep(rotation, rotation.versions.arn, tokens):
+        raise refused
+    return rotation.docker_hub.tokens.create(rotation.label)
 
 
 def _delete_unstored(token: NewToken, rotation: Rotation) -> None:

@@ -1,62 +1,73 @@
 """finishSecret: promote the staged token, then retire what it supersedes."""
 
-from dockerhub_rotation import retirement, token_labels
-from dockerhub_rotation.errors import LoginRefused, PendingTokenUnusable, RetirementFailed, RotationError
-from dockerhub_rotation.secrets_manager import CURRENT
+import logging
+from collections.abc import Iterable
+from dataclasses import asdict
+
+from dockerhub_rotation import retirement
+from dockerhub_rotation.docker_hub.answers import Token
+from dockerhub_rotation.errors import LockedOut, LoginRefused, PendingTokenUnusable, RetirementFailed, RotationError
+from dockerhub_rotation.retirement import CaughtUp, NotAllRetired, Retired
+from dockerhub_rotation.secrets_manager import CURRENT, PENDING, PREVIOUS, SecretVersions
 from dockerhub_rotation.steps import pending_value
 from dockerhub_rotation.steps.pending_value import NOT_LET_IN
 from dockerhub_rotation.steps.step import Outcome, Rotation
+from dockerhub_rotation.token_labels import label_for
+
+logger = logging.getLogger(__name__)
 
 
 def finish_secret(rotation: Rotation) -> Outcome:
     """Promote the pending version, then retire what it supersedes.
 
-    1. Not promoted yet, and the token that was made for it is listed as active and has been used: promote, retire.
-    2. Not promoted yet, and no such token is listed: ask by logging in with the pending value. Refused: raise, promote
-       nothing. (A token that was never used may be one whose value nobody has stored.)
-    3. Promoted by an earlier try that died before or while retiring, or by a twin: retire.
+    1. Not promoted yet: log in with the pending value, directly before the promotion. Refused: raise, promote nothing.
+       Answered by a lockout: promote if the list shows its one token in good order, for testSecret has proven the
+       value, and consumers of a dead one may be what keeps the user name locked.
+    2. Promoted by an earlier try that died before or while retiring, or by a twin: retire.
 
     The tokens are listed before the promotion. So a Docker Hub that is down changes nothing, and no token is seen that
-    belongs to a rotation which began after it. In case 3 the labels are read again after the list, for the same reason.
+    belongs to a rotation which began after it. In case 2 the labels are read again after the list, for the same reason.
     A superseded token that an earlier rotation could not retire, and that only AWSPREVIOUS names, is disabled before
     the promotion takes AWSPREVIOUS away; if that fails, nothing is promoted.
 
     Raises:
-        PendingTokenUnusable: case 2; AWSCURRENT is as it was.
-        RetirementFailed: promoted, but the old token may still be active. The next try goes on from there.
+        PendingTokenUnusable: case 1; AWSCURRENT is as it was.
+        RetirementFailed: promoted, but an old token may still be active. The next try goes on from there.
         RotationError: of the client or the gateway; this version is not promoted, or it is not known whether it is.
     """
     request, versions = rotation.request, rotation.versions
     rotation.docker_hub.management.presume_code_used(versions.changed_at)
-    promoted = versions.holder(CURRENT) == request.version_id
+    if versions.holder(CURRENT) == request.version_id:  # case 2
+        return _resume(rotation)
+    caught_up = retirement.catch_up(rotation, versions, _listed(rotation))
+    _prove(rotation, caught_up.tokens)
+    rotation.secrets_manager.promote(request.secret_id, request.version_id, versions.holder(CURRENT))
+    return _retire(rotation, versions.promoted(request.version_id), caught_up)
+
+
+def _resume(rotation: Rotation) -> Outcome:
+    """Go on where an earlier try has died, or could not retire."""
     try:
-        tokens = rotation.docker_hub.tokens.listed(
-            *(token_labels.label_for(versions.arn, version) for version in versions.labels)
-        )
-        if promoted:  # case 3
-            versions = rotation.secrets_manager.versions(request.secret_id)
-        else:
-            if not any(rotation.is_for_pending(token) and token.active and token.used for token in tokens):
-                _ask_pending_value(rotation)  # case 2
-            tokens = retirement.catch_up(rotation, versions, tokens)
-            rotation.secrets_manager.promote(request.secret_id, request.version_id, versions.holder(CURRENT))
-            promoted, versions = True, versions.promoted(request.version_id)
-        retired = retirement.retire(rotation, versions, tokens)
+        tokens = _listed(rotation)
+        versions = rotation.secrets_manager.versions(rotation.request.secret_id)
     except RotationError as failure:
-        if not promoted:
-            raise
-        error = RetirementFailed(
-            f"Promoted: AWSCURRENT is the new token, but an old token may still be active. {failure}"
-        )
-        error.consumers_affected = failure.consumers_affected
-        raise error from failure
-    if retired.unidentified:
-        return Outcome("The new token is AWSCURRENT, but a token that it supersedes was not found.", retired)
-    return Outcome("The new token is AWSCURRENT, and what it supersedes is retired.", retired)
+        failed = failure
+    else:
+        return _retire(rotation, versions, CaughtUp(tokens))
+    raise _not_retired([failed], Retired()) from failed
 
 
-def _ask_pending_value(rotation: Rotation) -> None:
-    """Refuse to promote a version whose value does not log in."""
+def _listed(rotation: Rotation) -> list[Token]:
+    """Return every token of the account, and look twice for those that should be there."""
+    versions = rotation.versions
+    expected = [version for version, labels in versions.labels.items() if labels & {CURRENT, PENDING, PREVIOUS}]
+    return rotation.docker_hub.tokens.listed(
+        *(label_for(versions.arn, version) for version in expected if not versions.pins(version))
+    )
+
+
+def _prove(rotation: Rotation, tokens: Iterable[Token]) -> None:
+    """Refuse to promote a version whose value does not log in now."""
     value = rotation.value_of(rotation.request.version_id)
     if value is None:
         raise PendingTokenUnusable(
@@ -64,11 +75,50 @@ def _ask_pending_value(rotation: Rotation) -> None:
             "secretsmanager rotate-secret; Secrets Manager then calls createSecret first."
         )
     token = pending_value.parse(value, rotation).token
+    refused = False
     try:
         pending_value.identify(rotation, value, token)
     except LoginRefused:
         refused = True
-    else:
-        refused = False
+    except LockedOut:
+        if not _is_in_good_order(rotation, tokens):
+            raise
+        logger.warning("Docker Hub has locked the user name; the staged token is listed, and testSecret has proven it")
     if refused:
         raise pending_value.unusable(rotation, value, NOT_LET_IN, refused=True)
+
+
+def _is_in_good_order(rotation: Rotation, tokens: Iterable[Token]) -> bool:
+    """Tell whether exactly one token was made for the pending version, and that it is active and has not expired."""
+    made = [token for token in tokens if rotation.is_for_pending(token)]
+    now = rotation.docker_hub.http.now()
+    return len(made) == 1 and made[0].active is True and not made[0].expired(now)
+
+
+def _retire(rotation: Rotation, versions: SecretVersions, caught_up: CaughtUp) -> Outcome:
+    failures: list[RotationError] = []
+    try:
+        retired = retirement.retire(rotation, versions, caught_up.tokens, keep=caught_up.disabled)
+    except NotAllRetired as some:
+        retired, failures = some.retired, some.failures
+    except RotationError as failure:
+        retired, failures = Retired(), [failure]
+    retired = retired.plus(caught_up.retired)
+    if failures:
+        raise _not_retired(failures, retired) from failures[0]
+    if retired.complete:
+        return Outcome("The new token is AWSCURRENT, and what it supersedes is retired.", retired)
+    return Outcome(
+        "The new token is AWSCURRENT. A token may still be active that no consumer needs: see above.", retired
+    )
+
+
+def _not_retired(failures: list[RotationError], retired: Retired) -> RetirementFailed:
+    """Return the error that names everything that failed, to be raised."""
+    error = RetirementFailed(
+        "Promoted: AWSCURRENT is the new token, but an old token may still be active. "
+        + " ".join(dict.fromkeys(str(failure) for failure in failures))
+    )
+    error.consumers_affected = any(failure.consumers_affected for failure in failures)
+    error.retired = asdict(retired)
+    return error

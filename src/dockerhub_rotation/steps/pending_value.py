@@ -2,7 +2,7 @@
 
 from dockerhub_rotation import credential
 from dockerhub_rotation.credential import Credential
-from dockerhub_rotation.docker_hub.answers import Identity
+from dockerhub_rotation.docker_hub.claims import Identity
 from dockerhub_rotation.errors import PendingTokenUnusable, SecretUnusable
 from dockerhub_rotation.secrets_manager import CURRENT
 from dockerhub_rotation.steps.step import Rotation

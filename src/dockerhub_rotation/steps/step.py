@@ -7,7 +7,7 @@ from dockerhub_rotation.docker_hub.answers import Token
 from dockerhub_rotation.invocation import Invocation
 from dockerhub_rotation.request import RotationRequest
 from dockerhub_rotation.retirement import Retired
-from dockerhub_rotation.secrets_manager import SecretVersions
+from dockerhub_rotation.secrets_manager import SecretVersions, StoredValue
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,11 @@ class Rotation(Invocation):
 
     def value_of(self, version: str | None) -> str | None:
         """Return the value of a version, or None if there is no such version or it has no value."""
+        stored = self.stored(version)
+        return stored.text if stored else None
+
+    def stored(self, version: str | None) -> StoredValue | None:
+        """Return what a version stores, or None if there is no such version or it has no value."""
         return self.secrets_manager.value(self.request.secret_id, version) if version else None
 
     @property

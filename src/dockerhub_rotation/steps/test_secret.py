@@ -1,13 +1,12 @@
 """testSecret: prove that the staged token works."""
 
 import logging
-import time
 from collections.abc import Iterable
 
 from dockerhub_rotation import credential
 from dockerhub_rotation.docker_hub.answers import Token
 from dockerhub_rotation.errors import LoginRefused, PendingTokenUnusable
-from dockerhub_rotation.settings import SCOPES
+from dockerhub_rotation.settings import fall_short
 from dockerhub_rotation.steps import pending_value
 from dockerhub_rotation.steps.pending_value import NOT_LET_IN
 from dockerhub_rotation.steps.step import Outcome, Rotation
@@ -72,21 +71,38 @@ def _prove(rotation: Rotation, value: str, token: str) -> None:
     """
     settings = rotation.settings
     identity = pending_value.identify(rotation, value, token)
-    granted = [SCOPES.index(scope) for scope in identity.scopes or () if scope in SCOPES]
-    too_little = bool(granted) and max(granted) < max(SCOPES.index(scope) for scope in settings.scopes)
-    copy = (too_little or settings.probe_repository is not None) and pending_value.is_copy_of_current(rotation, value)
-    if too_little and not copy:
-        asked = f"{', '.join(settings.scopes)}; see that the account may do so"
-        raise pending_value.unusable(
-            rotation, value, f"a token that may do less than DOCKERHUB_TOKEN_SCOPES asks for ({asked})"
-        )
+    in_question = settings.compare_scopes and fall_short(identity.scopes, settings.scopes)
+    copy = (in_question or settings.probe_repository is not None) and pending_value.is_copy_of_current(rotation, value)
+    if in_question and not copy:
+        _require_scopes(rotation, value)
     probe = None if copy else settings.probe_repository
     rotation.docker_hub.login.log_in_to_registry(rotation.account.username, token, probe)
 
 
+def _require_scopes(rotation: Rotation, value: str) -> None:
+    """Refuse the staged token if it was made with less than the settings ask for.
+
+    Its login has told less. If the list tells more, or nothing, then the login is not to be believed: dropping the
+    token would bring another one like it, for ever.
+
+    Raises:
+        PendingTokenUnusable: it was made before the settings were changed, and only another token helps.
+    """
+    asked = rotation.settings.scopes
+    made = [token for token in rotation.docker_hub.tokens.listed(rotation.label) if rotation.is_for_pending(token)]
+    if any(fall_short(token.scopes, asked) for token in made):
+        what = f"a token that may do less than DOCKERHUB_TOKEN_SCOPES asks for ({', '.join(asked)})"
+        raise pending_value.unusable(rotation, value, what)
+    logger.warning(
+        "The staged token's login tells smaller scopes than %s, with which it was made; that is believed. "
+        "DOCKERHUB_COMPARE_SCOPES=no keeps it from being looked at",
+        ", ".join(asked),
+    )
+
+
 def _works_in_the_end(rotation: Rotation, value: str, token: str) -> bool:
     """Enable the refused token if it was disabled, and give it a moment if it may need one."""
-    refused_at = time.time()  # the list may have to wait for a one-time code
+    refused_at = rotation.docker_hub.http.now()  # the list may have to wait for a one-time code
     rotation.docker_hub.management.presume_code_used(rotation.versions.changed_at)
     listed = rotation.docker_hub.tokens.listed(rotation.label)
     made = [token for token in listed if rotation.is_for_pending(token)]
