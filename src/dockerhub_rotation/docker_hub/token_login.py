@@ -100,7 +100,7 @@ class TokenLogin:
     def _spare_the_user_name(self) -> None:
         if self._refused >= _MAX_REFUSED:
             raise LoginsUsedUp(
-                f"Docker Hub has refused {_MAX_REFUSED} logins of this invocation, which makes no more, because they can "
+                f"Docker Hub has refused {_MAX_REFUSED} logins of this invocation, which makes no more, as they can "
                 "lock the user name. Secrets Manager tries again by itself; look which of the secret's versions hold "
                 "tokens that are gone."
             )
