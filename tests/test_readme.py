@@ -51,12 +51,6 @@ def test_every_sample_event_is_described() -> None:
     assert described == {path.name for path in (ROOT / "events").glob("*.json")}
 
 
-def test_every_make_target_that_is_named_exists() -> None:
-    targets = set(re.findall(r"^([a-z0-9]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-
-    assert set(re.findall(r"(?:`|\$ )make ([a-z0-9]+)", README)) <= targets
-
-
 def test_the_permissions_to_deploy_are_what_the_commands_ask_and_what_the_templates_make() -> None:
     source = (ROOT / "infra/deploy.py").read_text()
     calls = set(re.findall(r'"(cloudformation|s3api|ssm|secretsmanager|logs|sts)",\s*"([a-z-]+)"', source))
