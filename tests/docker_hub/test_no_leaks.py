@@ -9,6 +9,7 @@ import httpx
 import pytest
 import respx
 
+from dockerhub_rotation.docker_hub import Connection, DockerHub
 from dockerhub_rotation.errors import LoginRefused, RotationError
 from dockerhub_rotation.settings import Settings
 from tests.docker_hub.wire import (
@@ -72,6 +73,12 @@ def told_by(raised: BaseException | None) -> str:
     return "\n".join(told)
 
 
+def shown_by(docker_hub: DockerHub, connection: Connection) -> str:
+    """Return whatever a look at the client's rooms, and at what outlives them, could show."""
+    rooms = [docker_hub, *vars(docker_hub).values(), connection, *vars(connection).values()]
+    return repr([*rooms, *(vars(room) for room in rooms)])
+
+
 @pytest.mark.parametrize("reply", REPLIES, ids=lambda reply: str(getattr(reply, "status_code", name(type(reply)))))
 @pytest.mark.parametrize(
     ("deed", "settings"),
@@ -101,7 +108,7 @@ def test_no_failure_tells_a_secret_or_an_answer(
             told = repr(deed.do(docker_hub))
         except (RotationError, LoginRefused) as failure:
             told = told_by(failure)
-        told += caplog.text + repr(vars(docker_hub)) + repr(vars(world.connection))
+        told += caplog.text + shown_by(docker_hub, world.connection)
 
     codes = (world.code_at(1_800_000_010), world.code_at(1_800_000_030))
     for secret in (PASSWORD, SEED, TOKEN, SECOND_FACTOR_TOKEN, bearer, grant, BODY, *codes):
@@ -115,8 +122,6 @@ def test_no_value_shows_its_secret(world: World) -> None:
 
     made = docker_hub.tokens.create("ours")
 
-    rooms = [docker_hub, *vars(docker_hub).values(), world.connection, *vars(world.connection).values()]
-    account = docker_hub.management._parameters.account()
-    shown = repr([made, account, *rooms, *(vars(room) for room in rooms)])
+    shown = repr([made, docker_hub.management._parameters.account()]) + shown_by(docker_hub, world.connection)
     for secret in (TOKEN, world.bearer(seconds=61), PASSWORD, SEED):
         assert secret not in shown
