@@ -22,9 +22,12 @@ def mutmut(*arguments: str) -> list[str]:
 
 
 def place(mutant: str) -> tuple[str, str]:
-    """Return module and function of a mutant, which is called package.module.x_function__mutmut_1."""
-    module, _, name = mutant.removeprefix("dockerhub_rotation.").partition(".")
-    return module, re.sub(r"^xǁ?_?|__mutmut_\d+$", "", name).replace("ǁ", ".")
+    """Return module and function of a mutant.
+
+    They are called package.module.x_function__mutmut_1 and package.package.module.xǁClassǁmethod__mutmut_1.
+    """
+    module, _, name = mutant.removeprefix("dockerhub_rotation.").rpartition(".")
+    return module, re.sub(r"^x[ǁ_]|__mutmut_\d+$", "", name).replace("ǁ", ".")
 
 
 def described(mutant: str) -> str:
@@ -43,9 +46,10 @@ def main() -> int:
     survivors = [mutant for mutant, verdict in verdicts.items() if verdict not in KILLED]
 
     made, alive = (Counter(place(mutant)[0] for mutant in mutants) for mutants in (verdicts, survivors))
+    width = max(map(len, made), default=0)
     print()
     for module, count in made.items():
-        print(f"{module:12}{count:4} mutants, {count - alive[module]:4} killed, {alive[module]:3} survive")
+        print(f"{module:{width}}{count:4} mutants, {count - alive[module]:4} killed, {alive[module]:3} survive")
 
     found = Counter(described(mutant) for mutant in survivors)
     named = Counter(line for line in NAMED.read_text("utf-8").splitlines() if line and not line.startswith("#"))

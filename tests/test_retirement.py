@@ -1,6 +1,5 @@
 """From staging labels and Hub labels follows what each token should be."""
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -422,52 +421,3 @@ def test_the_order_in_which_tokens_are_listed_means_nothing(account: Account, ra
     assert set(plan(shuffled, account.labels, account.stored)) == set(
         plan(account.tokens, account.labels, account.stored)
     )
-
-
-# Labels
-
-
-def test_a_label_names_the_secret_by_a_hash_and_the_version_by_its_id() -> None:
-    digest = hashlib.sha256(ARN.encode()).hexdigest()[:16]
-
-    assert label_for(ARN, NOW) == f"dockerhub-rotation/{digest}/{NOW}"
-
-
-version_ids = st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=126), min_size=32, max_size=64)
-
-
-@given(st.text(min_size=20, max_size=2048), version_ids)
-def test_a_label_fits_and_is_read_back_for_its_secret_alone(arn: str, version: str) -> None:
-    token = foreign(label=label_for(arn, version))
-
-    assert 1 <= len(token.label) <= 100
-    assert version_of(token, arn) == version
-    assert version_of(token, arn + "x") is None
-
-
-@pytest.mark.parametrize(
-    "label",
-    [
-        pytest.param("", id="no label"),
-        pytest.param("laptop", id="a label of somebody's own"),
-        pytest.param(label_for(ARN, ""), id="our label without a version"),
-        pytest.param(label_for(ARN, NOW).removesuffix(NOW).removesuffix("/"), id="our label cut off"),
-        pytest.param(" " + label_for(ARN, NOW), id="our label behind a space"),
-        pytest.param("old " + label_for(ARN, NOW), id="our label behind a word"),
-        pytest.param(label_for(ARN, NOW).upper(), id="our label in capitals"),
-        pytest.param(label_for(ARN, NOW).replace("dockerhub", "docker-hub"), id="another program's label"),
-        pytest.param(label_for(ARN, NOW).replace("/", "-"), id="our label with other dividers"),
-        pytest.param(label_for(ARN, NOW) + "\n", id="our label with a line break"),
-        pytest.param(label_for(ARN, "x" * 65), id="our label with more than a version id"),
-        pytest.param(label_for(ARN, "x" * 31), id="our label with less than a version id"),
-        pytest.param(label_for(ARN, "my laptop"), id="our label on somebody's own token"),
-        pytest.param(label_for(OTHER_ARN, NOW), id="another secret's label"),
-        pytest.param(f"dockerhub-rotation/{hashlib.sha256(ARN.encode()).hexdigest()[:15]}/{NOW}", id="a shorter hash"),
-        pytest.param(f"dockerhub-rotation/{'0' * 16}/{NOW}", id="a hash of nothing"),
-    ],
-)
-def test_a_label_that_is_nearly_ours_is_foreign(label: str) -> None:
-    token = foreign(label=label)
-
-    assert version_of(token, ARN) is None
-    assert plan([made(NOW), token], ROTATED, {}) == []

@@ -1,0 +1,273 @@
+"""Tokens are made, listed, changed and deleted as documented, and none is made twice."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+
+from dockerhub_rotation import __version__
+from dockerhub_rotation.docker_hub.personal_tokens import NewToken
+from dockerhub_rotation.errors import DockerHubRefused, DockerHubUnavailable, OutOfTime, RateLimited
+from tests.docker_hub.wire import (
+    CREATE,
+    DELETE,
+    DISABLE,
+    ENABLE,
+    LIST,
+    LOST,
+    MADE,
+    PAGE_OF_A_FIREWALL,
+    PLAIN,
+    RELABEL,
+    TOKEN,
+    TOKENS,
+    TWO_FACTOR,
+    UUID,
+    Deed,
+    Reply,
+    World,
+    answer,
+    each,
+    item,
+    name,
+    page,
+    sent,
+)
+
+# Requests
+
+
+@pytest.mark.parametrize(
+    ("deed", "query", "body"),
+    [
+        pytest.param(CREATE, "", {"token_label": "ours", "scopes": ["repo:read"]}, id="create"),
+        pytest.param(LIST, "?page=1&page_size=100", None, id="list"),
+        pytest.param(ENABLE, "", {"is_active": True}, id="enable"),
+        pytest.param(DISABLE, "", {"is_active": False}, id="disable"),
+        pytest.param(RELABEL, "", {"is_active": False, "token_label": "ours"}, id="relabel"),
+        pytest.param(DELETE, "", None, id="delete"),
+    ],
+)
+def test_a_request_that_manages_tokens_has_the_documented_shape(
+    deed: Deed, query: str, body: object, world: World
+) -> None:
+    """No slash ends a path: a redirect would lose the body."""
+    route = deed.replies(world, deed.reply)
+
+    deed.do(world.invoke())
+
+    request = route.calls.last.request
+    assert str(request.url) == deed.url + query
+    assert (json.loads(request.content) if request.content else None) == body
+    assert request.headers["Authorization"] == f"Bearer {world.bearer()}"
+    assert request.headers["User-Agent"] == f"dockerhub-rotation/{__version__}"
+
+
+def test_a_token_is_made_with_every_scope_of_the_settings(world: World) -> None:
+    route = CREATE.replies(world, MADE)
+
+    made = world.invoke(replace(PLAIN, scopes=("repo:read", "repo:write"))).tokens.create("ours")
+
+    assert made == NewToken(UUID, TOKEN)
+    assert sent(route)[0]["scopes"] == ["repo:read", "repo:write"]
+
+
+# Making a token is not idempotent
+
+
+@pytest.mark.parametrize("lost", [500, 502, 503, 504, *LOST], ids=name)
+def test_making_a_token_is_not_repeated_when_it_may_have_been_made(lost: Reply, world: World) -> None:
+    CREATE.replies(world, lost)
+
+    with pytest.raises(DockerHubUnavailable):
+        world.invoke().tokens.create("ours")
+
+
+@pytest.mark.parametrize("refused", [429, httpx.ConnectError, httpx.ConnectTimeout], ids=name)
+def test_making_a_token_is_repeated_when_it_was_surely_not_made(refused: Reply, world: World) -> None:
+    CREATE.replies(world, refused, refused, refused, MADE)
+
+    assert world.invoke().tokens.create("ours") == NewToken(UUID, TOKEN)
+
+
+def test_making_a_token_is_not_repeated_once_a_repetition_may_have_made_it(world: World) -> None:
+    CREATE.replies(world, httpx.ConnectError, 429, httpx.ReadTimeout)
+
+    with pytest.raises(DockerHubUnavailable):
+        world.invoke().tokens.create("ours")
+
+
+@pytest.mark.parametrize("status", [400, 402, 403, 409, 422])
+def test_a_refusal_to_make_a_token_says_what_may_be_the_reason(status: int, world: World) -> None:
+    CREATE.replies(world, answer(status, message="no"))
+
+    with pytest.raises(DockerHubRefused, match=f"answered {status}. The account may have reached its number of tokens"):
+        world.invoke().tokens.create("ours")
+
+
+@pytest.mark.parametrize("value", ["***", "dckr_oat_0123456789", "a-token"])
+def test_what_was_made_and_is_no_personal_token_is_deleted(value: str, world: World) -> None:
+    CREATE.replies(world, answer(201, uuid=UUID, token=value))
+    deleted = world.on("DELETE", f"{TOKENS}/{UUID}", 204)
+
+    with pytest.raises(DockerHubRefused, match="is no personal access token"):
+        world.invoke().tokens.create("ours")
+
+    assert len(deleted.calls) == 1
+
+
+# A token needs time to be stored
+
+
+def test_no_token_is_made_that_there_is_no_time_to_store(world: World) -> None:
+    world.lets_in()
+
+    with pytest.raises(OutOfTime):
+        world.invoke(seconds=9.9).tokens.create("ours")
+
+
+def test_a_token_is_made_that_there_is_time_to_store(world: World) -> None:
+    CREATE.replies(world, MADE)
+
+    assert world.invoke(seconds=10).tokens.create("ours") == NewToken(UUID, TOKEN)
+
+
+def test_no_token_is_made_after_a_wait_that_leaves_no_time_to_store_it(world: World) -> None:
+    world.lets_in_with_code()
+    docker_hub = world.invoke(TWO_FACTOR, seconds=29)
+    docker_hub.management.presume_code_used(world.clock.now)  # 20 seconds until the next
+
+    with pytest.raises(OutOfTime):
+        docker_hub.tokens.create("ours")
+
+
+def test_making_a_token_is_not_repeated_when_there_is_no_time_to_store_it(world: World) -> None:
+    CREATE.replies(world, answer(429, {"Retry-After": "10"}))
+
+    with pytest.raises(RateLimited):
+        world.invoke(seconds=19).tokens.create("ours")
+
+
+# Listing
+
+
+def test_every_page_is_listed_and_a_token_shown_twice_is_one(world: World) -> None:
+    """A token made between two requests pushes another one onto the next page."""
+    following = "https://elsewhere.example/?page=9"  # counted and not followed: no answer says where to go
+    pages = [
+        page(item("a"), item("b"), following=following),
+        page(item("b", is_active=False), item("c"), following=following),
+        page(item("d")),
+    ]
+    world.lets_in()
+    for number, reply in enumerate(pages, start=1):
+        world.on("GET", TOKENS, reply, params={"page": number, "page_size": 100})
+
+    tokens = world.invoke().tokens.listed()
+
+    assert sorted(token.uuid for token in tokens) == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize(
+    "second", [[], [item("c", token_label="other")]], ids=["the second page is gone", "the list is as long as before"]
+)
+def test_a_token_that_was_deleted_meanwhile_hides_no_other(second: list[dict[str, Any]], world: World) -> None:
+    """What is behind it moves forward, here from the second page to the first, which has been read."""
+    last = page(*second) if second else answer(404, detail="Invalid page.")
+    world.lets_in()
+    world.on(
+        "GET",
+        TOKENS,
+        page(item("a", token_label="other"), following="yes"),
+        page(item("b", token_label="ours")),
+        params={"page": 1, "page_size": 100},
+    )
+    world.on("GET", TOKENS, last, params={"page": 2, "page_size": 100})
+
+    tokens = world.invoke().tokens.listed("ours")
+
+    assert "b" in [token.uuid for token in tokens]
+
+
+@pytest.mark.parametrize(
+    ("pages", "expected"), [(1, "yours"), (2, "ours")], ids=["it has one page", "what is expected is there"]
+)
+def test_the_list_is_not_read_again_without_need(pages: int, expected: str, world: World) -> None:
+    LIST.replies(world, *[page(item("a"), following="yes"), page(item("b"))][-pages:])
+    docker_hub = world.invoke()
+
+    docker_hub.tokens.listed(expected)
+
+    assert docker_hub.http.requests == 1 + pages
+
+
+def test_a_page_may_be_empty(world: World) -> None:
+    LIST.replies(world, page(following=TOKENS), page(item()))
+
+    assert [token.uuid for token in world.invoke().tokens.listed()] == [UUID]
+
+
+def test_a_page_that_is_gone_is_empty(world: World) -> None:
+    LIST.replies(world, page(item(), following=TOKENS), answer(404, detail="Invalid page."))
+
+    assert [token.uuid for token in world.invoke().tokens.listed()] == [UUID]
+
+
+def test_the_first_page_cannot_be_gone(world: World) -> None:
+    LIST.replies(world, answer(404, detail="Not found."))
+
+    with pytest.raises(DockerHubRefused):
+        world.invoke().tokens.listed()
+
+
+def test_the_page_of_a_firewall_ends_no_list(world: World) -> None:
+    LIST.replies(world, page(item(), following=TOKENS), httpx.Response(404, html=PAGE_OF_A_FIREWALL))
+
+    with pytest.raises(DockerHubUnavailable, match="the answer is not Docker Hub's API"):
+        world.invoke().tokens.listed()
+
+
+# Changing and deleting
+
+
+@pytest.mark.parametrize("status", [200, 202, 204, 404])
+def test_a_token_is_deleted(status: int, world: World) -> None:
+    """204 is documented, 202 has been seen, and with 404 there is nothing left to do."""
+    DELETE.replies(world, httpx.Response(status))
+
+    world.invoke().tokens.delete(UUID)
+
+
+@each(DISABLE, RELABEL)
+def test_disabling_a_token_that_is_gone_is_done(deed: Deed, world: World) -> None:
+    deed.replies(world, answer(404, message="not found"))
+
+    deed.do(world.invoke())
+
+
+@pytest.mark.parametrize(
+    ("deed", "status", "says"),
+    [
+        (ENABLE, 404, f"Enabling token {UUID}: Docker Hub answered 404"),
+        (DISABLE, 403, f"Disabling token {UUID}: Docker Hub answered 403"),
+        (DELETE, 403, f"Deleting token {UUID}: Docker Hub answered 403"),
+    ],
+    ids=["enable", "disable", "delete"],
+)
+def test_what_is_refused_is_named(deed: Deed, status: int, says: str, world: World) -> None:
+    deed.replies(world, answer(status, message="no"))
+
+    with pytest.raises(DockerHubRefused, match=says):
+        deed.do(world.invoke())
+
+
+@pytest.mark.parametrize("status", [403, 404])
+@each(CREATE, LIST, ENABLE, DISABLE, RELABEL, DELETE)
+def test_the_page_of_a_firewall_retires_nothing(deed: Deed, status: int, world: World) -> None:
+    """Its 404 would be a token that is gone."""
+    deed.replies(world, httpx.Response(status, html=PAGE_OF_A_FIREWALL))
+
+    with pytest.raises(DockerHubUnavailable, match="the answer is not Docker Hub's API"):
+        deed.do(world.invoke())

@@ -1,0 +1,74 @@
+"""A label names the secret and the version of a token, and only what is exactly one of ours is taken for one."""
+
+import hashlib
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dockerhub_rotation.docker_hub.answers import Token
+from dockerhub_rotation.retirement import plan
+from dockerhub_rotation.secrets_manager import CURRENT, PREVIOUS, SecretVersions
+from dockerhub_rotation.token_labels import label_for, version_of
+
+ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:docker-hub-AbCdEf"
+OTHER_ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:docker-hub-GhIjKl"
+OLD, NOW = (f"0000000{n}-0000-4000-8000-000000000000" for n in (2, 3))
+ROTATED = SecretVersions(
+    ARN,
+    rotation_enabled=True,
+    labels={NOW: frozenset({CURRENT}), OLD: frozenset({PREVIOUS})},
+    changed_at=0.0,
+)
+
+
+def labelled(label: str, *, year: int = 2020) -> Token:
+    """Return an active token with a label, made long ago unless told otherwise."""
+    return Token(f"the token {label}", label, active=True, created_at=datetime(year, 1, 1, tzinfo=UTC))
+
+
+def test_a_label_names_the_secret_by_a_hash_and_the_version_by_its_id() -> None:
+    digest = hashlib.sha256(ARN.encode()).hexdigest()[:16]
+
+    assert label_for(ARN, NOW) == f"dockerhub-rotation/{digest}/{NOW}"
+
+
+version_ids = st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=126), min_size=32, max_size=64)
+
+
+@given(st.text(min_size=20, max_size=2048), version_ids)
+def test_a_label_fits_and_is_read_back_for_its_secret_alone(arn: str, version: str) -> None:
+    token = labelled(label_for(arn, version))
+
+    assert 1 <= len(token.label) <= 100
+    assert version_of(token, arn) == version
+    assert version_of(token, arn + "x") is None
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        pytest.param("", id="no label"),
+        pytest.param("laptop", id="a label of somebody's own"),
+        pytest.param(label_for(ARN, ""), id="our label without a version"),
+        pytest.param(label_for(ARN, NOW).removesuffix(NOW).removesuffix("/"), id="our label cut off"),
+        pytest.param(" " + label_for(ARN, NOW), id="our label behind a space"),
+        pytest.param("old " + label_for(ARN, NOW), id="our label behind a word"),
+        pytest.param(label_for(ARN, NOW).upper(), id="our label in capitals"),
+        pytest.param(label_for(ARN, NOW).replace("dockerhub", "docker-hub"), id="another program's label"),
+        pytest.param(label_for(ARN, NOW).replace("/", "-"), id="our label with other dividers"),
+        pytest.param(label_for(ARN, NOW) + "\n", id="our label with a line break"),
+        pytest.param(label_for(ARN, "x" * 65), id="our label with more than a version id"),
+        pytest.param(label_for(ARN, "x" * 31), id="our label with less than a version id"),
+        pytest.param(label_for(ARN, "my laptop"), id="our label on somebody's own token"),
+        pytest.param(label_for(OTHER_ARN, NOW), id="another secret's label"),
+        pytest.param(f"dockerhub-rotation/{hashlib.sha256(ARN.encode()).hexdigest()[:15]}/{NOW}", id="a shorter hash"),
+        pytest.param(f"dockerhub-rotation/{'0' * 16}/{NOW}", id="a hash of nothing"),
+    ],
+)
+def test_a_label_that_is_nearly_ours_is_foreign(label: str) -> None:
+    token = labelled(label)
+
+    assert version_of(token, ARN) is None
+    assert plan([labelled(label_for(ARN, NOW), year=2026), token], ROTATED, {}) == []
