@@ -21,6 +21,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from enum import Enum
 from fnmatch import fnmatchcase
 from hashlib import sha256
@@ -308,6 +309,7 @@ class DockerHub:
             response.headers["X-RateLimit-Limit"] = str(self.rate_limit_per_minute)
             response.headers["X-RateLimit-Remaining"] = str(remaining)
             response.headers["X-RateLimit-Reset"] = str((minute + 1) * 60)
+        response.headers["Date"] = format_datetime(self._now(), usegmt=True)
         self.requests.append(Served(request.method, request.path, response.status_code))
         return response
 

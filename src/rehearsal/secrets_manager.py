@@ -131,6 +131,7 @@ class Aws:
         self._lock = RLock()  # requests are handled one at a time, and never in the middle of the service's own work
         self._rotations: dict[str, _Rotation] = {}
         self._rotation_rules: dict[str, dict[str, Any]] = {}
+        self._last_moment = 0.0
         self._threads: list[Thread] = []
         self._rules = {
             "DescribeSecret": self._describe_secret,
@@ -160,6 +161,8 @@ class Aws:
             self._secrets_manager.create_secret(name, value, None, None, None, None, None, [], False)
             secret = self._find(name)
             secret.arn = f"{secret.arn[:-6]}AbCdEf"
+            for version in secret.versions.values():
+                version["createdate"] = self._moment()
             return secret.arn
 
     def put_parameter(self, name: str, value: str) -> None:
@@ -284,8 +287,11 @@ class Aws:
 
         https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot_rotation.html
         """
+        known = secret.versions.get(version_id, {}).get("createdate")
         answer = moto()
         if answer.status_code == 200:
+            version_id = json.loads(answer.get_data())["VersionId"]
+            secret.versions[version_id]["createdate"] = known or self._moment()
             _settle(secret)
             rotation = self._rotations.get(secret.arn)
             if rotation and rotation.is_open and rotation.version_id != version_id:
@@ -339,7 +345,7 @@ class Aws:
         if "RotationRules" in call:
             self._rotation_rules[secret.arn] = call["RotationRules"]
         rotate = call.get("RotateImmediately", True)
-        version = {"createdate": int(self._clock()), "version_id": version_id, "version_stages": ["AWSPENDING"]}
+        version = {"createdate": self._moment(), "version_id": version_id, "version_stages": ["AWSPENDING"]}
         if not rotate and not self._empty_test_version:
             version = secret.versions.get(current or "", {}) | version
         _detach(secret, "AWSPENDING")
@@ -370,7 +376,7 @@ class Aws:
                 failure = failure or _shortfall(rotation)
                 if failure is None:
                     _detach(rotation.secret, "AWSPENDING")
-                    rotation.secret.last_rotation_date = int(self._clock())
+                    rotation.secret.last_rotation_date = self._moment()
                     rotation.state = "done"
                     self._record("RotationSucceeded", rotation)
                     return
@@ -419,6 +425,14 @@ class Aws:
 
     def _record(self, name: str, rotation: _Rotation, message: str = "") -> None:
         self.events.append(Event(name, rotation.secret.arn, message))
+
+    def _moment(self) -> float:
+        """Return the time, with its fraction of a second as AWS has it, and never the same one twice.
+
+        What was made before a rotation ended, and what after it, is told by that.
+        """
+        self._last_moment = max(self._clock(), self._last_moment + 1e-5)
+        return self._last_moment
 
     def _find(self, secret_id: str) -> FakeSecret:
         secret = self._secrets_manager.secrets.get(secret_id)

@@ -121,6 +121,8 @@ def given(reply: Reply) -> httpx.Response:
     match reply:
         case httpx.Response():
             return reply
+        case int() if 400 <= reply < 500:
+            return refused(reply)
         case int():
             return answer(reply)
         case Exception():
@@ -133,6 +135,11 @@ def given(reply: Reply) -> httpx.Response:
 
 def answer(status: int, headers: Mapping[str, str] | None = None, **body: Any) -> httpx.Response:
     return httpx.Response(status, headers=headers, json=body)
+
+
+def refused(status: int) -> httpx.Response:
+    """Return a refusal in a form that is Docker Hub's own."""
+    return answer(status, message="refused", errinfo={})
 
 
 def page(*items: dict[str, Any], following: str | None = None) -> httpx.Response:
