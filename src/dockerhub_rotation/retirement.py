@@ -94,10 +94,12 @@ class _Asked:
     Attributes:
         stored: version to the uuid of the token that it holds.
         unidentified: versions whose value did not tell, each with the sentence that says so.
+        tokens: every token of the account, with those that were told and are not listed yet.
     """
 
-    stored: dict[str, str]
-    unidentified: dict[str, str]
+    tokens: list[Token]
+    stored: dict[str, str] = field(default_factory=dict)
+    unidentified: dict[str, str] = field(default_factory=dict)
 
 
 def retire(
@@ -118,11 +120,11 @@ def retire(
     asked = _ask(invocation, versions, tokens)
     for version, sentence in asked.unidentified.items():
         logger.warning(sentence, version)
-    left = list(left_active(tokens, versions, asked.stored, now))
+    left = list(left_active(asked.tokens, versions, asked.stored, now))
     for one in left:
         logger.warning("Token %s of version %s is left active: %s", one.token.uuid, one.version, one.why)
-    changes = [change for change in plan(tokens, versions, asked.stored, now) if change.token.uuid not in keep]
-    done, failures = _apply(invocation, changes)
+    changes = plan(asked.tokens, versions, asked.stored, now)
+    done, failures = _apply(invocation, [c for c in changes if c.becomes != "deleted" or c.token.uuid not in keep])
     retired = replace(_counted(done), unidentified=len(asked.unidentified), left=len(left))
     if failures:
         raise NotAllRetired(retired, failures)
@@ -153,7 +155,7 @@ def catch_up(invocation: Invocation, versions: SecretVersions, tokens: list[Toke
         return CaughtUp(tokens, retired=_say_replaced_by_hand(invocation, versions.arn, previous))
     versions = invocation.secrets_manager.versions(versions.arn)  # somebody may have moved AWSCURRENT back meanwhile
     asked = _ask(invocation, versions, tokens)
-    changes = plan(tokens, versions, asked.stored, invocation.docker_hub.http.now())
+    changes = plan(asked.tokens, versions, asked.stored, invocation.docker_hub.http.now())
     done, failures = _apply(invocation, [change for change in changes if change.becomes == "disabled"])
     if failures:
         raise failures[0]
@@ -161,7 +163,7 @@ def catch_up(invocation: Invocation, versions: SecretVersions, tokens: list[Toke
         change.token.uuid: replace(change.token, active=False, label=change.label or change.token.label)
         for change in done
     }
-    return CaughtUp([disabled.get(token.uuid, token) for token in tokens], frozenset(disabled), _counted(done))
+    return CaughtUp([disabled.get(token.uuid, token) for token in asked.tokens], frozenset(disabled), _counted(done))
 
 
 def sweep(invocation: Invocation, arn: str, tokens: list[Token]) -> int:
@@ -207,7 +209,7 @@ def _ask(invocation: Invocation, versions: SecretVersions, tokens: list[Token]) 
     groups = grouped(tokens, versions)
     require_readable(token for group in groups.values() for token in group.tokens)
     rotated_before = any(group.tokens for group in groups.values() if not group.in_use)
-    asked = _Asked({}, {})
+    asked = _Asked(list(tokens))
     for version, group in groups.items():
         if not group.has_to_be_asked:
             continue
@@ -220,12 +222,14 @@ def _ask(invocation: Invocation, versions: SecretVersions, tokens: list[Token]) 
             if is_previous and rotated_before:  # else it is the placeholder with which the secret began
                 asked.unidentified[version] = _PLACEHOLDER
             continue
-        found = _found(invocation, token, tokens)
+        found = _found(invocation, token, asked.tokens)
         if found is None:
             asked.unidentified[version] = _NOT_FOUND if is_previous else _NOT_TOLD
-        else:
-            require_readable([found])
-            asked.stored[version] = found.uuid
+            continue
+        require_readable([found])
+        asked.stored[version] = found.uuid
+        if found not in asked.tokens:
+            asked.tokens.append(found)
     return asked
 
 
@@ -246,12 +250,15 @@ def _token_in(stored: StoredValue | None) -> str | None:
 
 
 def _found(invocation: Invocation, value: str | None, tokens: list[Token]) -> Token | None:
-    """Return the token that has a value, or None if its login does not tell, or names one that is not listed."""
+    """Return the token that has a value, or None if its login does not tell, or names one that is gone."""
     try:
         uuid = invocation.docker_hub.login.whose(invocation.account.username, value) if value else None
     except (LoginRefused, LoginsUsedUp):
         return None
-    return next((token for token in tokens if uuid is not None and token.is_called(uuid)), None)
+    if uuid is None:
+        return None
+    listed = next((token for token in tokens if token.is_called(uuid)), None)
+    return listed or invocation.docker_hub.tokens.find(uuid)
 
 
 def _say_replaced_by_hand(invocation: Invocation, arn: str, version: str) -> Retired:

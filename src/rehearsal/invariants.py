@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 
 from rehearsal.docker_hub import Token
 from rehearsal.wire import Request
-from rehearsal.world import PLACEHOLDER, State, World, token_in
+from rehearsal.world import PLACEHOLDER, State, StepRun, World, token_in
 
 WORKS = "AWSCURRENT logs in at Docker Hub"
 RETIRE_LAST = "no token is retired while AWSCURRENT holds it"
+DELETE_LATER = "no token is deleted by the rotation that disabled it"
 ONLY_OURS = "no token of anybody else is touched"
 NO_REMAINS = "one active token of ours, the previous one disabled, nothing else"
 REPEATABLE = "every step once more changes nothing"
@@ -42,6 +43,7 @@ class Invariants:
     _last: State | None = None
     _values: dict[str, str] = field(default_factory=dict, repr=False)
     _dead_by_hand: set[str] = field(default_factory=set, repr=False)
+    _disabled_lately: set[str] = field(default_factory=set, repr=False)
     others: Mapping[str, tuple[str, bool]] | None = None
 
     def begin(self, world: World) -> None:
@@ -81,6 +83,11 @@ class Invariants:
         self._check(WORKS, works or excused, where)
         retired = {self._values[uuid] for uuid in _active(self._last) - _active(state)}
         self._check(RETIRE_LAST, token not in retired, where)
+        if state.holder("AWSPENDING") not in {None, self._last.holder("AWSPENDING")}:
+            self._disabled_lately.clear()  # a rotation has begun
+        gone = self._last.tokens.keys() - state.tokens.keys()
+        self._check(DELETE_LATER, not gone & self._disabled_lately, where)
+        self._disabled_lately |= (_active(self._last) - _active(state)) & state.tokens.keys()
         self._check(ONLY_OURS, all(state.tokens.get(uuid) == was for uuid, was in self.others.items()), where)
         if request.party == "AWS":
             allowed = world.step in {None} | _ALLOWED.get(request.name, set())
@@ -98,9 +105,13 @@ class Invariants:
         self._check(CONTRACT, not pending, "after the rotation")
 
     def remains(self, world: World) -> list[str]:
-        """Return the labels of our tokens that are neither current and active nor previous and disabled."""
+        """Return the labels of our tokens that are neither current and active nor previous and disabled.
+
+        A disabled one may stay for one more rotation: if this one has disabled it, or may have, for all that it knows.
+        """
         assert self.others is not None
         state, current = world.state(), world.current_token()
+        interrupted = _interrupted(world)
         previous = state.holder("AWSPREVIOUS")
         kept = {(_label(world, previous), False)} if previous else set()
         remains = []
@@ -110,7 +121,8 @@ class Invariants:
             if (token.label, token.active) in kept:
                 kept.clear()  # a second one is too many
                 continue
-            remains.append(token.label)
+            if token.active or not (interrupted or token.uuid in self._disabled_lately):
+                remains.append(token.label)
         return remains
 
     def _way_back(self, world: World) -> bool:
@@ -148,6 +160,16 @@ class Invariants:
         self.checked[invariant] += 1
         if not holds:
             self.broken.append(f"{invariant}: broken {where}")
+
+
+def _interrupted(world: World) -> bool:
+    """Tell whether the latest rotation took more than one attempt, or the one before it was given up."""
+    rotations: dict[str | None, list[StepRun]] = {}
+    for run in world.steps:
+        rotations.setdefault(run.before.holder("AWSPENDING"), []).append(run)
+    *_, before, latest = ([], *rotations.values()) if rotations else ([], [])
+    attempts = sum(run.step == "createSecret" for run in latest)
+    return attempts > 1 or bool(before and before[-1].error)
 
 
 def _active(state: State) -> set[str]:

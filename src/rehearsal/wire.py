@@ -45,6 +45,8 @@ class FaultKind(StrEnum):
     RATE_LIMITED = "rate-limited"  # 429 with Retry-After in seconds; AWS says ThrottlingException instead
     RATE_LIMITED_UNTIL = "rate-limited-until"  # the same with Retry-After as unix time
     HTML = "html"  # 200 with a web page, as from a captive portal or a maintenance page
+    GATEWAY = "gateway"  # 404 with a gateway's JSON, as where a route is missing
+    FIREWALL = "firewall"  # 403 with a firewall's plain text
     SLOW = "slow"  # acted upon, but the answer is not there before the function gives up waiting
 
 
@@ -166,18 +168,21 @@ def _answer(app: WSGIApplication, party: Party, environ: WSGIEnvironment, fault:
     def handled() -> Response:
         return Response.from_app(app, environ, buffered=True)
 
+    if fault is None:
+        return handled()
+    if fault in _ACTED_UPON:
+        handled()
+    return _spoiled(party, fault)
+
+
+# What befalls a request after its party has acted on it; before it, all others.
+_ACTED_UPON = {FaultKind.KILLED_AFTER, FaultKind.LOST_AFTER, FaultKind.SLOW, FaultKind.UNAVAILABLE_AFTER}
+
+
+def _spoiled(party: Party, fault: FaultKind) -> Response | None:
+    """Return what comes back instead of the party's answer."""
     match fault:
-        case None:
-            return handled()
-        case FaultKind.KILLED_BEFORE | FaultKind.LOST_BEFORE:
-            return None
-        case FaultKind.KILLED_AFTER | FaultKind.LOST_AFTER | FaultKind.SLOW:
-            handled()
-            return None
-        case FaultKind.UNAVAILABLE_BEFORE:
-            return _unavailable()
-        case FaultKind.UNAVAILABLE_AFTER:
-            handled()
+        case FaultKind.UNAVAILABLE_BEFORE | FaultKind.UNAVAILABLE_AFTER:
             return _unavailable()
         case FaultKind.RATE_LIMITED:
             return _throttled(party, "1")
@@ -185,6 +190,12 @@ def _answer(app: WSGIApplication, party: Party, environ: WSGIEnvironment, fault:
             return _throttled(party, str(math.ceil(time.time()) + 1))
         case FaultKind.HTML:
             return Response("<!doctype html><title>Be right back</title>", 200, content_type="text/html")
+        case FaultKind.GATEWAY:
+            return Response('{"message": "no Route matched with those values"}', 404, content_type="application/json")
+        case FaultKind.FIREWALL:
+            return Response("error code: 1020", 403, content_type="text/plain")
+        case _:
+            return None
 
 
 def _unavailable() -> Response:

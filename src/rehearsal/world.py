@@ -190,7 +190,7 @@ class World:
             repositories={REPOSITORY: {"pull", "push"}},
             clock=lambda: time.time(),  # looked up at each call, so that a test's clock is everybody's
         )
-        self.aws = Aws(invoke=self.invoke)
+        self.aws = Aws(invoke=self.invoke, clock=lambda: time.time())
         self.wire = Wire(faults=scene.faults, on_request=self._look)
         self._furnish(seed)
 

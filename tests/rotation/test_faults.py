@@ -33,28 +33,26 @@ README = Path(__file__).parents[2] / "README.md"
 WatchedWorld = Callable[..., tuple[World, Invariants]]
 
 # The situations, and what a rotation asks for in each. createSecret meets a fresh sandbox, the later steps a warm one.
-_CREATE_TO_LIST = (
-    *("DescribeSecret", "GetSecretValue", "GetSecretValue", "GetParameters"),
-    *("POST /v2/auth/token", "POST /v2/access-tokens", "PutSecretValue"),
-    "DescribeSecret",
-    *("DescribeSecret", "GetSecretValue", "POST /v2/auth/token", "GET /token"),
-    *("DescribeSecret", "GET /v2/access-tokens"),
-)
+_READ = ("DescribeSecret", "GetSecretValue", "GetSecretValue", "GetParameters")
+_LIST, _LOG_IN = "GET /v2/access-tokens", "POST /v2/auth/token"
+_CREATE = ("POST /v2/access-tokens", "PutSecretValue")
+_SET_TO_LIST = ("DescribeSecret", "DescribeSecret", "GetSecretValue", _LOG_IN, "GET /token", "DescribeSecret", _LIST)
+_PROMOTE = ("GetSecretValue", _LOG_IN, "UpdateSecretVersionStage")
 FIRST = "the first rotation"
 STEADY = "the steady state"
 CATCHING_UP = "the rotation after one that could not retire the hand-made token"
-_PROMOTE = "UpdateSecretVersionStage"
 _PATCH, _DELETE = "PATCH /v2/access-tokens/{uuid}", "DELETE /v2/access-tokens/{uuid}"
+_TO_LIST = (*_READ, _LOG_IN, _LIST, *_CREATE, *_SET_TO_LIST)
 REQUESTS = {
-    FIRST: (*_CREATE_TO_LIST, _PROMOTE, "GetSecretValue", "POST /v2/auth/token", _PATCH),
-    STEADY: (*_CREATE_TO_LIST, _PROMOTE, _PATCH, _DELETE),
+    FIRST: (*_READ, _LOG_IN, _LIST, _LOG_IN, *_CREATE, *_SET_TO_LIST, *_PROMOTE, "GetSecretValue", _PATCH),
+    STEADY: (*_TO_LIST, *_PROMOTE, _PATCH, _DELETE),
     CATCHING_UP: (
-        *(*_CREATE_TO_LIST, "DescribeSecret", "GetSecretValue", "POST /v2/auth/token", _PATCH),
-        *(_PROMOTE, _PATCH, _DELETE),
+        *(*_TO_LIST, "GetSecretValue", "DescribeSecret", "GetSecretValue", _LOG_IN, _PATCH),
+        *(*_PROMOTE, _PATCH),
     ),
 }
 # At which request the faults begin: until the list of tokens, catching up is like the others.
-BEGIN_AT = {FIRST: 1, STEADY: 1, CATCHING_UP: len(_CREATE_TO_LIST)}
+BEGIN_AT = {FIRST: 1, STEADY: 1, CATCHING_UP: len(_TO_LIST)}
 
 LOUD = {"POWERTOOLS_LOG_LEVEL": "DEBUG", "POWERTOOLS_LOGGER_LOG_EVENT": "true"}
 
@@ -102,7 +100,7 @@ def brought_to(situation: str, world: World) -> World:
         world.rotate()
         world.rotate()
     elif situation == CATCHING_UP:
-        world.hub.faults += [HubFault("PATCH", "/v2/access-tokens/*", 400, {"message": "no"})] * 5
+        world.hub.faults += [HubFault("PATCH", "/v2/access-tokens/*", 400, {"message": "no", "errinfo": {}})] * 5
         assert world.rotate().count("RotationFailed") == 5
     return world
 
@@ -164,7 +162,7 @@ def test_a_process_killed_at_any_request_costs_one_more_attempt(
     *(FaultKind.LOST_BEFORE, FaultKind.LOST_AFTER),
     *(FaultKind.UNAVAILABLE_BEFORE, FaultKind.UNAVAILABLE_AFTER),
     *(FaultKind.RATE_LIMITED, FaultKind.RATE_LIMITED_UNTIL),
-    FaultKind.HTML,
+    *(FaultKind.HTML, FaultKind.GATEWAY, FaultKind.FIREWALL),
 )
 def test_a_fault_at_any_request_costs_at_most_one_more_attempt(
     watched_world: WatchedWorld, matrix: Matrix, clock: Any, situation: str, number: int, kind: FaultKind

@@ -200,7 +200,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def a_rotation_that_may_change_no_token(self) -> None:
-        self.world.hub.faults += [HubFault("PATCH", "/v2/access-tokens/*", 400, {"message": "no"})] * 5
+        self.world.hub.faults += [HubFault("PATCH", "/v2/access-tokens/*", 400, {"message": "no", "errinfo": {}})] * 5
         self.rotate()
         self.world.hub.faults.clear()
 

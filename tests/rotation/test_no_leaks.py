@@ -54,7 +54,9 @@ def test_nothing_secret_is_printed_when_docker_hub_and_aws_echo_what_they_were_s
 ) -> None:
     world = make_world(Scene(environment=LOUD), run_function=Function)
     secret = world.current_token()
-    world.hub.faults += [HubFault("POST", "/v2/access-tokens", 400, {"message": secret, "token": secret})]
+    world.hub.faults += [
+        HubFault("POST", "/v2/access-tokens", 400, {"message": secret, "token": secret, "errinfo": {}})
+    ]
     world.aws.refuse["PutSecretValue"] = ("InvalidParameterException", f"Value {secret} is not valid")
 
     world.rotate()

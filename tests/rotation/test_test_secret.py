@@ -14,7 +14,7 @@ from rehearsal.docker_hub import Token as HubToken
 from rehearsal.sandbox import FunctionError
 from rehearsal.world import FUNCTION_ARN, PLACEHOLDER, REPOSITORY, Scene, Shape, World
 
-UNAUTHORIZED = Fault("POST", "/v2/auth/token", 401, {"message": "unauthorized"})
+UNAUTHORIZED = Fault("POST", "/v2/auth/token", 401, {"message": "unauthorized", "errinfo": {}})
 
 
 def event(world: World) -> dict[str, object]:
@@ -277,7 +277,7 @@ def test_a_staged_token_that_may_do_less_than_configured_is_refused_with_the_com
 
     with pytest.raises(
         FunctionError,
-        match=r"PendingTokenUnusable: .*less than .* \(repo:read, repo:write;.*--remove-from-version-id",
+        match=r"PendingTokenUnusable: .*less than .* \(repo:read, repo:write\).*--remove-from-version-id",
     ):
         world.function.invoke(event(world))
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -43,7 +44,7 @@ def identity(claims: Mapping[str, Any]) -> Identity:
     kind, _, token_uuid = source.partition("|") if isinstance(source, str) else ("", "", "")
     return Identity(
         username=username if isinstance(username, str) and username else None,
-        token_uuid=token_uuid if kind == "docker_pat" and token_uuid else None,
+        token_uuid=token_uuid if kind == "docker_pat" and re.fullmatch("[0-9A-Za-z-]{1,64}", token_uuid) else None,
         scopes=frozenset(scope.split()) if isinstance(scope, str) and scope else None,
     )
 

@@ -114,6 +114,15 @@ class PersonalTokens:
         asked = {"page": number, "page_size": _PAGE_SIZE}
         return self._login.send("Listing the tokens", "GET", _PATH, params=asked)
 
+    def find(self, uuid: str) -> Token | None:
+        """Return a token by its uuid, or None if there is none. The list may lag behind a login that names it."""
+        answer = self._login.send(f"Reading token {uuid}", "GET", f"{_PATH}/{uuid}")
+        if answer.gone:
+            return None
+        if not answer.success:
+            raise answer.error(_BY_HAND)
+        return answers.token(answer, answer.object())
+
     def enable(self, uuid: str) -> None:
         """Enable a token."""
         self._change(f"Enabling token {uuid}", uuid, {"is_active": True})

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from dockerhub_rotation import retirement
 from dockerhub_rotation.docker_hub.answers import Token
@@ -12,7 +12,7 @@ from dockerhub_rotation.secrets_manager import CURRENT, PENDING, PREVIOUS, Secre
 from dockerhub_rotation.steps import pending_value
 from dockerhub_rotation.steps.pending_value import NOT_LET_IN
 from dockerhub_rotation.steps.step import Outcome, Rotation
-from dockerhub_rotation.token_labels import label_for
+from dockerhub_rotation.token_labels import label_for, version_of
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +30,9 @@ def finish_secret(rotation: Rotation) -> Outcome:
     A superseded token that an earlier rotation could not retire, and that only AWSPREVIOUS names, is disabled before
     the promotion takes AWSPREVIOUS away; if that fails, nothing is promoted.
 
+    A token is deleted no earlier than one rotation after it was disabled. Where a rotation was interrupted it can't be
+    told which it has disabled, so all that are disabled stay for one more.
+
     Raises:
         PendingTokenUnusable: case 1; AWSCURRENT is as it was.
         RetirementFailed: promoted, but an old token may still be active. The next try goes on from there.
@@ -39,7 +42,10 @@ def finish_secret(rotation: Rotation) -> Outcome:
     rotation.docker_hub.management.presume_code_used(versions.changed_at)
     if versions.holder(CURRENT) == request.version_id:  # case 2
         return _resume(rotation)
-    caught_up = retirement.catch_up(rotation, versions, _listed(rotation))
+    listed = _listed(rotation)
+    caught_up = retirement.catch_up(rotation, versions, listed)
+    if not _ended_well(versions, listed):  # an earlier try may have disabled some for this very rotation
+        caught_up = replace(caught_up, disabled=caught_up.disabled | _disabled(listed))
     _prove(rotation, caught_up.tokens)
     rotation.secrets_manager.promote(request.secret_id, request.version_id, versions.holder(CURRENT))
     return _retire(rotation, versions.promoted(request.version_id), caught_up)
@@ -53,8 +59,19 @@ def _resume(rotation: Rotation) -> Outcome:
     except RotationError as failure:
         failed = failure
     else:
-        return _retire(rotation, versions, CaughtUp(tokens))
+        return _retire(rotation, versions, CaughtUp(tokens, _disabled(tokens)))
     raise _not_retired([failed], Retired()) from failed
+
+
+def _disabled(tokens: Iterable[Token]) -> frozenset[str]:
+    return frozenset(token.uuid for token in tokens if token.active is False)
+
+
+def _ended_well(versions: SecretVersions, tokens: Iterable[Token]) -> bool:
+    """Tell whether the rotation that made the current token has ended well, and not been given up half done."""
+    current = versions.holder(CURRENT)
+    born = [t.created_at for t in tokens if current is not None and version_of(t, versions.arn) == current]
+    return any(moment is not None and moment.timestamp() <= versions.rotated_at for moment in born)
 
 
 def _listed(rotation: Rotation) -> list[Token]:
