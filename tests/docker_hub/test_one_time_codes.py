@@ -198,13 +198,25 @@ def test_a_code_of_another_seed_is_sent_at_once(world: World) -> None:
     assert len(second_step.calls) == 2
 
 
-def test_after_a_lockout_this_sandbox_sends_no_code_for_a_quarter_of_an_hour(world: World) -> None:
+def test_after_a_lockout_this_sandbox_sends_no_code_for_ten_minutes(world: World) -> None:
     world.asks_for_code()
-    second_step = world.on("POST", SECOND_STEP, answer(429, detail="too many failed login attempts"))
-    with pytest.raises(LockedOut):
-        world.invoke(TWO_FACTOR).tokens.listed()
+    second_step = world.on(
+        "POST",
+        SECOND_STEP,
+        answer(429, detail="too many failed login attempts"),
+        lambda: answer(200, token=world.bearer()),
+    )
+    world.holds_nothing()
+    until = world.clock.now + 600
 
     with pytest.raises(LockedOut):
         world.invoke(TWO_FACTOR).tokens.listed()
-
+    for earlier in (300, 0.5):
+        world.clock.now = until - earlier
+        with pytest.raises(LockedOut):
+            world.invoke(TWO_FACTOR, seconds=0.5).tokens.listed()
     assert len(second_step.calls) == 1
+
+    world.clock.now = until
+    world.invoke(TWO_FACTOR).tokens.listed()
+    assert len(second_step.calls) == 2
