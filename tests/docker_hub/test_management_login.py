@@ -3,11 +3,12 @@
 import base64
 import json
 import re
+import time
 
 import httpx
 import pytest
 
-from dockerhub_rotation.errors import CredentialRefused, DockerHubRefused
+from dockerhub_rotation.errors import CredentialRefused, DockerHubRefused, LockedOut, RotationError
 from dockerhub_rotation.settings import Settings
 from tests.docker_hub.wire import (
     AUTH_TOKEN,
@@ -29,6 +30,7 @@ from tests.docker_hub.wire import (
     World,
     answer,
     authorizations,
+    dated,
     each,
     page,
     refused,
@@ -88,6 +90,23 @@ def test_a_login_that_does_not_say_when_it_ends_serves_for_five_minutes(
     world.invoke().tokens.listed()
 
     assert len(login.calls) == logins
+
+
+@pytest.mark.parametrize("ahead", [-3600, 3600])
+def test_a_login_lives_by_the_clock_of_docker_hub(ahead: int, world: World) -> None:
+    """By this machine's clock it may have ended before it began."""
+    login = world.on("POST", AUTH_TOKEN, lambda: answer(200, dated(world.clock.now + ahead), access_token=bearer))
+    bearer = world.bearer(seconds=ahead + 600)
+    world.on("GET", TOKENS, lambda: answer(200, dated(world.clock.now + ahead), results=[]))
+    docker_hub = world.invoke(seconds=900)
+
+    for seconds in (539, 1):
+        docker_hub.tokens.listed()
+        world.clock.tick(seconds)
+        assert len(login.calls) == 1
+
+    docker_hub.tokens.listed()
+    assert len(login.calls) == 2
 
 
 @pytest.mark.parametrize(
@@ -156,7 +175,90 @@ def test_a_new_login_that_is_refused_is_forgotten_and_named(deed: Deed, world: W
     assert world.connection.management.login is None
 
 
+# A password that was changed meanwhile
+
+
+def test_a_password_that_was_changed_since_it_was_read_is_read_anew_for_the_next_login(world: World) -> None:
+    """A login with the old one would be refused, and count towards a lockout."""
+    login = world.lets_in(seconds=100)
+    world.holds_nothing()
+    world.invoke().tokens.listed()
+
+    world.store.values["/acme/password"] = "changed"
+    world.clock.tick(45)  # the parameters may still be remembered, the login has less than a minute left
+    world.invoke().tokens.listed()
+
+    assert [body["secret"] for body in sent(login)] == [PASSWORD, "changed"]
+
+
+def test_a_password_that_was_changed_since_its_login_is_read_anew_before_another(world: World) -> None:
+    """Docker Hub ends a login with a change of its password."""
+    login = world.lets_in()
+    world.on("GET", TOKENS, page(), 401, page())
+    world.invoke().tokens.listed()
+
+    world.store.values["/acme/password"] = "changed"
+    world.clock.tick(1)
+    world.invoke().tokens.listed()
+
+    assert [body["secret"] for body in sent(login)] == [PASSWORD, "changed"]
+
+
+def test_parameters_are_read_once_for_a_login_and_not_at_all_for_one_that_serves(world: World) -> None:
+    world.lets_in()
+    world.holds_nothing()
+
+    for _ in range(2):
+        world.invoke().tokens.listed()
+        world.clock.tick(1)
+
+    assert world.store.reads == 1
+
+
 # Refused credentials
+
+
+@pytest.mark.parametrize(
+    ("reply", "error", "seconds", "says"),
+    [
+        pytest.param(
+            refused(401),
+            CredentialRefused,
+            900,
+            "Not asked again until 08:16 UTC, because it was refused at 08:00, for they add up to a lockout. What was "
+            "said then: Docker Hub refused the account's user name or password.",
+            id="refused",
+        ),
+        pytest.param(
+            answer(429, message="Too many login attempts"),
+            LockedOut,
+            600,
+            "Not asked again until 08:11 UTC, because it was refused at 08:00, for they add up to a lockout. What was "
+            "said then: Docker Hub has locked this user name",
+            id="locked",
+        ),
+    ],
+)
+def test_a_refused_login_is_remembered_as_long_as_it_counts(
+    reply: httpx.Response, error: type[RotationError], seconds: float, says: str, world: World
+) -> None:
+    """A lockout is over after ten minutes, and to go on for longer would make the rotation's next attempt fail, too."""
+    login = world.on("POST", AUTH_TOKEN, reply, lambda: answer(200, access_token=world.bearer()))
+    world.holds_nothing()
+    until = world.clock.now + seconds
+    with pytest.raises(error, match="^Docker Hub"):
+        world.invoke().tokens.listed()
+
+    for earlier in (seconds, 0.5):
+        world.clock.now = until - earlier
+        with pytest.raises(error, match=f"^{re.escape(says)}"):
+            world.invoke().tokens.listed()
+    assert len(login.calls) == 1
+
+    world.clock.now = until
+    world.invoke().tokens.listed()
+    assert len(login.calls) == 2
+    assert time.strftime("%H:%M", time.gmtime(until)) < says[len("Not asked again until ") :][:5]  # then it is over
 
 
 def test_a_refused_password_is_not_tried_twice_in_an_invocation(world: World) -> None:

@@ -293,9 +293,9 @@ ODD_KEYS = [TOKEN, JWT, UUID, f"{PASSWORD}!", f'{{"secret":"{PASSWORD}"}}', "x\n
     ("reply", "holds"),
     [
         (answer(401, message="a value", request_id="a value"), "a JSON object with message, request_id,"),
-        (answer(401, **dict.fromkeys("ihgfedcba", 1)), "a JSON object with a, b, c, d, e, f, g, h,"),
-        (answer(401, **dict.fromkeys([*ODD_KEYS, "a" * 32], 1)), f"a JSON object with {'a' * 32},"),
-        (answer(401, **dict.fromkeys(ODD_KEYS, 1)), "a JSON object with no key that could be shown,"),
+        (httpx.Response(401, json=dict.fromkeys("ihgfedcba", 1)), "a JSON object with a, b, c, d, e, f, g, h,"),
+        (httpx.Response(401, json=dict.fromkeys([*ODD_KEYS, "a" * 32], 1)), f"a JSON object with {'a' * 32},"),
+        (httpx.Response(401, json=dict.fromkeys(ODD_KEYS, 1)), "a JSON object with no key that could be shown,"),
         (answer(401), "a JSON object with no key that could be shown,"),
         (httpx.Response(401, json=["a value"]), "other JSON,"),
         (httpx.Response(401, text="a value"), "no JSON,"),

@@ -3,6 +3,8 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from functools import cache
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, cast
@@ -53,9 +55,11 @@ class ParameterStore:
 
     def __init__(self) -> None:
         self.values = {"/acme/user": USERNAME, "/acme/password": PASSWORD, "/acme/totp": SEED}
+        self.reads = 0
 
     def get_parameters(self, *, Names: list[str], WithDecryption: bool) -> dict[str, Any]:  # noqa: N803 - AWS's names
         assert WithDecryption
+        self.reads += 1
         return {"Parameters": [{"Name": name, "Value": self.values[name]} for name in Names]}
 
 
@@ -98,9 +102,10 @@ class World:
         """Announce that every login at the Hub API succeeds."""
         return self.on("POST", AUTH_TOKEN, lambda: answer(200, access_token=self.bearer(seconds=seconds)))
 
-    def asks_for_code(self) -> respx.Route:
+    def asks_for_code(self, headers: Callable[[], dict[str, str]] = dict) -> respx.Route:
         """Announce the first step of a login with two factors; return its route."""
-        return self.on("POST", USERS_LOGIN, lambda: answer(401, detail="Require", login_2fa_token=SECOND_FACTOR_TOKEN))
+        second_factor = {"detail": "Require", "login_2fa_token": SECOND_FACTOR_TOKEN}
+        return self.on("POST", USERS_LOGIN, lambda: answer(401, headers(), **second_factor))
 
     def lets_in_with_code(self) -> respx.Route:
         """Announce that every login with a code succeeds, for a minute and a second; return the second step's route."""
@@ -142,6 +147,11 @@ def answer(status: int, headers: Mapping[str, str] | None = None, **body: Any) -
 def refused(status: int, message: str = "refused") -> httpx.Response:
     """Return a refusal in a form that is Docker Hub's own."""
     return answer(status, message=message, errinfo={})
+
+
+def dated(at: float) -> dict[str, str]:
+    """Return the header that tells a time, as every answer of Docker Hub has it: in whole seconds."""
+    return {"Date": format_datetime(datetime.fromtimestamp(int(at), UTC), usegmt=True)}
 
 
 def page(*items: dict[str, Any], following: str | None = None) -> httpx.Response:
