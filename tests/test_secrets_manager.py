@@ -178,7 +178,9 @@ def test_a_secret_without_a_current_version_can_be_promoted() -> None:
 def test_a_value_is_read_by_version(world: World) -> None:
     world.put(SECOND, "second")
 
-    assert [world.gateway.value("hub", version) for version in (FIRST, SECOND)] == ["first", "second"]
+    stored = [world.gateway.value("hub", version) for version in (FIRST, SECOND)]
+
+    assert [value and value.text for value in stored] == ["first", "second"]
 
 
 def test_a_version_without_a_value_has_none(world: World) -> None:
