@@ -376,7 +376,7 @@ class Aws:
                 failure = failure or _shortfall(rotation)
                 if failure is None:
                     _detach(rotation.secret, "AWSPENDING")
-                    rotation.secret.last_rotation_date = self._moment()
+                    rotation.secret.last_rotation_date = self._moment()  # type: ignore[assignment]  # moto has whole seconds
                     rotation.state = "done"
                     self._record("RotationSucceeded", rotation)
                     return
