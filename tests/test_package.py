@@ -24,6 +24,7 @@ FLOORS = (
     {"rotation"},
     {"steps"},
     {"retirement"},
+    {"plan"},
     {"token_labels", "invocation"},
     {"docker_hub"},
     {"secrets_manager", "parameters"},

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dockerhub_rotation.docker_hub.answers import Token
-from dockerhub_rotation.retirement import plan
+from dockerhub_rotation.plan import plan
 from dockerhub_rotation.secrets_manager import CURRENT, PREVIOUS, SecretVersions
 from dockerhub_rotation.token_labels import label_for, version_of
 
@@ -71,4 +71,4 @@ def test_a_label_that_is_nearly_ours_is_foreign(label: str) -> None:
     token = labelled(label)
 
     assert version_of(token, ARN) is None
-    assert plan([labelled(label_for(ARN, NOW), year=2026), token], ROTATED, {}) == []
+    assert plan([labelled(label_for(ARN, NOW), year=2026), token], ROTATED, {}, now=2e9) == []

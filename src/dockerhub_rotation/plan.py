@@ -110,8 +110,8 @@ def grouped(
 ) -> dict[str, Group]:
     """Return the tokens that this secret's rotation may touch, by the version to which they belong.
 
-    A token that a stored value has named belongs to that version, unless it was made for one that is in use, or by
-    the rotation of another secret.
+    A token that a stored value has named belongs to that version, unless it was made for one that is in use or, where
+    the naming one is not, pinned; or by the rotation of another secret.
 
     Args:
         tokens: every token of the account.
@@ -119,16 +119,12 @@ def grouped(
         stored: version id to the uuid of the token whose value it holds, for the versions that were asked and told.
     """
     stored = stored or {}
-    holders = {uuid.lower(): version for version, uuid in stored.items()}
-    current = versions.holder(CURRENT)
-    if current is not None and current in stored:
-        holders[stored[current].lower()] = current  # if AWSPREVIOUS holds the same token, it is not superseded
+    holders = _holders(versions, stored)
     by_version: defaultdict[str, list[Token]] = defaultdict(list, {version: [] for version in versions.labels})
     for token in tokens:
-        version = version_of(token, versions.arn)
-        in_use = version is not None and versions.labels.get(version, frozenset()) & {CURRENT, PENDING}
-        if token.uuid.lower() in holders and not in_use and not is_anothers(token, versions.arn):
-            version = holders[token.uuid.lower()]
+        version, holder = version_of(token, versions.arn), holders.get(token.uuid.lower())
+        if holder is not None and not is_anothers(token, versions.arn) and not _keeps(versions, version, holder):
+            version = holder
         if version is not None:
             by_version[version].append(token)
     return {
@@ -137,6 +133,30 @@ def grouped(
         )
         for version, found in by_version.items()
     }
+
+
+def _holders(versions: SecretVersions, stored: Mapping[str, str]) -> dict[str, str]:
+    """Return by uuid, in lower case, the version whose value holds the token.
+
+    If several versions hold the same, it is that of the one that needs it most.
+    """
+
+    def need(version: str) -> tuple[int, str]:
+        labels = versions.labels.get(version, frozenset())
+        return max((n for n, label in enumerate((PREVIOUS, PENDING, CURRENT)) if label in labels), default=-1), version
+
+    return {stored[version].lower(): version for version in sorted(stored, key=need)}
+
+
+def _keeps(versions: SecretVersions, version: str | None, holder: str) -> bool:
+    """Tell whether a version keeps the token that was made for it, although another one's value holds that, too."""
+    if version is None:
+        return False
+    return _in_use(versions, version) or (bool(versions.pins(version)) and not _in_use(versions, holder))
+
+
+def _in_use(versions: SecretVersions, version: str) -> bool:
+    return bool(versions.labels.get(version, frozenset()) & {CURRENT, PENDING})
 
 
 def plan(tokens: Iterable[Token], versions: SecretVersions, stored: Mapping[str, str], now: float) -> list[Change]:
@@ -167,12 +187,12 @@ def plan(tokens: Iterable[Token], versions: SecretVersions, stored: Mapping[str,
 
 def _fate(token: Token, group: Group, current: Group, now: float) -> Fate | None:
     """Return what a token should be, or None if it is to be left as it is."""
+    if group.pins and not group.in_use:
+        return None
     if group.is_twin(token):
         return "deleted"
     if group.in_use:
         return "active" if group.real_is_known else None
-    if group.pins:
-        return None
     if PREVIOUS in group.labels:
         return "disabled" if current.tokens else None  # else it may be the token that AWSCURRENT holds
     if token.created_at is None:
@@ -187,22 +207,26 @@ def left_active(tokens: list[Token], versions: SecretVersions, stored: Mapping[s
     Args:
         tokens, versions, stored, now: as for `plan`.
     """
+    changed = {change.token.uuid for change in plan(tokens, versions, stored, now)}
     for version, group in grouped(tokens, versions, stored).items():
         for token in group.tokens:
-            if not token.active or group.in_use:
-                continue
-            if group.pins:
-                yield Left(
-                    token, version, f"its version is pinned by {_named(group.pins)}, and it is {_age(token, now)}"
-                )
-            elif token.created_at is None:
-                yield Left(token, version, "its age can't be read")
-    for version, uuid in stored.items():
-        if versions.labels.get(version, frozenset()) & {CURRENT, PENDING}:
-            continue
-        for token in tokens:
-            if token.is_called(uuid) and token.active and is_anothers(token, versions.arn):
-                yield Left(token, version, "it was made for another secret, to which it is left")
+            why = None if group.in_use or token.uuid in changed or not token.active else _why_left(token, group, now)
+            if why is not None:
+                yield Left(token, version, why)
+    holders = _holders(versions, stored)
+    for token in tokens:
+        holder = holders.get(token.uuid.lower())
+        if holder is not None and not _in_use(versions, holder) and token.active and is_anothers(token, versions.arn):
+            yield Left(token, holder, "it was made for another secret, to which it is left")
+
+
+def _why_left(token: Token, group: Group, now: float) -> str | None:
+    """Return why a token that may be superseded is left, or None if that it may belong to a rotation that goes on."""
+    if group.pins:
+        return f"its version is pinned by {_named(group.pins)}, and it is {_age(token, now)}"
+    if PREVIOUS in group.labels:
+        return "it may be the one that AWSCURRENT holds"
+    return None if token.created_at is not None else "its age can't be read"
 
 
 def _named(pins: frozenset[str]) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import jwt
@@ -10,7 +10,6 @@ import pytest
 
 from dockerhub_rotation.docker_hub.answers import Token
 from dockerhub_rotation.errors import (
-    CredentialRefused,
     DockerHubRefused,
     DockerHubUnavailable,
     LoginRefused,
@@ -21,23 +20,18 @@ from tests.docker_hub.wire import (
     CREATE,
     DOCKER_LOGIN,
     IDENTIFY,
-    LEGACY,
     LIST,
     LOG_IN,
-    PAGE_OF_A_FIREWALL,
     PLAIN,
     PROBE,
     REGISTRY,
     REGISTRY_TOKEN,
     REPOSITORY,
-    SECOND_STEP,
     SEND_CODE,
     SIGNING_KEY,
     TOKEN,
-    TWO_FACTOR,
     USERNAME,
     USERS_LOG_IN,
-    USERS_LOGIN,
     UUID,
     Deed,
     World,
@@ -49,10 +43,14 @@ from tests.docker_hub.wire import (
     registry_token,
 )
 
+if TYPE_CHECKING:
+    from tests.conftest import Clock
+
 # Tokens
 
 
-USUAL = Token(UUID, "ours", active=True, used=False, created_at=datetime(2026, 11, 24, 3, tzinfo=UTC))
+USUAL = Token(UUID, "ours", active=True, created_at=datetime(2026, 11, 24, 3, tzinfo=UTC))
+OF_OURS = "dockerhub-rotation/0123456789abcdef/00000001-0000-4000-8000-000000000000"
 
 
 @pytest.mark.parametrize(
@@ -61,13 +59,19 @@ USUAL = Token(UUID, "ours", active=True, used=False, created_at=datetime(2026, 1
         ({}, USUAL),
         ({"is_active": False}, replace(USUAL, active=False)),
         ({"token_label": None}, replace(USUAL, label="")),
-        ({"last_used": "2026-11-24T03:00:01Z"}, replace(USUAL, used=True)),
-        ({"last_used": ""}, USUAL),
+        *(({"is_active": odd}, replace(USUAL, active=None)) for odd in (None, "true", 1)),
+        ({"a_new_field": {"of": ["Docker Hub's"]}}, USUAL),
         ({"created_at": "2026-11-24T04:00:00.000000+01:00"}, USUAL),
         ({"created_at": None}, replace(USUAL, created_at=None)),
         ({"created_at": 1800000000}, replace(USUAL, created_at=None)),
         ({"created_at": "yesterday"}, replace(USUAL, created_at=None)),
         ({"created_at": "2026-11-24T03:00:00"}, replace(USUAL, created_at=None)),
+        ({"created_at": "0001-01-01T00:00:00Z"}, replace(USUAL, created_at=None)),
+        ({"expires_at": "2027-11-24T03:00:00Z"}, replace(USUAL, expires_at=datetime(2027, 11, 24, 3, tzinfo=UTC))),
+        *(({"expires_at": never}, USUAL) for never in (None, "", 7, "0001-01-01T00:00:00Z")),
+        ({"scopes": ["repo:read", "repo:write"]}, replace(USUAL, scopes=frozenset({"repo:read", "repo:write"}))),
+        ({"scopes": [7, None, "repo:read"]}, replace(USUAL, scopes=frozenset({"repo:read"}))),
+        *(({"scopes": odd}, USUAL) for odd in (None, "repo:read", 7)),
     ],
     ids=str,
 )
@@ -77,22 +81,49 @@ def test_a_listed_token_is_read(fields: dict[str, object], token: Token, world: 
     assert world.invoke().tokens.listed() == [token]
 
 
-@pytest.mark.parametrize("active", [None, "true", 1])
-def test_a_token_that_does_not_say_whether_it_is_active_is_not_taken_for_disabled(active: object, world: World) -> None:
-    LIST.replies(world, page(item(is_active=active)))
+NO_UUIDS: list[object] = [None, "", 7, [], {}, "..", "a/../b", "a?b=c", "a b", "x" * 65]
 
-    with pytest.raises(DockerHubUnavailable):
+
+@pytest.mark.parametrize("uuid", NO_UUIDS, ids=repr)
+def test_a_token_of_ours_without_a_uuid_is_not_passed_over(uuid: object, world: World) -> None:
+    """It may be a superseded one."""
+    LIST.replies(world, page(item(), item(uuid, token_label=OF_OURS)))
+
+    with pytest.raises(DockerHubUnavailable, match="the answer is not Docker Hub's API"):
         world.invoke().tokens.listed()
 
 
-@pytest.mark.parametrize("uuid", ["..", "a/../b", "a?b=c", "a b", "x" * 65])
-@pytest.mark.parametrize("deed", [CREATE, LIST], ids=["create", "list"])
-def test_a_uuid_is_nothing_but_a_uuid(deed: Deed, uuid: str, world: World) -> None:
+@pytest.mark.parametrize(
+    "odd",
+    [None, "text", 7, [], {}, *(item(uuid, token_label=label) for uuid in NO_UUIDS for label in ("laptop", None))],
+    ids=repr,
+)
+def test_a_strangers_odd_token_keeps_ours_from_nothing(odd: Any, world: World) -> None:
+    LIST.replies(world, page(odd, item(token_label=OF_OURS), odd))
+
+    assert world.invoke().tokens.listed() == [replace(USUAL, label=OF_OURS)]
+
+
+@pytest.mark.parametrize("uuid", NO_UUIDS, ids=repr)
+def test_the_uuid_of_a_new_token_is_nothing_but_a_uuid(uuid: object, world: World) -> None:
     """It becomes part of a path."""
-    deed.replies(world, page(item(uuid)) if deed is LIST else answer(201, uuid=uuid, token=TOKEN))
+    CREATE.replies(world, answer(201, uuid=uuid, token=TOKEN))
 
     with pytest.raises(DockerHubUnavailable):
-        deed.do(world.invoke())
+        world.invoke().tokens.create("ours")
+
+
+@pytest.mark.parametrize(("listed", "told"), [(UUID, UUID.upper()), (UUID.upper(), UUID)])
+def test_a_token_is_known_by_its_uuid_in_either_case(listed: str, told: str) -> None:
+    assert replace(USUAL, uuid=listed).is_called(told)
+    assert not replace(USUAL, uuid=listed).is_called(told[:-1] + "0")
+
+
+@pytest.mark.parametrize(("at", "expired"), [(0, True), (0.001, False), (-1, True), (None, False)])
+def test_a_token_expires_at_its_end(at: float | None, expired: bool, clock: "Clock") -> None:
+    end = None if at is None else datetime.fromtimestamp(clock.now + at, UTC)
+
+    assert replace(USUAL, expires_at=end).expired(clock.now) is expired
 
 
 # Claims
@@ -193,19 +224,9 @@ def with_odd(field: str, *values: object, **others: Any) -> list[httpx.Response]
 
 
 ODD: tuple[object, ...] = (None, "", 7, [], {})
-NO_OBJECT = [
-    httpx.Response(200, html="<html><body>Welcome to the guest network</body></html>"),
-    *(httpx.Response(200, content=content) for content in (b'["a", "list"]', b'"text"', b"null", b"", b"\xff\xfe\xfa")),
-]
 ODD_ANSWERS = {
-    CREATE: [
-        *with_odd("token", *ODD, uuid=UUID),
-        *with_odd("uuid", *ODD, token=TOKEN),
-    ],
-    LIST: [
-        *with_odd("results", None, "", 7, {}, [None], ["text"], [7], [[]], [{}], count=1),
-        *(page(item(), item(uuid)) for uuid in ODD),
-    ],
+    CREATE: with_odd("uuid", *ODD, token=TOKEN),
+    LIST: with_odd("results", None, "", 7, {}, count=1),
     LOG_IN: with_odd("access_token", *ODD),
     USERS_LOG_IN: with_odd("token", *ODD),
     SEND_CODE: with_odd("token", *ODD),
@@ -219,17 +240,14 @@ ODD_ANSWERS = {
     [
         pytest.param(deed, reply, id=f"{deed.name}: {reply.text!a}")
         for deed, replies in ODD_ANSWERS.items()
-        for reply in (*NO_OBJECT, *replies)
+        for reply in replies
     ],
 )
 def test_an_answer_in_another_shape_is_not_docker_hubs(deed: Deed, reply: httpx.Response, world: World) -> None:
-    settings = {USERS_LOGIN: LEGACY, SECOND_STEP: TWO_FACTOR}.get(deed.url, PLAIN)
-    if deed is SEND_CODE:
-        world.asks_for_code()
     deed.replies(world, reply)
 
     with pytest.raises(DockerHubUnavailable, match="the answer is not Docker Hub's API"):
-        deed.do(world.invoke(settings))
+        deed.do(world.invoke(deed.settings))
 
 
 @pytest.mark.parametrize("bearer", ["\u00e4", "a\nb", "a\r\nX-Other: b", "\x7f"], ids=ascii)
@@ -252,28 +270,3 @@ def test_an_answer_nested_too_deep_is_no_defect(deed: Deed, status: int, text: s
 
     with pytest.raises((RotationError, LoginRefused)):
         deed.do(world.invoke())
-
-
-@pytest.mark.parametrize("status", [400, 401, 403])
-@each(LOG_IN, IDENTIFY, DOCKER_LOGIN)
-def test_the_page_of_a_firewall_refuses_nothing(deed: Deed, status: int, world: World) -> None:
-    """It says nothing about the password or the token."""
-    deed.replies(world, httpx.Response(status, html=PAGE_OF_A_FIREWALL))
-
-    with pytest.raises((DockerHubUnavailable, DockerHubRefused)) as failure:
-        deed.do(world.invoke())
-
-    assert not isinstance(failure.value, CredentialRefused)
-
-
-def test_the_page_of_a_firewall_refuses_no_code(world: World) -> None:
-    """A sandbox that took it for a refusal would send no code for a quarter of an hour."""
-    world.asks_for_code()
-    world.on(
-        "POST", SECOND_STEP, httpx.Response(403, html=PAGE_OF_A_FIREWALL), lambda: answer(200, token=world.bearer())
-    )
-    world.holds_nothing()
-    with pytest.raises(DockerHubUnavailable, match="the answer is not Docker Hub's API"):
-        world.invoke(TWO_FACTOR).tokens.listed()
-
-    assert world.invoke(TWO_FACTOR).tokens.listed() == []

@@ -1,14 +1,11 @@
-"""The management login serves until it ends, is renewed once, and is not tried again where it was refused."""
+"""The management login is asked for as documented, serves until it ends, and is renewed once."""
 
 import base64
 import json
-import re
 
-import httpx
 import pytest
 
-from dockerhub_rotation.errors import CredentialRefused, DockerHubRefused, DockerHubUnavailable
-from dockerhub_rotation.settings import Settings
+from dockerhub_rotation.errors import DockerHubRefused
 from tests.docker_hub.wire import (
     AUTH_TOKEN,
     CREATE,
@@ -16,22 +13,17 @@ from tests.docker_hub.wire import (
     DISABLE,
     LEGACY,
     LIST,
-    PAGE_OF_A_FIREWALL,
     PASSWORD,
-    PLAIN,
-    SECOND_FACTOR_TOKEN,
-    TOKEN,
     TOKENS,
     TWO_FACTOR,
     USERNAME,
     USERS_LOGIN,
-    UUID,
     Deed,
     World,
     answer,
     authorizations,
+    dated,
     each,
-    item,
     page,
     sent,
 )
@@ -91,6 +83,23 @@ def test_a_login_that_does_not_say_when_it_ends_serves_for_five_minutes(
     assert len(login.calls) == logins
 
 
+@pytest.mark.parametrize("ahead", [-3600, 3600])
+def test_a_login_lives_by_the_clock_of_docker_hub(ahead: int, world: World) -> None:
+    """By this machine's clock it may have ended before it began."""
+    login = world.on("POST", AUTH_TOKEN, lambda: answer(200, dated(world.clock.now + ahead), access_token=bearer))
+    bearer = world.bearer(seconds=ahead + 600)
+    world.on("GET", TOKENS, lambda: answer(200, dated(world.clock.now + ahead), results=[]))
+    docker_hub = world.invoke(seconds=900)
+
+    for seconds in (539, 1):
+        docker_hub.tokens.listed()
+        world.clock.tick(seconds)
+        assert len(login.calls) == 1
+
+    docker_hub.tokens.listed()
+    assert len(login.calls) == 2
+
+
 @pytest.mark.parametrize(
     ("parameter", "value"), [("/acme/user", "acme-other"), ("/acme/password", "another"), ("/acme/totp", "ABCDEFGH")]
 )
@@ -117,7 +126,7 @@ def test_a_remembered_login_that_is_refused_is_renewed_once(deed: Deed, world: W
     login = world.lets_in()
     world.invoke().tokens.listed()
     world.clock.tick(1)
-    route = world.on(deed.method, deed.url, answer(401, message="unauthorized"), deed.reply)
+    route = world.on(deed.method, deed.url, 401, deed.reply)
 
     deed.do(world.invoke())
 
@@ -155,152 +164,3 @@ def test_a_new_login_that_is_refused_is_forgotten_and_named(deed: Deed, world: W
         deed.do(world.invoke())
 
     assert world.connection.management.login is None
-
-
-def test_the_page_of_a_firewall_ends_no_login(world: World) -> None:
-    """Another login, for which an account may need its next one-time code, would meet the same firewall."""
-    logins = world.lets_in()
-    world.on("GET", TOKENS, page(item()), httpx.Response(401, html=PAGE_OF_A_FIREWALL), page(item()))
-    world.invoke().tokens.listed()
-
-    with pytest.raises(DockerHubUnavailable, match="the answer is not Docker Hub's API"):
-        world.invoke().tokens.listed()
-    world.invoke().tokens.listed()
-
-    assert len(logins.calls) == 1
-
-
-# Refused credentials
-
-
-def test_a_refused_password_is_not_tried_twice_in_an_invocation(world: World) -> None:
-    """Every refused login counts towards locking the account for all its consumers."""
-    world.on("POST", AUTH_TOKEN, answer(401, message="unauthorized"))
-    docker_hub = world.invoke()
-
-    for deed in (LIST, CREATE, DELETE, LIST):
-        with pytest.raises(CredentialRefused):
-            deed.do(docker_hub)
-
-    assert docker_hub.http.requests == 1
-
-
-def test_a_refused_password_is_read_anew_by_the_next_invocation(world: World) -> None:
-    login = world.on("POST", AUTH_TOKEN, 401, lambda: answer(200, access_token=world.bearer()))
-    world.holds_nothing()
-    with pytest.raises(CredentialRefused):
-        world.invoke().tokens.listed()
-    world.store.values["/acme/password"] = "mended"
-
-    assert world.invoke().tokens.listed() == []
-    assert [body["secret"] for body in sent(login)] == [PASSWORD, "mended"]
-
-
-def test_a_password_that_no_longer_renews_its_login_is_tried_once(world: World) -> None:
-    login = world.on("POST", AUTH_TOKEN, answer(200, access_token=world.bearer()), 401)
-    world.on("GET", TOKENS, page(), 401)
-    world.invoke().tokens.listed()
-    docker_hub = world.invoke()
-
-    for _ in range(2):
-        with pytest.raises(CredentialRefused):
-            docker_hub.tokens.listed()
-
-    assert len(login.calls) == 2
-
-
-WRONG_PASSWORD = (
-    "Docker Hub refused the account's user name or password. Check parameters /acme/user and /acme/password."
-)
-TOKENS_MANAGE_NO_TOKENS = "Parameter /acme/password holds an access token, and Docker Hub lets no token make or change"
-SSO_ENFORCED = "Docker Hub enforces single sign-on for this account"
-ORGANIZATION = "Parameter /acme/user names an organization, and an organization has no password."
-NO_SEED = "The account has two-factor login, and no seed for its codes is configured."
-OTHER_ACCOUNT = "Parameter /acme/user is not the user name of the account that its password opens"
-
-
-@pytest.mark.parametrize(
-    ("settings", "url", "reply", "says"),
-    [
-        (PLAIN, AUTH_TOKEN, answer(401, message="unauthorized", errinfo={}), WRONG_PASSWORD),
-        (PLAIN, AUTH_TOKEN, answer(400, message="body is invalid", errinfo={"secret": "at least 9"}), WRONG_PASSWORD),
-        (LEGACY, USERS_LOGIN, answer(401, detail="Incorrect authentication credentials"), WRONG_PASSWORD),
-        (LEGACY, USERS_LOGIN, answer(401, detail="Require secondary", login_2fa_token=SECOND_FACTOR_TOKEN), NO_SEED),
-        (
-            LEGACY,
-            USERS_LOGIN,
-            answer(401, detail="Please use personal access token to login when SSO is enforced"),
-            SSO_ENFORCED,
-        ),
-        (PLAIN, AUTH_TOKEN, answer(403, message="Single sign-on required"), SSO_ENFORCED),
-        (LEGACY, USERS_LOGIN, answer(401, detail="Cannot log into an organization account"), ORGANIZATION),
-    ],
-    ids=["password", "too short", "password, users-login", "second factor", "SSO", "single sign-on", "organization"],
-)
-def test_a_refused_login_says_what_to_mend(
-    settings: Settings, url: str, reply: httpx.Response, says: str, world: World
-) -> None:
-    world.on("POST", url, reply)
-    docker_hub = world.invoke(settings)
-
-    for _ in range(2):
-        with pytest.raises(CredentialRefused, match=f"^{re.escape(says)}"):
-            docker_hub.tokens.listed()
-
-
-def test_single_sign_on_is_not_taken_for_an_organizations_name(world: World) -> None:
-    world.on("POST", AUTH_TOKEN, answer(401, message="SSO is enforced by your organization"))
-
-    with pytest.raises(CredentialRefused, match=SSO_ENFORCED):
-        world.invoke().tokens.listed()
-
-
-@pytest.mark.parametrize("settings", [PLAIN, LEGACY], ids=["auth-token", "users-login"])
-@pytest.mark.parametrize("password", [TOKEN, "dckr_oat_0123456789"])
-def test_a_token_in_the_passwords_place_is_not_even_tried(settings: Settings, password: str, world: World) -> None:
-    world.store.values["/acme/password"] = password
-    docker_hub = world.invoke(settings)
-
-    with pytest.raises(CredentialRefused, match=TOKENS_MANAGE_NO_TOKENS):
-        docker_hub.tokens.listed()
-
-    assert docker_hub.http.requests == 0
-
-
-def test_a_token_in_the_passwords_place_is_told_by_its_login(world: World) -> None:
-    """Tokens from before 2021 have no prefix."""
-    world.on("POST", AUTH_TOKEN, answer(200, access_token=world.bearer(USERNAME, f"docker_pat|{UUID}")))
-    docker_hub = world.invoke()
-
-    for _ in range(2):
-        with pytest.raises(CredentialRefused, match=TOKENS_MANAGE_NO_TOKENS):
-            docker_hub.tokens.listed()
-
-
-@pytest.mark.parametrize("allowed", [" is not allowed", ""])
-@pytest.mark.parametrize("owner", ["personal", "organization"])
-@each(CREATE, LIST, DISABLE, DELETE)
-def test_a_token_in_the_passwords_place_is_told_by_what_it_may_not_do(
-    deed: Deed, owner: str, allowed: str, world: World
-) -> None:
-    deed.replies(world, answer(403, message=f"token issued from {owner} access token{allowed}", errinfo={}))
-
-    with pytest.raises(CredentialRefused, match=TOKENS_MANAGE_NO_TOKENS):
-        deed.do(world.invoke())
-
-
-def test_an_account_by_another_name_is_refused(world: World) -> None:
-    """An e-mail address logs in, too; another account's name with a token did once."""
-    world.on("POST", AUTH_TOKEN, answer(200, access_token=world.bearer("acme-other")))
-    docker_hub = world.invoke()
-
-    for _ in range(2):
-        with pytest.raises(CredentialRefused, match=OTHER_ACCOUNT):
-            docker_hub.tokens.listed()
-
-
-def test_an_account_may_be_named_in_another_case(world: World) -> None:
-    world.on("POST", AUTH_TOKEN, answer(200, access_token=world.bearer(USERNAME.upper())))
-    world.holds_nothing()
-
-    assert world.invoke().tokens.listed() == []

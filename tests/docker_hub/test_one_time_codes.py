@@ -15,6 +15,7 @@ from tests.docker_hub.wire import (
     Reply,
     World,
     answer,
+    dated,
     name,
     sent,
 )
@@ -152,6 +153,68 @@ def test_a_code_is_not_kept_for_later(failure: Reply, world: World) -> None:
     assert len(second_step.calls) == 1
 
 
+# Docker Hub's clock
+
+
+@pytest.mark.parametrize("ahead", [-3600, -60, -29, -4, 4, 29, 60, 3600])
+def test_a_code_is_made_for_docker_hubs_time(ahead: int, world: World) -> None:
+    """It is Docker Hub that looks at it."""
+    world.asks_for_code(lambda: dated(world.clock.now + ahead))
+    second_step = world.on("POST", SECOND_STEP, lambda: answer(200, token=world.bearer()))
+    world.holds_nothing()
+
+    world.invoke(TWO_FACTOR).tokens.listed()
+
+    assert [body["code"] for body in sent(second_step)] == [world.code_at(1_800_000_010 + ahead)]
+
+
+@pytest.mark.parametrize(("at", "ahead"), [(1_800_000_029, 3), (1_800_000_029.9, 1), (1_800_000_001, -3)])
+def test_a_few_seconds_between_the_clocks_are_none(at: float, ahead: int, world: World) -> None:
+    """Docker Hub tells whole seconds, and an answer is on its way for a moment."""
+    world.clock.now = at
+    world.asks_for_code(lambda: dated(world.clock.now + ahead))
+    second_step = world.on("POST", SECOND_STEP, lambda: answer(200, token=world.bearer()))
+    world.holds_nothing()
+
+    world.invoke(TWO_FACTOR).tokens.listed()
+
+    assert [body["code"] for body in sent(second_step)] == [world.code_at(at)]
+
+
+def test_a_code_that_was_used_by_docker_hubs_clock_is_not_sent_again(world: World) -> None:
+    """By this machine's clock, which is a minute ahead, it is the next but one's turn."""
+    used_at = world.clock.now - 60
+    world.asks_for_code(lambda: dated(world.clock.now - 60))
+    second_step = world.on("POST", SECOND_STEP, lambda: answer(200, token=world.bearer()))
+    world.holds_nothing()
+    docker_hub = world.invoke(TWO_FACTOR)
+
+    docker_hub.management.presume_code_used(used_at)
+    docker_hub.tokens.listed()
+
+    assert world.clock.sleeps == [20]
+    assert [body["code"] for body in sent(second_step)] == [world.code_at(used_at + 20)]
+
+
+@pytest.mark.parametrize("ahead", [-90, 90])
+def test_a_refused_code_names_the_difference_between_the_clocks(ahead: int, world: World) -> None:
+    world.asks_for_code(lambda: dated(world.clock.now + ahead))
+    world.on("POST", SECOND_STEP, 401)
+
+    for said in ("^Docker Hub accepted", "^Not asked again"):
+        with pytest.raises(CredentialRefused, match=f"{said}.* This machine's clock and Docker Hub's differ by 90 s"):
+            world.invoke(TWO_FACTOR).tokens.listed()
+
+
+@pytest.mark.parametrize("headers", [{}, dated(1_800_000_010), dated(1_800_000_008)], ids=str)
+def test_a_refused_code_blames_no_clock_that_is_right(headers: dict[str, str], world: World) -> None:
+    world.asks_for_code(lambda: headers)
+    world.on("POST", SECOND_STEP, 401)
+
+    with pytest.raises(CredentialRefused, match=r"different hours\.$"):
+        world.invoke(TWO_FACTOR).tokens.listed()
+
+
 # Refused codes
 
 
@@ -198,13 +261,25 @@ def test_a_code_of_another_seed_is_sent_at_once(world: World) -> None:
     assert len(second_step.calls) == 2
 
 
-def test_after_a_lockout_this_sandbox_sends_no_code_for_a_quarter_of_an_hour(world: World) -> None:
+def test_after_a_lockout_this_sandbox_sends_no_code_for_ten_minutes(world: World) -> None:
     world.asks_for_code()
-    second_step = world.on("POST", SECOND_STEP, answer(429, detail="too many failed login attempts"))
-    with pytest.raises(LockedOut):
-        world.invoke(TWO_FACTOR).tokens.listed()
+    second_step = world.on(
+        "POST",
+        SECOND_STEP,
+        answer(429, detail="too many failed login attempts"),
+        lambda: answer(200, token=world.bearer()),
+    )
+    world.holds_nothing()
+    until = world.clock.now + 600
 
     with pytest.raises(LockedOut):
         world.invoke(TWO_FACTOR).tokens.listed()
-
+    for earlier in (300, 0.5):
+        world.clock.now = until - earlier
+        with pytest.raises(LockedOut):
+            world.invoke(TWO_FACTOR, seconds=0.5).tokens.listed()
     assert len(second_step.calls) == 1
+
+    world.clock.now = until
+    world.invoke(TWO_FACTOR).tokens.listed()
+    assert len(second_step.calls) == 2

@@ -7,9 +7,11 @@ from typing import Any
 import httpx
 import jwt
 import pytest
+import respx
 
 from dockerhub_rotation import __version__
-from dockerhub_rotation.errors import DockerHubRefused, LoginRefused
+from dockerhub_rotation.docker_hub import DockerHub
+from dockerhub_rotation.errors import DockerHubRefused, LoginRefused, LoginsUsedUp
 from tests.docker_hub.wire import (
     AUTH_TOKEN,
     DOCKER_LOGIN,
@@ -22,12 +24,15 @@ from tests.docker_hub.wire import (
     SIGNING_KEY,
     TOKEN,
     USERNAME,
+    UUID,
     Deed,
     World,
     answer,
     authorizations,
+    each,
     granted,
     page,
+    refused,
     registry_token,
     sent,
 )
@@ -114,6 +119,109 @@ def test_another_refusal_does_not_condemn_the_token(deed: Deed, status: int, wor
 
     with pytest.raises(DockerHubRefused):
         deed.do(world.invoke())
+
+
+# The user name must not be locked
+
+
+def use_up(docker_hub: DockerHub, world: World, *deeds: Deed) -> None:
+    """Have each of these refused."""
+    for deed in deeds:
+        deed.replies(world, lambda: refused(401))
+        with pytest.raises(LoginRefused):
+            deed.do(docker_hub)
+
+
+@pytest.mark.parametrize(
+    "deeds",
+    [[IDENTIFY] * 3, [DOCKER_LOGIN] * 3, [PROBE, IDENTIFY, DOCKER_LOGIN]],
+    ids=["at the Hub API", "at the registry", "at both"],
+)
+@each(IDENTIFY, DOCKER_LOGIN, PROBE)
+def test_after_three_refused_logins_an_invocation_makes_no_more(deed: Deed, deeds: list[Deed], world: World) -> None:
+    """However many stored values hold tokens that are gone: refused logins lock the user name for every consumer."""
+    docker_hub = world.invoke()
+    use_up(docker_hub, world, *deeds)
+
+    with pytest.raises(LoginsUsedUp, match="has refused 3 logins of this invocation, which makes no more"):
+        deed.do(docker_hub)
+
+    assert docker_hub.http.requests == 3
+
+
+def test_the_next_invocation_may_log_in_again(world: World) -> None:
+    use_up(world.invoke(), world, IDENTIFY, IDENTIFY, IDENTIFY)
+
+    use_up(world.invoke(), world, IDENTIFY, IDENTIFY, IDENTIFY)
+
+
+def test_what_is_no_refused_login_does_not_count_for_one(world: World) -> None:
+    docker_hub = world.invoke()
+    use_up(docker_hub, world, IDENTIFY, DOCKER_LOGIN)
+
+    DOCKER_LOGIN.replies(world, *[answer(401, details="access token has insufficient scopes"), DOCKER_LOGIN.reply] * 3)
+    for _ in range(3):
+        with pytest.raises(DockerHubRefused):
+            PROBE.do(docker_hub)
+        DOCKER_LOGIN.do(docker_hub)
+
+    use_up(docker_hub, world, IDENTIFY)
+    with pytest.raises(LoginsUsedUp):
+        IDENTIFY.do(docker_hub)
+
+
+# Which token a value is
+
+
+def names(world: World, *uuids: str | None) -> respx.Route:
+    """Let logins tell which token they were made with, one after the other."""
+    sources = [uuid and f"docker_pat|{uuid}" for uuid in uuids]
+    return world.on("POST", AUTH_TOKEN, *(answer(200, access_token=world.bearer(source=source)) for source in sources))
+
+
+def test_which_token_a_value_is_is_asked_once_in_a_sandbox(world: World) -> None:
+    """It does not change, and each login could be one that is refused."""
+    names(world, UUID)
+
+    told = [world.invoke().login.whose(USERNAME, TOKEN) for _ in range(3)]
+
+    assert told == [UUID] * 3
+
+
+def test_another_value_is_another_token(world: World) -> None:
+    names(world, "one", "another")
+    docker_hub = world.invoke()
+
+    told = [docker_hub.login.whose(USERNAME, value) for value in (TOKEN, TOKEN[:-1], TOKEN)]
+
+    assert told == ["one", "another", "one"]
+
+
+def test_a_login_that_does_not_tell_is_asked_again(world: World) -> None:
+    names(world, None, UUID)
+
+    assert [world.invoke().login.whose(USERNAME, TOKEN) for _ in range(2)] == [None, UUID]
+
+
+def test_what_is_remembered_of_a_token_does_not_say_that_it_works(world: World) -> None:
+    names(world, UUID)
+    world.invoke().login.whose(USERNAME, TOKEN)
+    IDENTIFY.replies(world, 401)
+
+    with pytest.raises(LoginRefused):
+        world.invoke().login.identify(USERNAME, TOKEN)
+
+
+def test_the_memory_of_tokens_is_bounded_and_holds_none_of_their_values(world: World) -> None:
+    names(world, *(str(number) for number in range(300)))
+    docker_hub = world.invoke()
+
+    for number in range(300):
+        assert docker_hub.login.whose(USERNAME, f"dckr_pat_{number}") == str(number)
+
+    assert len(world.connection.known) <= 256
+    assert docker_hub.login.whose(USERNAME, "dckr_pat_299") == "299"
+    assert "dckr_pat_" not in repr([world.connection, *world.connection.known])
 
 
 # The registry, with a probe repository

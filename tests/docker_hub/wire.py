@@ -3,6 +3,8 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from functools import cache
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, cast
@@ -53,9 +55,11 @@ class ParameterStore:
 
     def __init__(self) -> None:
         self.values = {"/acme/user": USERNAME, "/acme/password": PASSWORD, "/acme/totp": SEED}
+        self.reads = 0
 
     def get_parameters(self, *, Names: list[str], WithDecryption: bool) -> dict[str, Any]:  # noqa: N803 - AWS's names
         assert WithDecryption
+        self.reads += 1
         return {"Parameters": [{"Name": name, "Value": self.values[name]} for name in Names]}
 
 
@@ -98,9 +102,10 @@ class World:
         """Announce that every login at the Hub API succeeds."""
         return self.on("POST", AUTH_TOKEN, lambda: answer(200, access_token=self.bearer(seconds=seconds)))
 
-    def asks_for_code(self) -> respx.Route:
+    def asks_for_code(self, headers: Callable[[], dict[str, str]] = dict) -> respx.Route:
         """Announce the first step of a login with two factors; return its route."""
-        return self.on("POST", USERS_LOGIN, lambda: answer(401, detail="Require", login_2fa_token=SECOND_FACTOR_TOKEN))
+        second_factor = {"detail": "Require", "login_2fa_token": SECOND_FACTOR_TOKEN}
+        return self.on("POST", USERS_LOGIN, lambda: answer(401, headers(), **second_factor))
 
     def lets_in_with_code(self) -> respx.Route:
         """Announce that every login with a code succeeds, for a minute and a second; return the second step's route."""
@@ -123,6 +128,8 @@ def given(reply: Reply) -> httpx.Response:
             return reply
         case int() if 400 <= reply < 500:
             return refused(reply)
+        case 204:
+            return httpx.Response(reply)
         case int():
             return answer(reply)
         case Exception():
@@ -137,9 +144,14 @@ def answer(status: int, headers: Mapping[str, str] | None = None, **body: Any) -
     return httpx.Response(status, headers=headers, json=body)
 
 
-def refused(status: int) -> httpx.Response:
+def refused(status: int, message: str = "refused") -> httpx.Response:
     """Return a refusal in a form that is Docker Hub's own."""
-    return answer(status, message="refused", errinfo={})
+    return answer(status, message=message, errinfo={})
+
+
+def dated(at: float) -> dict[str, str]:
+    """Return the header that tells a time, as every answer of Docker Hub has it: in whole seconds."""
+    return {"Date": format_datetime(datetime.fromtimestamp(int(at), UTC), usegmt=True)}
 
 
 def page(*items: dict[str, Any], following: str | None = None) -> httpx.Response:
@@ -178,11 +190,16 @@ class Deed:
     method: str
     url: str
     reply: httpx.Response
+    settings: Settings = PLAIN
 
     def replies(self, world: World, *replies: Reply) -> respx.Route:
-        """Announce the replies to this deed's request, and the management login if it needs one."""
+        """Announce the replies to this deed's request, and whatever comes before it."""
         if self.url.startswith(TOKENS):
             world.lets_in()
+        elif self.url == SECOND_STEP:
+            world.asks_for_code()
+        elif self.url == REGISTRY:
+            world.on("GET", REGISTRY_TOKEN, answer(200, token=registry_token(granted("pull"))))
         return world.on(self.method, self.url, *replies)
 
 
@@ -206,8 +223,8 @@ RELABEL = Deed(
 )
 DELETE = Deed("delete", lambda hub: hub.tokens.delete(UUID), "DELETE", f"{TOKENS}/{UUID}", httpx.Response(204))
 LOG_IN = Deed("log in", lambda hub: hub.tokens.listed(), "POST", AUTH_TOKEN, answer(200, access_token="a bearer"))
-USERS_LOG_IN = replace(LOG_IN, name="users-login", url=USERS_LOGIN)
-SEND_CODE = replace(LOG_IN, name="second step", url=SECOND_STEP)
+USERS_LOG_IN = replace(LOG_IN, name="users-login", url=USERS_LOGIN, settings=LEGACY)
+SEND_CODE = replace(LOG_IN, name="second step", url=SECOND_STEP, settings=TWO_FACTOR)
 IDENTIFY = Deed(
     "identify",
     lambda hub: hub.login.identify(USERNAME, TOKEN),
@@ -223,6 +240,7 @@ DOCKER_LOGIN = Deed(
     answer(200, token="a bearer"),
 )
 PROBE = replace(DOCKER_LOGIN, name="probe", do=lambda hub: hub.login.log_in_to_registry(USERNAME, TOKEN, REPOSITORY))
+SHOW = replace(PROBE, name="registry", url=REGISTRY, reply=answer(200))
 REPEATABLE = [LIST, ENABLE, DISABLE, DELETE, IDENTIFY, DOCKER_LOGIN]
 
 # How an answer can fail to arrive although the request may have had its effect.

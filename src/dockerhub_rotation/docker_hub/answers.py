@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -261,8 +261,12 @@ def requests_left(answer: Answer) -> int | None:
 
 
 def date(answer: Answer) -> float | None:
-    """Return Docker Hub's time, in whole seconds since 1970, or None if the answer does not tell."""
+    """Return Docker Hub's time, in whole seconds since 1970, or None if the answer does not tell.
+
+    Every form that HTTP knows means UTC, also the one that names no zone (https://www.rfc-editor.org/rfc/rfc9110#http.date).
+    """
     try:
-        return parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
+        read = parsedate_to_datetime(answer.headers.get("date", ""))
+        return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
     except (TypeError, ValueError, OverflowError):
         return None

@@ -165,10 +165,7 @@ class Http:
 
     def _judged(self, answer: Answer, pause: float) -> Answer | _Failure:
         """Return an answer that is worth one, or why the request was in vain."""
-        left = answers.requests_left(answer)
-        if left is not None:
-            self.requests_left = left
-        self._note_clock(answers.date(answer))
+        self._note(answer)
         if answer.status in (401, 403, 429) and re.search("too many (failed )?login", answer.said()):
             raise LockedOut(_LOCKED_OUT)
         if answer.status == 429:
@@ -190,6 +187,11 @@ class Http:
         self._pool.spread = 0.0
         return answer
 
-    def _note_clock(self, date: float | None) -> None:
-        ahead = date - time.time() if date is not None else 0.0
-        self.clock_ahead = ahead if abs(ahead) > _CLOCKS_AGREE_SECONDS else 0.0
+    def _note(self, answer: Answer) -> None:
+        """Keep what any answer may tell beside what was asked for. One that does not tell it takes nothing back."""
+        left, date = answers.requests_left(answer), answers.date(answer)
+        if left is not None:
+            self.requests_left = left
+        if date is not None:
+            ahead = date - time.time()
+            self.clock_ahead = ahead if abs(ahead) > _CLOCKS_AGREE_SECONDS else 0.0

@@ -68,7 +68,7 @@ _OTHER_ACCOUNT = (
 
 @dataclass(frozen=True)
 class _Login:
-    """A bearer token for the Hub API, whose it is, and when it ends (seconds since 1970)."""
+    """A bearer token for the Hub API, whose it is, and when it ends (seconds since 1970, by Docker Hub's clock)."""
 
     account: Account
     bearer: str = field(repr=False)
@@ -91,7 +91,8 @@ class _FailedLogin:
 
     def error(self) -> CredentialRefused | LockedOut:
         """Return the error that says so, to be raised."""
-        at, until = (time.strftime("%H:%M", time.gmtime(moment)) for moment in (self.at, self.until))
+        # The minute in which it has ended, not the one in which it ends.
+        at, until = (time.strftime("%H:%M", time.gmtime(moment)) for moment in (self.at, self.until + 59))
         return self.kind(
             f"Not asked again until {until} UTC, because it was refused at {at}, for they add up to a lockout. "
             f"What was said then: {self.message}"
@@ -169,7 +170,7 @@ class ManagementLogin:
         """Return the login, and whether it is one from before that may have ended."""
         account = self._parameters.account()
         login = self._remembered.login
-        if login and login.account == account and login.ends_at - time.time() > _LOGIN_MARGIN_SECONDS:
+        if login and login.account == account and login.ends_at - self._http.now() > _LOGIN_MARGIN_SECONDS:
             return login, True
         # A password that was read before this invocation may have been changed since, on both sides.
         account = self._parameters.account(read_since=self._began_at)
@@ -188,7 +189,7 @@ class ManagementLogin:
             raise
         ends_at = claimed.get("exp")
         if not isinstance(ends_at, int | float):
-            ends_at = time.time() + _LOGIN_SECONDS
+            ends_at = self._http.now() + _LOGIN_SECONDS
         self._remembered.login = _Login(account, bearer, ends_at)
         return self._remembered.login, False
 
@@ -245,6 +246,7 @@ class ManagementLogin:
             )
 
     def _send_code(self, second_factor: str, seed: str) -> Answer:
+        self._await_unused_code()  # the first step's answer may have told another time
         step = self._remembered.last_code = int(self._http.now() // _TOTP_SECONDS)
         return self._http.send(
             "The management login's second step",

@@ -64,6 +64,7 @@ class PersonalTokens:
         Without a readable uuid its label remains, by which finishSecret finds it.
         """
         made = answers.token(answer, answer.object())
+        self._listed_again = None  # that list does not show it
         value = answer.says("token")
         if fall_short(made.scopes, self._scopes):
             self.delete(made.uuid)

@@ -1,71 +1,30 @@
-"""From staging labels and Hub labels follows what each token should be."""
+"""From staging labels, Hub labels, stored values and the time follows what each token should be, and what is said."""
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from random import Random
+from datetime import timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from dockerhub_rotation.docker_hub.answers import Token
-from dockerhub_rotation.retirement import Change, ambiguous, plan
-from dockerhub_rotation.secrets_manager import CURRENT, PENDING, PREVIOUS, SecretVersions
-from dockerhub_rotation.token_labels import label_for, version_of
-
-ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:docker-hub-AbCdEf"
-OTHER_ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:docker-hub-GhIjKl"
-
-# Version ids, in the order in which they were made.
-OLDEST, OLD, NOW, NEXT = (f"0000000{n}-0000-4000-8000-000000000000" for n in range(1, 5))
-BIRTHDAY = {
-    version: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=30 * n)
-    for n, version in enumerate((OLDEST, OLD, NOW, NEXT))
-}
-
-
-def versions(**labels: str | tuple[str, ...]) -> SecretVersions:
-    """Return staging labels: `versions(current=NOW, previous=OLD)`."""
-    holders = {"current": CURRENT, "pending": PENDING, "previous": PREVIOUS, "custom": "mine"}
-    by_version: dict[str, frozenset[str]] = {}
-    for name, version in labels.items():
-        assert isinstance(version, str)
-        by_version[version] = by_version.get(version, frozenset()) | {holders[name]}
-    return SecretVersions(ARN, rotation_enabled=True, labels=by_version, changed_at=0.0)
-
-
-ROTATED = versions(current=NOW, previous=OLD)
-
-
-def made(
-    version: str, uuid: str = "", *, active: bool = True, arn: str = ARN, later: float = 0, born: bool = True
-) -> Token:
-    """Return a token made for a version, so many seconds after the version was."""
-    created_at = BIRTHDAY[version] + timedelta(seconds=later) if born else None
-    return Token(uuid or f"token of {version[:8]}", label_for(arn, version), active, created_at)
-
-
-def foreign(uuid: str = "foreign", label: str = "laptop", *, active: bool = True) -> Token:
-    """Return a token that somebody has made by hand, long ago."""
-    return Token(uuid, label, active, datetime(2020, 1, 1, tzinfo=UTC))
-
-
-def apply(changes: Iterable[Change], tokens: Iterable[Token]) -> list[Token]:
-    """Return the account's tokens after a plan has been carried out."""
-    account = {token.uuid: token for token in tokens}
-    for change in changes:
-        token = account[change.token.uuid]
-        if change.becomes == "deleted":
-            del account[token.uuid]
-        else:
-            account[token.uuid] = replace(token, active=change.becomes == "active", label=change.label or token.label)
-    return list(account.values())
-
-
-def outcome(changes: Iterable[Change]) -> dict[str, str]:
-    return {change.token.uuid: change.becomes for change in changes}
-
+from dockerhub_rotation.plan import Change, grouped, plan
+from dockerhub_rotation.secrets_manager import SecretVersions
+from dockerhub_rotation.token_labels import label_for
+from tests.accounts import (
+    ARN,
+    AT,
+    BIRTHDAY,
+    NEXT,
+    NOW,
+    OLD,
+    OLDEST,
+    OTHER_ARN,
+    ROTATED,
+    apply,
+    foreign,
+    made,
+    outcome,
+    versions,
+)
 
 # The table
 
@@ -75,6 +34,7 @@ class Row:
     labels: SecretVersions
     token: Token
     becomes: str | None
+    at: float = AT
 
 
 @pytest.mark.parametrize(
@@ -105,17 +65,74 @@ class Row:
         pytest.param(Row(ROTATED, made(OLDEST), "deleted"), id="older than previous and active: deleted"),
         pytest.param(Row(ROTATED, made(OLDEST, active=False), "deleted"), id="older than previous, disabled: deleted"),
         pytest.param(
-            Row(versions(current=NOW, previous=OLD, custom=OLDEST), made(OLDEST), "deleted"),
-            id="a staging label of somebody's own keeps no token",
+            Row(versions(current=NOW, previous=OLD, pinned=OLDEST), made(OLDEST), None), id="pinned and active: stays"
+        ),
+        pytest.param(
+            Row(versions(current=NOW, previous=OLD, pinned=OLDEST), made(OLDEST, active=False), None),
+            id="pinned but disabled: not enabled, somebody may have done that",
+        ),
+        pytest.param(
+            Row(versions(current=NOW, previous=OLD, pinned=OLD), made(OLD), None),
+            id="previous and pinned: stays, it may be in use",
+        ),
+        pytest.param(
+            Row(versions(current=NOW, previous=OLD, pinned=OLD), made(OLD, active=False), None),
+            id="previous and pinned, disabled: left",
+        ),
+        pytest.param(
+            Row(versions(current=NOW, previous=OLD, pinned=NOW), made(NOW, active=False), "active"),
+            id="current and pinned: enabled as the current one",
+        ),
+        pytest.param(
+            Row(versions(current=OLD, pending=NOW, pinned=NOW), made(NOW, active=False), "active"),
+            id="pending and pinned: enabled as the pending one",
+        ),
+        pytest.param(
+            Row(versions(current=NOW, previous=OLD, new_to_us=OLDEST), made(OLDEST), "deleted"),
+            id="a staging label of AWS's that is not known yet pins nothing",
+        ),
+        pytest.param(
+            Row(versions(current=NOW, previous=OLD, new_to_us=OLD), made(OLD), "disabled"),
+            id="previous, with one more label of AWS's: disabled",
         ),
         pytest.param(Row(ROTATED, made(NEXT), None), id="younger than current: a rotation that has begun since"),
         pytest.param(
             Row(ROTATED, made(NEXT, active=False), None), id="younger than current and disabled: not ours to judge yet"
         ),
         pytest.param(
-            Row(ROTATED, replace(made(OLDEST), created_at=BIRTHDAY[NOW]), None), id="as old as the current one: left"
+            Row(ROTATED, made(NEXT), None, at=BIRTHDAY[NEXT].timestamp() + 3600),
+            id="younger than current, an hour old: may be a rotation that has begun since",
+        ),
+        pytest.param(
+            Row(ROTATED, made(NEXT), "deleted", at=BIRTHDAY[NEXT].timestamp() + 3600.001),
+            id="younger than current, older than an hour: no rotation takes that long, deleted",
+        ),
+        pytest.param(
+            Row(ROTATED, made(NEXT, active=False), "deleted", at=BIRTHDAY[NEXT].timestamp() + 3601),
+            id="younger than current, disabled, older than an hour: deleted",
+        ),
+        pytest.param(
+            Row(ROTATED, replace(made(OLDEST), created_at=BIRTHDAY[NOW]), None, at=BIRTHDAY[NOW].timestamp() + 60),
+            id="as old as the current one: left",
+        ),
+        pytest.param(
+            Row(ROTATED, made(NOW, "abandoned", later=-1), None, at=BIRTHDAY[NOW].timestamp() + 60),
+            id="of the current version, older: left while it is unknown which is stored",
+        ),
+        pytest.param(
+            Row(
+                ROTATED,
+                replace(made(OLDEST), created_at=BIRTHDAY[NOW] - timedelta(seconds=1)),
+                "deleted",
+                at=BIRTHDAY[NOW].timestamp() + 60,
+            ),
+            id="a second older than the current one: deleted, however young",
+        ),
+        pytest.param(
+            Row(ROTATED, made(NEXT), None, at=BIRTHDAY[NOW].timestamp()), id="of a time that is yet to come: left"
         ),
         pytest.param(Row(ROTATED, made(OLDEST, born=False), None), id="of unknown age: left"),
+        pytest.param(Row(ROTATED, made(OLD, born=False), "disabled"), id="previous and of unknown age: disabled"),
         pytest.param(Row(ROTATED, foreign(), None), id="foreign: untouched"),
         pytest.param(Row(ROTATED, foreign(active=False), None), id="foreign and disabled: untouched"),
         pytest.param(Row(ROTATED, made(OLDEST, arn=OTHER_ARN), None), id="of another secret: untouched"),
@@ -125,7 +142,7 @@ class Row:
 def test_a_token_becomes_what_its_version_says(row: Row) -> None:
     tokens = [row.token, made(NOW, "current")] if row.token.label != label_for(ARN, NOW) else [row.token]
 
-    changes = plan(tokens, row.labels, {})
+    changes = plan(tokens, row.labels, {}, row.at)
 
     assert outcome(changes) == ({row.token.uuid: row.becomes} if row.becomes else {})
     assert [change.label for change in changes if change.label] == []
@@ -141,20 +158,20 @@ def test_a_whole_account_is_put_in_order_at_once() -> None:
         made(OLDEST, "others", arn=OTHER_ARN),
     ]
 
-    changes = plan(tokens, ROTATED, {})
+    changes = plan(tokens, ROTATED, {}, AT)
 
     assert outcome(changes) == {tokens[0].uuid: "deleted", tokens[1].uuid: "disabled", tokens[2].uuid: "active"}
     assert [change.becomes for change in changes] == ["active", "disabled", "deleted"]
 
 
-def test_without_a_current_token_of_known_age_nothing_is_deleted() -> None:
-    assert plan([made(NOW, born=False), made(OLDEST)], ROTATED, {}) == []
-    assert plan([made(OLDEST)], ROTATED, {}) == []
+@pytest.mark.parametrize("others", [[made(NOW, born=False)], []], ids=["of unknown age", "not there"])
+def test_without_a_current_token_of_known_age_only_what_is_older_than_an_hour_is_deleted(others: list[Token]) -> None:
+    assert outcome(plan([*others, made(OLDEST, "old"), made(NEXT)], ROTATED, {}, AT)) == {"old": "deleted"}
 
 
 def test_a_secret_that_was_never_rotated_has_no_plan() -> None:
-    assert plan([foreign()], versions(current=OLD), {}) == []
-    assert plan([], ROTATED, {}) == []
+    assert plan([foreign()], versions(current=OLD), {}, AT) == []
+    assert plan([], ROTATED, {}, AT) == []
 
 
 # Several tokens of one version
@@ -165,14 +182,14 @@ TWINS = [made(NOW, "stored"), made(NOW, "unstored", later=1)]
 
 @pytest.mark.parametrize("labels", [ROTATED, versions(current=OLD, pending=NOW)], ids=["current", "pending"])
 def test_of_twins_the_stored_one_is_real(labels: SecretVersions) -> None:
-    assert outcome(plan(TWINS, labels, {NOW: "stored"})) == {"unstored": "deleted"}
-    assert outcome(plan(TWINS, labels, {NOW: "unstored"})) == {"stored": "deleted"}
+    assert outcome(plan(TWINS, labels, {NOW: "stored"}, AT)) == {"unstored": "deleted"}
+    assert outcome(plan(TWINS, labels, {NOW: "unstored"}, AT)) == {"stored": "deleted"}
 
 
 def test_of_twins_the_stored_one_is_enabled() -> None:
     tokens = [replace(TWINS[0], active=False), TWINS[1]]
 
-    assert outcome(plan(tokens, ROTATED, {NOW: "stored"})) == {"stored": "active", "unstored": "deleted"}
+    assert outcome(plan(tokens, ROTATED, {NOW: "stored"}, AT)) == {"stored": "active", "unstored": "deleted"}
 
 
 @pytest.mark.parametrize("labels", [ROTATED, versions(current=OLD, pending=NOW)], ids=["current", "pending"])
@@ -182,27 +199,27 @@ def test_twins_of_a_version_in_use_are_left_alone_while_it_is_unknown_which_is_s
 ) -> None:
     tokens = [replace(twin, active=state) for twin, state in zip(TWINS, active, strict=True)]
 
-    assert plan(tokens, labels, {}) == []
+    assert plan(tokens, labels, {}, AT) == []
 
 
 def test_twins_of_the_previous_version_are_both_disabled_while_it_is_unknown_which_is_stored() -> None:
     tokens = [made(NOW), made(OLD, "stored"), made(OLD, "unstored", later=1)]
 
-    assert outcome(plan(tokens, ROTATED, {})) == {"stored": "disabled", "unstored": "disabled"}
+    assert outcome(plan(tokens, ROTATED, {}, AT)) == {"stored": "disabled", "unstored": "disabled"}
 
 
 def test_of_twins_of_the_previous_version_the_stored_one_is_the_way_back() -> None:
     tokens = [made(NOW), made(OLD, "stored"), made(OLD, "unstored", later=1)]
 
-    assert outcome(plan(tokens, ROTATED, {OLD: "stored"})) == {"stored": "disabled", "unstored": "deleted"}
+    assert outcome(plan(tokens, ROTATED, {OLD: "stored"}, AT)) == {"stored": "disabled", "unstored": "deleted"}
 
 
 def test_a_late_twin_of_the_current_token_makes_no_other_rotation_look_old() -> None:
     """Between the two a rotation may have begun that the staging labels, read before it, don't know."""
     late = made(NOW, "late", later=(BIRTHDAY[NEXT] - BIRTHDAY[NOW]).total_seconds() + 60)
 
-    assert outcome(plan([made(NOW, "stored"), late, made(NEXT)], ROTATED, {NOW: "stored"})) == {"late": "deleted"}
-    assert plan([made(NOW, "stored"), late, made(NEXT)], ROTATED, {}) == []
+    assert outcome(plan([made(NOW, "stored"), late, made(NEXT)], ROTATED, {NOW: "stored"}, AT)) == {"late": "deleted"}
+    assert plan([made(NOW, "stored"), late, made(NEXT)], ROTATED, {}, AT) == []
 
 
 # Values that were not made here
@@ -211,16 +228,16 @@ def test_a_late_twin_of_the_current_token_makes_no_other_rotation_look_old() -> 
 def test_a_superseded_token_made_by_hand_is_disabled_and_gets_our_label() -> None:
     by_hand = foreign("by hand")
 
-    changes = plan([made(NOW), by_hand, foreign()], ROTATED, {OLD: "by hand"})
+    changes = plan([made(NOW), by_hand, foreign()], ROTATED, {OLD: "by hand"}, AT)
 
     assert changes == [Change(by_hand, "disabled", label_for(ARN, OLD))]
 
 
 def test_a_superseded_token_made_by_hand_is_deleted_one_rotation_later() -> None:
     first = [made(NOW), foreign("by hand"), foreign()]
-    then = [*apply(plan(first, ROTATED, {OLD: "by hand"}), first), made(NEXT)]
+    then = [*apply(plan(first, ROTATED, {OLD: "by hand"}, AT), first), made(NEXT)]
 
-    changes = plan(then, versions(current=NEXT, previous=NOW), {})
+    changes = plan(then, versions(current=NEXT, previous=NOW), {}, AT)
 
     assert outcome(changes) == {made(NOW).uuid: "disabled"} | {"by hand": "deleted"}
 
@@ -228,14 +245,14 @@ def test_a_superseded_token_made_by_hand_is_deleted_one_rotation_later() -> None
 def test_a_superseded_token_that_is_disabled_already_gets_our_label() -> None:
     by_hand = foreign("by hand", active=False)
 
-    assert plan([made(NOW), by_hand], ROTATED, {OLD: "by hand"}) == [
+    assert plan([made(NOW), by_hand], ROTATED, {OLD: "by hand"}, AT) == [
         Change(by_hand, "disabled", label_for(ARN, OLD)),
     ]
 
 
 def test_a_superseded_copy_of_an_older_token_of_ours_is_disabled_and_not_deleted() -> None:
     """Somebody has put the oldest value back by hand, as a version of its own."""
-    assert plan([made(NOW), made(OLDEST)], ROTATED, {OLD: made(OLDEST).uuid}) == [
+    assert plan([made(NOW), made(OLDEST)], ROTATED, {OLD: made(OLDEST).uuid}, AT) == [
         Change(made(OLDEST), "disabled", label_for(ARN, OLD)),
     ]
 
@@ -250,13 +267,13 @@ def test_a_superseded_copy_of_an_older_token_of_ours_is_disabled_and_not_deleted
 def test_a_superseded_copy_of_a_token_in_use_does_not_disable_it(labels: SecretVersions, in_use: Token) -> None:
     tokens = [made(NOW), in_use] if in_use != made(NOW) else [in_use]
 
-    assert plan(tokens, labels, {OLD: in_use.uuid}) == []
+    assert plan(tokens, labels, {OLD: in_use.uuid}, AT) == []
 
 
 def test_a_superseded_copy_of_another_secrets_token_does_not_touch_it() -> None:
     others = made(OLDEST, "others", arn=OTHER_ARN)
 
-    assert plan([made(NOW), others], ROTATED, {OLD: "others"}) == []
+    assert plan([made(NOW), others], ROTATED, {OLD: "others"}, AT) == []
 
 
 @pytest.mark.parametrize(
@@ -271,7 +288,7 @@ def test_a_superseded_copy_of_another_secrets_token_does_not_touch_it() -> None:
 )
 def test_a_token_that_the_current_value_holds_is_never_taken_away(tokens: list[Token], stored: dict[str, str]) -> None:
     """The current value may be a copy of the previous one: edited by hand, or staged by a test of the configuration."""
-    changes = plan(tokens, ROTATED, stored)
+    changes = plan(tokens, ROTATED, stored, AT)
 
     assert [change for change in changes if change.becomes != "active"] == []
 
@@ -314,6 +331,18 @@ def test_a_token_that_the_current_value_holds_is_never_taken_away(tokens: list[T
             [made(NOW), made(OLD, arn=OTHER_ARN)], ROTATED, {OLD}, id="no token but another secret's with its id"
         ),
         pytest.param([made(NOW)], versions(current=NOW), set(), id="no previous version"),
+        pytest.param(
+            [made(NOW)], versions(current=NOW, previous=OLD, pinned=OLD), set(), id="no token of a pinned one"
+        ),
+        pytest.param(
+            [made(NOW), made(OLDEST, "a"), made(OLDEST, "b")],
+            versions(current=NOW, pinned=OLDEST),
+            set(),
+            id="two of a pinned version, which are both left",
+        ),
+        pytest.param([*TWINS], versions(current=NOW, pinned=NOW), {NOW}, id="two of a current one that is pinned"),
+        pytest.param([foreign()], versions(current=NOW, pinned=NOW), {NOW}, id="no token of a current one that is"),
+        pytest.param([made(OLD)], versions(current=OLD, pending=NOW), set(), id="no token of the pending version"),
         pytest.param([made(OLD)], ROTATED, {NOW}, id="no token of the current version"),
         pytest.param([foreign()], ROTATED, {NOW, OLD}, id="no token of ours at all"),
     ],
@@ -321,39 +350,7 @@ def test_a_token_that_the_current_value_holds_is_never_taken_away(tokens: list[T
 def test_a_stored_value_is_asked_only_where_labels_do_not_tell(
     tokens: list[Token], labels: SecretVersions, asked: set[str]
 ) -> None:
-    answer = ambiguous(tokens, labels)
-
-    assert set(answer) == asked
-    assert len(answer) == len(asked)
-
-
-# Of any account
-
-
-@dataclass(frozen=True)
-class Account:
-    tokens: list[Token]
-    labels: SecretVersions
-    stored: Mapping[str, str]
-
-
-@st.composite
-def accounts(draw: st.DrawFn) -> Account:
-    """Any account around a secret, with answers for some of the versions that are ambiguous."""
-    holders = {name: draw(st.sampled_from([OLDEST, OLD, NOW, NEXT])) for name in ("current", "previous")}
-    if draw(st.booleans()):
-        holders["pending"] = draw(st.sampled_from([OLDEST, OLD, NOW, NEXT]))
-    labels = versions(**holders)
-    ours = st.sampled_from([label_for(ARN, version) for version in BIRTHDAY])
-    others = st.sampled_from(
-        [*(label_for(OTHER_ARN, version) for version in (OLD, NOW)), "laptop", "dockerhub-rotation/"]
-    )
-    born = st.sampled_from([*BIRTHDAY.values(), BIRTHDAY[NOW] + timedelta(seconds=1), None])
-    fields = draw(st.lists(st.tuples(ours | ours | others, st.booleans(), born), min_size=1, max_size=8))
-    tokens = [Token(f"uuid {n}", *rest) for n, rest in enumerate(fields)]
-    answers = st.none() | st.sampled_from([token.uuid for token in tokens])
-    told = {version: draw(answers) for version in ambiguous(tokens, labels)}
-    return Account(tokens, labels, {version: uuid for version, uuid in told.items() if uuid is not None})
+    assert {version for version, group in grouped(tokens, labels).items() if group.has_to_be_asked} == asked
 
 
 def test_a_token_that_awscurrent_and_awsprevious_hold_is_not_superseded() -> None:
@@ -361,63 +358,55 @@ def test_a_token_that_awscurrent_and_awsprevious_hold_is_not_superseded() -> Non
     held = replace(foreign("held"), created_at=BIRTHDAY[NOW])
     tokens = [held, made(NOW, "unheld"), made(OLDEST, "abandoned"), made(NEXT)]
 
-    changes = plan(tokens, ROTATED, {NOW: "held", OLD: "held"})
+    changes = plan(tokens, ROTATED, {NOW: "held", OLD: "held"}, AT)
 
     assert outcome(changes) == {"unheld": "deleted", "abandoned": "deleted"}
 
 
-@given(accounts())
-def test_a_plan_that_was_carried_out_leaves_nothing_to_do(account: Account) -> None:
-    after = apply(plan(account.tokens, account.labels, account.stored), account.tokens)
-    known = {version: uuid for version, uuid in account.stored.items() if version in ambiguous(after, account.labels)}
+def test_a_stored_value_names_its_token_in_either_case() -> None:
+    tokens = [made(NOW), foreign("AB-CD"), foreign("EF-GH")]
 
-    assert plan(after, account.labels, known) == []
-
-
-@given(accounts())
-def test_only_our_tokens_and_the_superseded_one_are_ever_changed(account: Account) -> None:
-    for change in plan(account.tokens, account.labels, account.stored):
-        ours = version_of(change.token, ARN) is not None
-        named = change.token.uuid in account.stored.values()
-        assert ours or named
-        assert not change.token.label.startswith(label_for(OTHER_ARN, ""))
-        assert change.becomes != "deleted" or ours
+    assert outcome(plan(tokens, ROTATED, {OLD: "ab-cd"}, AT)) == {"AB-CD": "disabled"}
+    assert outcome(plan([made(NOW, "AB"), made(NOW, "CD")], ROTATED, {NOW: "ab"}, AT)) == {"CD": "deleted"}
 
 
-@given(accounts())
-def test_the_token_of_the_current_value_is_never_disabled_nor_deleted(account: Account) -> None:
-    current = account.labels.holder(CURRENT)
-    assert current is not None
-    mine = [token for token in account.tokens if version_of(token, ARN) == current]
-    certain = account.stored.get(current) or (mine[0].uuid if len(mine) == 1 else None)
-    for change in plan(account.tokens, account.labels, account.stored):
-        if change.becomes != "active":
-            assert change.token.uuid != certain
-            assert certain is not None or change.token not in mine
+@pytest.mark.parametrize("stored", [{NEXT: "held", OLD: "held"}, {OLD: "held", NEXT: "held"}], ids=str)
+def test_a_token_that_awspending_and_awsprevious_hold_is_not_superseded(stored: dict[str, str]) -> None:
+    """In whatever order they were asked."""
+    labels = versions(current=NOW, previous=OLD, pending=NEXT)
+
+    assert plan([made(NOW), foreign("held")], labels, stored, AT) == []
 
 
-@given(accounts())
-def test_what_is_needed_is_enabled_before_anything_is_taken_away(account: Account) -> None:
-    order = [change.becomes for change in plan(account.tokens, account.labels, account.stored)]
-
-    assert order == sorted(order, key=["active", "disabled", "deleted"].index)
+# Pinned versions
 
 
-@given(accounts())
-def test_a_token_is_changed_at_most_once_and_only_if_it_changes(account: Account) -> None:
-    changes = plan(account.tokens, account.labels, account.stored)
+def test_a_pinned_token_is_left_where_the_superseded_value_is_a_copy_of_it() -> None:
+    """Somebody has rolled back to it, under a new version id, and has rotated since."""
+    labels = versions(current=NOW, previous=OLD, pinned=OLDEST)
 
-    assert len({change.token.uuid for change in changes}) == len(changes)
-    for change in changes:
-        same_state = change.becomes == ("active" if change.token.active else "disabled")
-        assert not same_state or (change.label is not None and change.label != change.token.label)
+    assert plan([made(NOW), made(OLDEST, "pinned")], labels, {OLD: "pinned"}, AT) == []
 
 
-@given(accounts(), st.randoms(use_true_random=False))
-def test_the_order_in_which_tokens_are_listed_means_nothing(account: Account, random: Random) -> None:
-    shuffled = list(account.tokens)
-    random.shuffle(shuffled)
+def test_a_pinned_token_is_the_current_one_where_the_current_value_is_a_copy_of_it() -> None:
+    """So what is older than it was abandoned, and AWSPREVIOUS is superseded."""
+    labels = versions(current=NOW, previous=OLD, pinned=OLDEST)
+    tokens = [made(OLDEST, "pinned"), made(OLD, "previous"), made(NOW, "orphan")]
 
-    assert set(plan(shuffled, account.labels, account.stored)) == set(
-        plan(account.tokens, account.labels, account.stored)
-    )
+    changes = plan(tokens, labels, {NOW: "pinned"}, AT)
+
+    assert outcome(changes) == {"orphan": "deleted", "previous": "disabled"}
+
+
+def test_twins_of_a_pinned_version_are_both_left() -> None:
+    """Which of them is stored is not asked, for nothing follows from it."""
+    labels = versions(current=NOW, previous=OLD, pinned=OLDEST)
+    twins = [made(OLDEST, "a"), made(OLDEST, "b", later=1)]
+
+    assert plan([made(NOW), made(OLD, active=False), *twins], labels, {}, AT) == []
+
+
+def test_a_pin_that_was_taken_off_spares_nothing_any_more() -> None:
+    tokens = [made(NOW), made(OLDEST, "was pinned")]
+
+    assert outcome(plan(tokens, ROTATED, {}, AT)) == {"was pinned": "deleted"}
