@@ -23,6 +23,7 @@ FLOORS = (
     {"docker_hub", "secrets_manager", "notifications"},
     {"parameters", "credential"},
     {"aws", "deadline", "settings", "request", "logs"},
+    {"encodings"},
     {"errors"},
     {"__init__"},
 )
