@@ -113,6 +113,8 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
         json.dumps({"auths": {HUB: {"auth": base64.b64encode(SECRET.encode() + b":\xff").decode()}}}),
         json.dumps({"auths": {HUB: {"auth": base64.b64encode(SECRET.encode()).decode()}}}),
         json.dumps({"auths": {HUB: {"auth": [SECRET]}}}),
+        json.dumps({"password": f'{{"x": "{SECRET}"'}),
+        json.dumps({"password": f'{{"x": {ALSO_SECRET}'}),
         f"acme:{SECRET}",
         f'\'{{"password": {SECRET}',
     ],

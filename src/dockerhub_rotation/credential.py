@@ -1,21 +1,30 @@
 """The secret's shape: find the token in a secret's value, replace it, keep the rest.
 
 Plain text is the token itself; a JSON object has places for it (see `token_places`). A placeholder in the token's place
-is fine; anything ambiguous is refused.
+is fine. Anything ambiguous is refused, and so is what wraps a token, which would stay alive and be forgotten.
 """
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import groupby
 from uuid import UUID
 
-from dockerhub_rotation.document import read, write
+from dockerhub_rotation.document import TOKEN_WITHIN, read, write
+from dockerhub_rotation.encodings import layers
 from dockerhub_rotation.errors import SecretUnusable
 from dockerhub_rotation.token_places import Place, places, without_white_space
 
-# user:token, several lines, JSON in quotes: nothing that could be put back as it was.
-_MORE_THAN_A_TOKEN = re.compile(r".dckr_(pat|oat)_|:[0-9A-Fa-f-]{36}$|[\n\r\"\ufeff]", re.DOTALL)
+# A token's alphabet is not documented. These are the signs that a credential may have in an HTTP header:
+# https://datatracker.ietf.org/doc/html/rfc7235#section-2.1 (token68)
+_NOTHING_BUT_A_TOKEN = re.compile(r"(?!.+dckr_)[A-Za-z0-9._~+/-]+=*")
+
+# One word without the signs that divide or quote, and shorter than any token of Docker Hub is in base64 (48).
+_LONGEST_PLACEHOLDER = 47
+_PLACEHOLDER = re.compile(r"[\w.!?*#$<>()\[\]{}-]*")
+
+_USERNAME_AND_MORE = re.compile(r"[\w.-]{4,}:[!-~]{4,}")
 
 
 @dataclass(frozen=True)
@@ -44,19 +53,18 @@ def parse(value: str) -> Credential:
     """Take a secret's value apart.
 
     Raises:
-        SecretUnusable: the token's place can't be found without a guess. The message does not hold the value.
+        SecretUnusable: the token's place can't be found without a guess, or what stands there is neither a token of
+            this account nor a placeholder. The message does not hold the value.
     """
     before, text, after = without_white_space(value)
     if not text.startswith(("{", "[", '"')):
-        if _MORE_THAN_A_TOKEN.search(text):
-            raise SecretUnusable(
-                "The secret holds more than a token, in a format that is not understood. Store the token (or a "
-                "placeholder) alone, or a JSON object."
-            )
+        _refuse_what_is_no_token("", text)
         return Credential(text, None, lambda token: before + token + after)
 
     document = read(text)
     found = places(document)
+    for place in found:
+        _refuse_what_is_no_token(f"'s {place.key}{place.entry}", place.token)
     if len({place.token for place in found}) > 1:
         raise SecretUnusable(
             "The secret holds different values where the same Docker Hub token is expected "
@@ -89,6 +97,55 @@ def looks_like_token(text: str) -> bool:
         return str(UUID(text)) == text.lower()
     except ValueError:
         return False
+
+
+def _refuse_what_is_no_token(where: str, text: str) -> None:
+    """Refuse what is neither a token of this account nor a placeholder.
+
+    Args:
+        where: where it stands, as in "The secret's password"; empty for plain text.
+        text: what stands there, without the white space around it.
+    """
+    inside = list(layers(text))
+    if any("dckr_oat_" in layer for layer in inside):
+        raise SecretUnusable(
+            f"The secret{where} holds an organization access token. Those are not rotated by this version, which makes "
+            "personal ones, with which the organization's name does not log in. Store a personal access token (or a "
+            "placeholder) and the account's user name, or leave the rotation of this secret off: aws secretsmanager "
+            "cancel-rotate-secret."
+        )
+    if looks_like_token(text) and _NOTHING_BUT_A_TOKEN.fullmatch(text):
+        return
+    if odd := _what_no_placeholder_has(text, inside):
+        raise SecretUnusable(
+            f"The secret{where} holds more than a token, in a format that is not understood: it has {odd}. Store the "
+            f"token (or a placeholder) alone there{', or a JSON object' * (not where)}."
+        )
+
+
+def _what_no_placeholder_has(text: str, inside: list[str]) -> str | None:
+    """Return what keeps a text from being a placeholder, or None. In doubt it is not: its token would be forgotten."""
+    if any(TOKEN_WITHIN.search(layer) for layer in inside):
+        return "a token in it, and something around that"
+    if any(_is_json(layer) for layer in inside):
+        return "JSON in it"
+    if any(_USERNAME_AND_MORE.fullmatch(layer) for layer in inside):
+        return "a user name in it"
+    if len(text) > _LONGEST_PLACEHOLDER:
+        return f"{len(text)} characters, and a placeholder at most {_LONGEST_PLACEHOLDER}"
+    if not _PLACEHOLDER.fullmatch(text):
+        return "signs that no placeholder has, which is one word of letters, digits and _.!?*#$<>()[]{}-"
+    return None
+
+
+def _is_json(text: str) -> bool:
+    if not text.lstrip().startswith(("{", "[", '"')):
+        return False
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _named(found: list[Place]) -> str:
