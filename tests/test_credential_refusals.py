@@ -115,6 +115,7 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
         json.dumps({"auths": {HUB: {"auth": [SECRET]}}}),
         json.dumps({"password": f'{{"x": "{SECRET}"'}),
         json.dumps({"password": f'{{"x": {ALSO_SECRET}'}),
+        json.dumps({"password": SECRET, "copy": SECRET}),
         f"acme:{SECRET}",
         f'\'{{"password": {SECRET}',
     ],

@@ -1,7 +1,8 @@
 """The secret's shape: find the token in a secret's value, replace it, keep the rest.
 
 Plain text is the token itself; a JSON object has places for it (see `token_places`). A placeholder in the token's place
-is fine. Anything ambiguous is refused, and so is what wraps a token, which would stay alive and be forgotten.
+is fine. Anything ambiguous is refused, and so is what would leave the old token somewhere, in this value or alive and
+forgotten.
 """
 
 import json
@@ -9,12 +10,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import groupby
+from typing import Any
 from uuid import UUID
 
-from dockerhub_rotation.document import TOKEN_WITHIN, read, write
+from dockerhub_rotation.document import TOKEN_WITHIN, read, shown, texts, write
 from dockerhub_rotation.encodings import layers
 from dockerhub_rotation.errors import SecretUnusable
-from dockerhub_rotation.token_places import Place, places, without_white_space
+from dockerhub_rotation.token_places import TOKEN_KEYS, Place, places, without_white_space
 
 # A token's alphabet is not documented. These are the signs that a credential may have in an HTTP header:
 # https://datatracker.ietf.org/doc/html/rfc7235#section-2.1 (token68)
@@ -53,8 +55,9 @@ def parse(value: str) -> Credential:
     """Take a secret's value apart.
 
     Raises:
-        SecretUnusable: the token's place can't be found without a guess, or what stands there is neither a token of
-            this account nor a placeholder. The message does not hold the value.
+        SecretUnusable: the token's place can't be found without a guess, what stands there is neither a token of this
+            account nor a placeholder, or the token would stay in the value elsewhere. The message does not hold the
+            value.
     """
     before, text, after = without_white_space(value)
     if not text.startswith(("{", "[", '"')):
@@ -81,7 +84,8 @@ def parse(value: str) -> Credential:
             place.put(token)
         return write(document, like=text)
 
-    read(render("a token"))  # what can't be written again is refused now, not when a token has been made for it
+    # What can't be written again, or would keep the old token, is refused now, not when a token has been made for it.
+    _refuse_copies(found[0].token, read(render("a token")))
     return Credential(found[0].token, named[0].username if named else None, render)
 
 
@@ -146,6 +150,26 @@ def _is_json(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
+
+
+def _refuse_copies(token: str, document: dict[str, Any]) -> None:
+    """Refuse a document in which a token would stay, in whatever encoding.
+
+    A placeholder is not looked for: it is nothing that could stay alive, and may be a word that stands anywhere.
+
+    Args:
+        token: the old token.
+        document: with another token in every place that is understood.
+    """
+    if not looks_like_token(token):
+        return
+    for path, text in texts(document):
+        if any(token.lower() in layer.lower() for layer in layers(text)):
+            raise SecretUnusable(
+                f"The secret holds its token once more, under {': '.join(map(shown, path))}, where it would not be "
+                f"replaced. Remove it there, or keep it under {', '.join(TOKEN_KEYS)} or in Docker Hub's entry of "
+                "auths."
+            )
 
 
 def _named(found: list[Place]) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any, TypeGuard
 from uuid import uuid4
 
@@ -15,6 +16,8 @@ TOKEN_WITHIN = re.compile(r"dckr_|[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re
 # text behind this mark, which no secret holds.
 _MARK = uuid4().hex
 _MARKED_NUMBER = re.compile(f'"{_MARK}([^"]*)"')
+
+_STEPS_SHOWN = 4  # of the way to a text; the first ones are what people know it by
 
 
 class _Number(str):
@@ -66,6 +69,22 @@ def read_or_none(text: str) -> object:
     except (ValueError, RecursionError):
         return None
     return document
+
+
+def texts(document: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Return every text in a document, keys included, each with the first keys of those that lead to it."""
+    waiting: list[tuple[tuple[str, ...], object]] = [
+        ((), document)
+    ]  # no recursion: JSON may be deeper than Python goes
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, dict):
+            yield from (((*path, key)[:_STEPS_SHOWN], key) for key in value)
+            waiting += [((*path, key)[:_STEPS_SHOWN], inner) for key, inner in value.items()]
+        elif isinstance(value, list):
+            waiting += [(path, inner) for inner in value]
+        elif is_text(value):
+            yield path, value
 
 
 def shown(name: str) -> str:

@@ -25,6 +25,13 @@ TOKEN_KEYS = ("password", "accessToken", "token")
 # `docker login` writes https://index.docker.io/v1/; the others name the same registry.
 _DOCKER_HUB_HOSTS = {"docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"}
 
+# Docker Hardened Images: a registry of its own that takes Docker Hub's tokens (https://docs.docker.com/dhi/how-to/use/).
+_GUEST_HOSTS = {"dhi.io"}
+
+# What Docker uses in place of a token, if it is there:
+# https://github.com/docker/cli/blob/master/cli/config/types/authconfig.go
+_INSTEAD = ("identitytoken", "registrytoken")
+
 # Consumers read past white space around a token, Docker past zeros as well. A byte order mark is what some editors
 # put before a text, to no effect.
 _AROUND = string.whitespace + "\xa0\0\ufeff"
@@ -52,14 +59,24 @@ class Place:
 def places(document: dict[str, Any]) -> list[Place]:
     """Return every place that holds the token.
 
+    An entry of a registry that takes Docker Hub's tokens, too, is one if it holds the same token, or no other place is
+    there; what else it may hold is somebody else's.
+
     Raises:
         SecretUnusable: there is none, or one can't be understood.
     """
     username = _text_or_none(document, "username")
     found = [_place(document, key, key, "", username) for key in TOKEN_KEYS if key in document]
+    guests: list[Place] = []
     for config, inside, keep in _configs(document):
         for server, entry in _entries(config):
-            found += [_kept(place, keep) for place in _entry_places(entry, f" of {shown(server)}{inside}")]
+            of, is_guest = f" of {shown(server)}{inside}", _host(server) in _GUEST_HOSTS
+            if not is_guest:
+                _refuse_what_goes_before_a_token(entry, of)
+            held = [_kept(place, keep) for place in _entry_places(entry, of)]
+            (guests if is_guest else found).extend(held)
+    if not found or {place.token for place in found} & {place.token for place in guests}:
+        found += guests
     if not found:
         raise SecretUnusable(
             f"The secret is a JSON object without a place for a Docker Hub token. Give it one of the keys "
@@ -108,12 +125,12 @@ def _kept(place: Place, keep: Callable[[], None]) -> Place:
 
 
 def _entries(config: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Return Docker Hub's entries."""
+    """Return the entries of the registries that take Docker Hub's tokens."""
     auths = config["auths"]
     if not isinstance(auths, dict):
         raise SecretUnusable("The secret's auths is not an object. Mend its current value.")
     for server, entry in auths.items():
-        if _host(server) not in _DOCKER_HUB_HOSTS:
+        if _host(server) not in _DOCKER_HUB_HOSTS | _GUEST_HOSTS:
             continue
         if not isinstance(entry, dict):
             raise SecretUnusable(f"The secret's entry {shown(server)} under auths is not an object. Mend it.")
@@ -171,6 +188,15 @@ def _from_base64_or_none(text: object) -> str | None:
         return base64.b64decode(unbroken + "=" * (-len(unbroken) % 4), validate=True).decode()
     except ValueError:
         return None
+
+
+def _refuse_what_goes_before_a_token(entry: dict[str, Any], of: str) -> None:
+    for key in _INSTEAD:
+        if entry.get(key):
+            raise SecretUnusable(
+                f"The secret's {key}{of} under auths goes before the token, and is not rotated. Remove it, and put the "
+                "token (or a placeholder) under auth, as base64 of username:token."
+            )
 
 
 def _text_or_none(holder: dict[str, Any], key: str) -> str | None:
