@@ -55,6 +55,32 @@ def test_two_user_names_in_an_entry_are_named_with_its_server() -> None:
     assert f"different user names in username and auth of {HUB}. Make them equal." in refused(value)
 
 
+@pytest.mark.parametrize("entry", [auth(SECRET), {}], ids=["with a credential", "without one"])
+@pytest.mark.parametrize("name", ["access-token", "refresh-token"])
+def test_what_a_browser_login_has_written_is_to_be_removed_and_not_made_equal(name: str, entry: dict[str, str]) -> None:
+    said = refused({"auths": {HUB: auth(SECRET), f"{HUB}{name}": entry}})
+
+    assert f"an entry of {HUB}{name}, which docker login in a browser has written for itself. Remove it" in said
+    assert "equal" not in said
+
+
+@pytest.mark.parametrize("more", [{"credsStore": "desktop"}, {"credHelpers": {HUB: "pass"}}, {}])
+@pytest.mark.parametrize("entry", [{}, {"email": "a@example.com"}])
+def test_an_empty_entry_is_named_with_where_its_credential_is(entry: dict[str, str], more: dict[str, object]) -> None:
+    said = refused({"auths": {HUB: entry}} | more)
+
+    assert f"the entry of {HUB} has neither auth nor password" in said
+    assert "in that store, on that machine. Put the token (or a placeholder) under auth" in said
+
+
+def test_an_empty_entry_beside_one_with_a_token_is_no_place() -> None:
+    value = {"auths": {HUB: {}, "docker.io": auth(SECRET)}}
+
+    renewed = credential.parse(json.dumps(value)).with_token("dckr_pat_new")
+
+    assert json.loads(renewed) == {"auths": {HUB: {}, "docker.io": auth("dckr_pat_new")}}
+
+
 @pytest.mark.parametrize(
     ("value", "named"),
     [

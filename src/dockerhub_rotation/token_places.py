@@ -28,6 +28,10 @@ _DOCKER_HUB_HOSTS = {"docker.io", "index.docker.io", "registry-1.docker.io", "re
 # Docker Hardened Images: a registry of its own that takes Docker Hub's tokens (https://docs.docker.com/dhi/how-to/use/).
 _GUEST_HOSTS = {"dhi.io"}
 
+# What `docker login` in a browser writes beside Docker Hub's own entry, for itself:
+# https://github.com/docker/cli/blob/master/cli/internal/oauth/manager/manager.go
+_BROWSER_LOGIN = re.compile(r"/(access|refresh)-token/?$")
+
 # What Docker uses in place of a token, if it is there:
 # https://github.com/docker/cli/blob/master/cli/config/types/authconfig.go
 _INSTEAD = ("identitytoken", "registrytoken")
@@ -68,20 +72,20 @@ def places(document: dict[str, Any]) -> list[Place]:
     username = _text_or_none(document, "username")
     found = [_place(document, key, key, "", username) for key in TOKEN_KEYS if key in document]
     guests: list[Place] = []
+    bare = []
     for config, inside, keep in _configs(document):
         for server, entry in _entries(config):
             of, is_guest = f" of {shown(server)}{inside}", _host(server) in _GUEST_HOSTS
             if not is_guest:
-                _refuse_what_goes_before_a_token(entry, of)
+                _refuse_what_goes_before_a_token(server, entry, of)
             held = [_kept(place, keep) for place in _entry_places(entry, of)]
             (guests if is_guest else found).extend(held)
+            if not held:
+                bare.append(of)
     if not found or {place.token for place in found} & {place.token for place in guests}:
         found += guests
     if not found:
-        raise SecretUnusable(
-            f"The secret is a JSON object without a place for a Docker Hub token. Give it one of the keys "
-            f"{', '.join(TOKEN_KEYS)}, or an entry of Docker Hub under auths."
-        )
+        raise _no_place(bare)
     return found
 
 
@@ -190,13 +194,36 @@ def _from_base64_or_none(text: object) -> str | None:
         return None
 
 
-def _refuse_what_goes_before_a_token(entry: dict[str, Any], of: str) -> None:
+def _refuse_what_goes_before_a_token(server: str, entry: dict[str, Any], of: str) -> None:
+    if _BROWSER_LOGIN.search(server):
+        raise SecretUnusable(
+            f"The secret's auths has an entry{of}, which docker login in a browser has written for itself. Remove it "
+            "and its like (access-token and refresh-token); the entry of Docker Hub itself is enough."
+        )
     for key in _INSTEAD:
         if entry.get(key):
             raise SecretUnusable(
                 f"The secret's {key}{of} under auths goes before the token, and is not rotated. Remove it, and put the "
                 "token (or a placeholder) under auth, as base64 of username:token."
             )
+
+
+def _no_place(bare: list[str]) -> SecretUnusable:
+    """Return the error for a document without a token's place.
+
+    Args:
+        bare: the entries of Docker Hub, which have no credential.
+    """
+    if bare:
+        return SecretUnusable(
+            f"The secret is a JSON object without a place for a Docker Hub token: under auths the entry{bare[0]} has "
+            "neither auth nor password. After docker login with a credential store (credsStore, credHelpers) they are "
+            "in that store, on that machine. Put the token (or a placeholder) under auth, as base64 of username:token."
+        )
+    return SecretUnusable(
+        f"The secret is a JSON object without a place for a Docker Hub token. Give it one of the keys "
+        f"{', '.join(TOKEN_KEYS)}, or an entry of Docker Hub under auths."
+    )
 
 
 def _text_or_none(holder: dict[str, Any], key: str) -> str | None:
