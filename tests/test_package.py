@@ -29,7 +29,9 @@ FLOORS = (
     {"docker_hub"},
     {"secrets_manager", "parameters"},
     {"notifications", "credential", "aws"},
-    {"deadline", "settings", "request", "logs"},
+    {"deadline", "settings", "request", "logs", "token_places"},
+    {"document"},
+    {"encodings"},
     {"errors"},
     {"__init__"},
 )

@@ -1,39 +1,32 @@
 """The secret's shape: find the token in a secret's value, replace it, keep the rest.
 
-Three shapes are understood (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/private-auth.html,
-https://docs.aws.amazon.com/AmazonECR/latest/userguide/pull-through-cache-creating-secret.html,
-https://kubernetes.io/docs/tasks/configure-pod-container/pull-image-private-registry/):
-
-1. plain text: the whole value is the token
-2. a JSON object with the token under `password`, `accessToken` or `token`, or the same token under several
-3. a JSON object with `auths` (dockerconfigjson): the token is in Docker Hub's entry
-
-A placeholder in the token's place is fine; anything ambiguous is refused.
+Plain text is the token itself; a JSON object has places for it (see `token_places`). A placeholder in the token's place
+is fine. Anything ambiguous is refused, and so is what would leave the old token somewhere, in this value or alive and
+forgotten.
 """
 
-import base64
-import binascii
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
+from dockerhub_rotation.document import TOKEN_WITHIN, read, shown, texts, write
+from dockerhub_rotation.encodings import layers
 from dockerhub_rotation.errors import SecretUnusable
+from dockerhub_rotation.token_places import TOKEN_KEYS, Place, places, without_white_space
 
-_TOKEN_KEYS = ("password", "accessToken", "token")
+# A token's alphabet is not documented. These are the signs that a credential may have in an HTTP header:
+# https://datatracker.ietf.org/doc/html/rfc7235#section-2.1 (token68)
+_NOTHING_BUT_A_TOKEN = re.compile(r"(?!.+dckr_)[A-Za-z0-9._~+/-]+=*")
 
-# `docker login` writes https://index.docker.io/v1/; the others name the same registry.
-_DOCKER_HUB_HOSTS = {"docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"}
+# One word without the signs that divide or quote, and shorter than any token of Docker Hub is in base64 (48).
+_LONGEST_PLACEHOLDER = 47
+_PLACEHOLDER = re.compile(r"[\w.!?*#$<>()\[\]{}-]*")
 
-# user:token, several lines, JSON in quotes or behind a byte order mark: nothing that could be put back as it was.
-_MORE_THAN_A_TOKEN = re.compile(r".dckr_(pat|oat)_|:[0-9A-Fa-f-]{36}$|[\n\r\"\ufeff]", re.DOTALL)
-
-# A number keeps the form in which it was written, which no float does (1.10, 1E5): until JSON is written again it is a
-# text behind this mark, which no secret holds.
-_MARK = uuid4().hex
-_MARKED_NUMBER = re.compile(f'"{_MARK}([^"]*)"')
+_USERNAME_AND_MORE = re.compile(r"[\w.-]{4,}:[!-~]{4,}")
 
 
 @dataclass(frozen=True)
@@ -41,7 +34,7 @@ class Credential:
     """A secret's value, taken apart.
 
     Attributes:
-        token: the token, or the placeholder in its place.
+        token: the token, or the placeholder in its place; without the white space around it.
         username: the user name that the value carries, or None.
     """
 
@@ -62,43 +55,38 @@ def parse(value: str) -> Credential:
     """Take a secret's value apart.
 
     Raises:
-        SecretUnusable: the token's place can't be found without a guess. The message does not hold the value.
+        SecretUnusable: the token's place can't be found without a guess, what stands there is neither a token of this
+            account nor a placeholder, or the token would stay in the value elsewhere. The message does not hold the
+            value.
     """
-    text = value.strip()
+    before, text, after = without_white_space(value)
     if not text.startswith(("{", "[", '"')):
-        if _MORE_THAN_A_TOKEN.search(text):
-            raise SecretUnusable(
-                "The secret holds more than a token, in a format that is not understood. Store the token (or a "
-                "placeholder) alone, or a JSON object."
-            )
-        head, _, tail = value.partition(text) if text else (value, "", "")
-        return Credential(text, None, lambda token: head + token + tail)
+        _refuse_what_is_no_token("", text)
+        return Credential(text, None, lambda token: before + token + after)
 
-    document = _load(text)
-    slots = list(_slots(document))
-    tokens = {slot.token for slot in slots}
-    usernames = {slot.username for slot in slots if slot.username is not None}
-    if not slots:
-        raise SecretUnusable(
-            f"The secret is a JSON object without a place for a Docker Hub token. "
-            f"Give it one of the keys {', '.join(_TOKEN_KEYS)}, or an entry of Docker Hub under auths."
-        )
-    if len(tokens) > 1:
+    document = read(text)
+    found = places(document)
+    for place in found:
+        _refuse_what_is_no_token(f"'s {place.key}{place.entry}", place.token)
+    if len({place.token for place in found}) > 1:
         raise SecretUnusable(
             "The secret holds different values where the same Docker Hub token is expected "
-            f"({', '.join(slot.name for slot in slots)}). Make them equal or remove those that are not Docker Hub's."
+            f"({_named(found)}). Make them equal or remove those that are not Docker Hub's."
         )
-    if len(usernames) > 1:
-        raise _different_usernames()
+    named = [place for place in found if place.username is not None]
+    if len({place.username for place in named}) > 1:
+        raise SecretUnusable(
+            f"The secret holds different user names for Docker Hub (beside {_named(named)}). Make them equal."
+        )
 
     def render(token: str) -> str:
-        copy = _load(text, number=lambda written: _MARK + written)
-        for slot in _slots(copy):
-            slot.put(token)
-        return _MARKED_NUMBER.sub(r"\1", json.dumps(copy, ensure_ascii=text.isascii()))
+        for place in found:
+            place.put(token)
+        return write(document, like=text)
 
-    _load(render("a token"))  # what can't be written again is refused now, not when a token has been made for it
-    return Credential(tokens.pop(), usernames.pop() if usernames else None, render)
+    # What can't be written again, or would keep the old token, is refused now, not when a token has been made for it.
+    _refuse_copies(found[0].token, read(render("a token")))
+    return Credential(found[0].token, named[0].username if named else None, render)
 
 
 def looks_like_token(text: str) -> bool:
@@ -115,104 +103,76 @@ def looks_like_token(text: str) -> bool:
         return False
 
 
-@dataclass(frozen=True)
-class _Slot:
-    """One place in a document that holds the token."""
+def _refuse_what_is_no_token(where: str, text: str) -> None:
+    """Refuse what is neither a token of this account nor a placeholder.
 
-    name: str
-    token: str = field(repr=False)
-    username: str | None
-    put: Callable[[str], None] = field(repr=False)
-
-
-def _load(text: str, number: Callable[[str], object] | None = None) -> dict[str, Any]:
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        if len(dict(pairs)) < len(pairs):
-            raise ValueError
-        return dict(pairs)
-
-    def refuse(_constant: str) -> None:
-        raise ValueError
-
-    try:
-        document = json.loads(
-            text, object_pairs_hook=unique, parse_constant=refuse, parse_float=number, parse_int=number
+    Args:
+        where: where it stands, as in "The secret's password"; empty for plain text.
+        text: what stands there, without the white space around it.
+    """
+    inside = list(layers(text))
+    if any("dckr_oat_" in layer for layer in inside):
+        raise SecretUnusable(
+            f"The secret{where} holds an organization access token. Those are not rotated by this version, which makes "
+            "personal ones, with which the organization's name does not log in. Store a personal access token (or a "
+            "placeholder) and the account's user name, or leave the rotation of this secret off: aws secretsmanager "
+            "cancel-rotate-secret."
         )
-        text.encode()
-    except (ValueError, RecursionError):
-        # The cause is left out: a JSONDecodeError carries the whole document.
+    if looks_like_token(text) and _NOTHING_BUT_A_TOKEN.fullmatch(text):
+        return
+    if odd := _what_no_placeholder_has(text, inside):
         raise SecretUnusable(
-            "The secret looks like JSON but can't be read as such (or has a key twice). Mend its current value."
-        ) from None
-    if not isinstance(document, dict):
-        raise SecretUnusable("The secret is JSON but not an object. Store plain text or a JSON object.")
-    return document
+            f"The secret{where} holds more than a token, in a format that is not understood: it has {odd}. Store the "
+            f"token (or a placeholder) alone there{', or a JSON object' * (not where)}."
+        )
 
 
-def _slots(document: dict[str, Any]) -> Iterator[_Slot]:
-    username = _text_or_none(document, "username")
-    for key in _TOKEN_KEYS:
-        if key in document:
-            yield _slot(document, key, key, username)
-    if "auths" in document:
-        yield from _auths_slots(document["auths"])
+def _what_no_placeholder_has(text: str, inside: list[str]) -> str | None:
+    """Return what keeps a text from being a placeholder, or None. In doubt it is not: its token would be forgotten."""
+    if any(TOKEN_WITHIN.search(layer) for layer in inside):
+        return "a token in it, and something around that"
+    if any(_is_json(layer) for layer in inside):
+        return "JSON in it"
+    if any(_USERNAME_AND_MORE.fullmatch(layer) for layer in inside):
+        return "a user name in it"
+    if len(text) > _LONGEST_PLACEHOLDER:
+        return f"{len(text)} characters, and a placeholder at most {_LONGEST_PLACEHOLDER}"
+    if not _PLACEHOLDER.fullmatch(text):
+        return "signs that no placeholder has, which is one word of letters, digits and _.!?*#$<>()[]{}-"
+    return None
 
 
-def _auths_slots(auths: Any) -> Iterator[_Slot]:
-    if not isinstance(auths, dict):
-        raise SecretUnusable("The secret's auths is not an object. Mend its current value.")
-    for server, entry in auths.items():
-        if _host(server) not in _DOCKER_HUB_HOSTS:
-            continue
-        if not isinstance(entry, dict):
-            raise SecretUnusable("The secret's entry for Docker Hub under auths is not an object. Mend it.")
-        if "password" in entry:
-            yield _slot(entry, "password", "auths: password", _text_or_none(entry, "username"))
-        if "auth" in entry:
-            yield _auth_slot(entry)
-
-
-def _slot(holder: dict[str, Any], key: str, name: str, username: str | None) -> _Slot:
-    token = holder[key]
-    if not isinstance(token, str):
-        raise SecretUnusable(f"The secret's {name} is not a text. Put the token or a placeholder there.")
-
-    def put(new: str) -> None:
-        holder[key] = new
-
-    return _Slot(name, token, username, put)
-
-
-def _auth_slot(entry: dict[str, Any]) -> _Slot:
-    """Return the slot of `auth`, which is base64 of `username:token`."""
+def _is_json(text: str) -> bool:
+    if not text.lstrip().startswith(("{", "[", '"')):
+        return False
     try:
-        username, colon, token = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
-    except (TypeError, ValueError, binascii.Error):
-        colon = ""
-    if not colon:
-        raise SecretUnusable(
-            "The secret's auth for Docker Hub is not base64 of username:token. Mend it, or remove it beside password."
-        ) from None
-
-    if _text_or_none(entry, "username") not in (None, username):
-        raise _different_usernames()
-
-    def put(new: str) -> None:
-        entry["auth"] = base64.b64encode(f"{username}:{new}".encode()).decode()
-
-    return _Slot("auths: auth", token, username, put)
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
-def _different_usernames() -> SecretUnusable:
-    return SecretUnusable("The secret holds different user names for Docker Hub. Make them equal.")
+def _refuse_copies(token: str, document: dict[str, Any]) -> None:
+    """Refuse a document in which a token would stay, in whatever encoding.
+
+    A placeholder is not looked for: it is nothing that could stay alive, and may be a word that stands anywhere.
+
+    Args:
+        token: the old token.
+        document: with another token in every place that is understood.
+    """
+    if not looks_like_token(token):
+        return
+    for path, text in texts(document):
+        if any(token.lower() in layer.lower() for layer in layers(text)):
+            raise SecretUnusable(
+                f"The secret holds its token once more, under {': '.join(map(shown, path))}, where it would not be "
+                f"replaced. Remove it there, or keep it under {', '.join(TOKEN_KEYS)} or in Docker Hub's entry of "
+                "auths."
+            )
 
 
-def _text_or_none(holder: dict[str, Any], key: str) -> str | None:
-    value = holder.get(key)
-    if value is not None and not isinstance(value, str):
-        raise SecretUnusable(f"The secret's {key} is not a text. Mend its current value.")
-    return value
-
-
-def _host(server: str) -> str:
-    return re.split(r"[/:]", server.removeprefix("https://").removeprefix("http://"), maxsplit=1)[0].lower()
+def _named(found: list[Place]) -> str:
+    """Return the keys of some places, those of the same entry together."""
+    entries = groupby(found, key=lambda place: place.entry)
+    return ", ".join(", ".join(place.key for place in held) + entry for entry, held in entries)

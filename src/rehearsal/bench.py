@@ -32,7 +32,7 @@ from rehearsal import first_step
 from rehearsal.runtime import ROOT, UV, interpreter
 from rehearsal.sandbox import Function
 from rehearsal.wire import Request, Server
-from rehearsal.world import FUNCTION_ARN, Scene, World
+from rehearsal.world import FUNCTION_ARN, PLACEHOLDER, Scene, World
 
 _SANDBOXES = 4
 
@@ -360,7 +360,7 @@ def rotate_at_once(secrets: int) -> Rotation:
     with World(Scene(), run_function=Sandboxes) as world:
         world.hub.rate_limit_per_minute = 1_000_000
         for number in range(secrets):
-            world.aws.create_secret(f"secret-{number}", "a placeholder")
+            world.aws.create_secret(f"secret-{number}", PLACEHOLDER)
         began = perf_counter()
         for number in range(secrets):
             world.client.rotate_secret(SecretId=f"secret-{number}", RotationLambdaARN=FUNCTION_ARN)

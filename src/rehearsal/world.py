@@ -52,6 +52,7 @@ class Shape(StrEnum):
     ECR = "ecr"
     MIXED = "mixed"
     DOCKERCONFIG = "dockerconfigjson"
+    KEYED_DOCKERCONFIG = "dockerconfigjson-key"
 
     def compose(self, username: str, token: str) -> str:
         """Return a secret's value of this shape."""
@@ -71,6 +72,9 @@ class Shape(StrEnum):
                 return json.dumps(
                     {"auths": {"ghcr.io": {"auth": "b3RoZXI6b3RoZXI="}, "https://index.docker.io/v1/": hub}}
                 )
+            case Shape.KEYED_DOCKERCONFIG:
+                auths = {"https://index.docker.io/v1/": {"auth": auth}, "dhi.io": {"auth": auth}}
+                return json.dumps({".dockerconfigjson": json.dumps({"auths": auths})})
 
 
 def token_in(value: str) -> str:
@@ -78,6 +82,8 @@ def token_in(value: str) -> str:
     if not value.startswith("{"):
         return value
     document = json.loads(value)
+    if ".dockerconfigjson" in document:
+        document = json.loads(document[".dockerconfigjson"])
     if "auths" in document:
         entry = document["auths"]["https://index.docker.io/v1/"]
         return base64.b64decode(entry["auth"]).decode().partition(":")[2]
