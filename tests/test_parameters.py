@@ -221,7 +221,8 @@ def test_a_seed_that_is_none_is_refused_and_not_quoted(store: Store, written: st
     with pytest.raises(ParameterUnreadable, match="/hub/totp") as refusal:
         Parameters(ALL, store.client).account()
 
-    assert written not in f"{refusal.value!s} {refusal.value.__cause__!r}"
+    assert written not in str(refusal.value)
+    assert (refusal.value.__cause__, refusal.value.__context__) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -282,7 +283,8 @@ def test_a_refusal_names_the_permission(store: Store) -> None:
     with pytest.raises(AwsRefused, match="ssm:GetParameters") as refusal:
         Parameters(ALL, store.client).account()
 
-    assert "hunter2" not in f"{refusal.value!s} {refusal.value.__cause__!r}"
+    assert "hunter2" not in str(refusal.value)
+    assert (refusal.value.__cause__, refusal.value.__context__) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -369,7 +371,7 @@ def test_an_extension_that_refuses_is_told_apart_and_its_body_not_shown(
         parameters.account()
 
     assert "hunter2" not in str(raised.value)
-    assert raised.value.__suppress_context__
+    assert (raised.value.__cause__, raised.value.__context__) == (None, None)
 
 
 def test_an_extension_whose_refusal_breaks_off_is_told_apart_all_the_same(

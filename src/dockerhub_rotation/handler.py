@@ -15,7 +15,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from botocore.session import get_session
 
 from dockerhub_rotation import logs, request, rotation, settings
-from dockerhub_rotation.aws import CLIENT_CONFIG, translated
+from dockerhub_rotation.aws import CLIENT_CONFIG, ask
 from dockerhub_rotation.deadline import Deadline
 from dockerhub_rotation.docker_hub import Connection
 from dockerhub_rotation.docker_hub.http import Http
@@ -41,11 +41,13 @@ def sandbox() -> Sandbox:
         SettingsInvalid: an environment variable is wrong.
     """
     read = settings.read(os.environ)
-    with translated("AWS", "Check the function's role."):
-        session: Any = get_session()  # boto3 would make the same clients, and cost the import of its resources
-        ssm = session.create_client("ssm", config=CLIENT_CONFIG)
-        secrets_manager = session.create_client("secretsmanager", config=CLIENT_CONFIG)
+    ssm, secrets_manager = ask("AWS", "Check the function's role.", _clients)
     return Sandbox(read, Parameters(read, ssm), SecretsManager(secrets_manager), Connection())
+
+
+def _clients() -> tuple[Any, Any]:
+    session: Any = get_session()  # boto3 would make the same clients, and cost the import of its resources
+    return tuple(session.create_client(service, config=CLIENT_CONFIG) for service in ("ssm", "secretsmanager"))
 
 
 # While Lambda loads this module it gives it whole processors; an invocation gets its memory's share, at 128 MB a
@@ -76,19 +78,19 @@ def lambda_handler(event: Any, context: LambdaContext) -> None:
     about = _About.of(event)
     hub: Http | None = None
     logger.set_correlation_id(about.version)
+    result: Outcome | RotationError
     try:
         asked = request.parse(event)
         invocation = sandbox().begin(Deadline(context.get_remaining_time_in_millis))
         hub = invocation.docker_hub.http
-        outcome = rotation.rotate(asked, invocation)
+        result = rotation.rotate(asked, invocation)
     except RotationError as failure:
-        _report(about, began, hub, failure)
-        raise
+        result = failure
     except Exception as defect:  # noqa: BLE001 - whatever it is, it is reported
-        unexpected = _unexpected(defect)
-        _report(about, began, hub, unexpected)
-        raise unexpected from None  # its text may hold anything
-    _report(about, began, hub, outcome)
+        result = _unexpected(defect)
+    _report(about, began, hub, result)
+    if isinstance(result, RotationError):
+        raise result
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from dockerhub_rotation.aws import translated
+from dockerhub_rotation.aws import ask
 from dockerhub_rotation.errors import AwsRefused, AwsUnavailable, ParameterUnreadable, RotationError
 from dockerhub_rotation.settings import Settings
 
@@ -122,54 +123,66 @@ class Parameters:
         # Not through Powertools, which remembers each parameter for itself: one that is missing would be asked for at
         # every look, and the account could be half an old one.
         action = "ssm:GetParameters"
-        with translated(
+        answer: Mapping[str, Any] = ask(
             action,
             f"Check that the function's role allows {action} on the parameters named in its settings "
             "(and kms:Decrypt on their key).",
-        ):
-            answer = self._client.get_parameters(Names=names, WithDecryption=True)
-        if "Parameters" not in answer:  # botocore makes a dict even of a proxy's HTML page
+            lambda: self._client.get_parameters(Names=names, WithDecryption=True),
+        )
+        read = answer.get("Parameters")  # botocore makes a dict even of a proxy's HTML page
+        if read is None or not all({"Name", "Value"} <= found.keys() for found in read):
             raise AwsUnavailable(f"{action} was answered by something that is not Parameter Store. Check the proxy.")
-        return {found["Name"]: found["Value"] for found in answer["Parameters"]}
+        return {found["Name"]: found["Value"] for found in read}
 
     def _from_extension(self, names: list[str]) -> dict[str, str]:
         """https://docs.aws.amazon.com/systems-manager/latest/userguide/ps-integration-lambda-extensions.html."""
-        local = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        values = {}
-        for name in names:
-            query = urllib.parse.urlencode({"name": name, "withDecryption": "true"})
-            request = urllib.request.Request(
-                f"http://localhost:{self._settings.extension_port}/systemsmanager/parameters/get?{query}",
-                headers={"X-Aws-Parameters-Secrets-Token": os.environ.get("AWS_SESSION_TOKEN", "")},
-            )
-            try:
-                with local.open(request, timeout=_EXTENSION_TIMEOUT_SECONDS) as answer:
-                    values[name] = str(json.load(answer)["Parameter"]["Value"])
-            except urllib.error.HTTPError as error:
-                with error, suppress(OSError, http.client.HTTPException):  # its body may break off
-                    if b"ParameterNotFound" in error.read():
-                        continue
-                if error.code >= 500:
-                    raise AwsUnavailable(f"The parameters extension answered {error.code}. Try again later.") from None
-                raise AwsRefused(
-                    f"The parameters extension answered {error.code}. Check that the function's role allows "
-                    "ssm:GetParameter on the parameters named in its settings (and kms:Decrypt on their key)."
-                ) from None
-            except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError) as error:
-                raise AwsUnavailable(
-                    f"The parameters extension gave no answer ({type(error).__name__}). Check that its layer is "
-                    "attached, or unset PARAMETERS_SECRETS_EXTENSION_HTTP_PORT."
-                ) from None
-        return values
+        found = {name: _from_extension(name, self._settings.extension_port) for name in names}
+        return {name: value for name, value in found.items() if value is not None}
 
     def _checked_seed(self, text: str) -> str:
         seed = text.replace(" ", "").replace("-", "").upper().rstrip("=")
         try:
-            if not base64.b32decode(seed + "=" * (-len(seed) % 8)):
-                raise ValueError
+            known = bool(base64.b32decode(seed + "=" * (-len(seed) % 8)))
         except ValueError:
+            known = False
+        if not known:
             raise ParameterUnreadable(
                 f"Parameter {self._settings.totp_parameter} is not a TOTP seed in base32. Store the setup key that "
                 "Docker Hub shows beside the QR code, not a code."
-            ) from None
+            )
         return seed
+
+
+def _from_extension(name: str, port: int | None) -> str | None:
+    """Return the value of one parameter, or None if there is no such parameter."""
+    query = urllib.parse.urlencode({"name": name, "withDecryption": "true"})
+    request = urllib.request.Request(
+        f"http://localhost:{port}/systemsmanager/parameters/get?{query}",
+        headers={"X-Aws-Parameters-Secrets-Token": os.environ.get("AWS_SESSION_TOKEN", "")},
+    )
+    failure: RotationError
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+            request, timeout=_EXTENSION_TIMEOUT_SECONDS
+        ) as answer:
+            return str(json.load(answer)["Parameter"]["Value"])
+    except urllib.error.HTTPError as error:
+        with error, suppress(OSError, http.client.HTTPException):  # its body may break off
+            if b"ParameterNotFound" in error.read():
+                return None
+        failure = _refusal(error.code)
+    except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError) as error:
+        failure = AwsUnavailable(
+            f"The parameters extension gave no answer ({type(error).__name__}). Check that its layer is "
+            "attached, or unset PARAMETERS_SECRETS_EXTENSION_HTTP_PORT."
+        )
+    raise failure
+
+
+def _refusal(status: int) -> RotationError:
+    if status >= 500:
+        return AwsUnavailable(f"The parameters extension answered {status}. Secrets Manager tries again by itself.")
+    return AwsRefused(
+        f"The parameters extension answered {status}. Check that the function's role allows "
+        "ssm:GetParameter on the parameters named in its settings (and kms:Decrypt on their key)."
+    )

@@ -103,7 +103,7 @@ def require_safe_url(url: str) -> None:
         parts = urlsplit(url)
         scheme, host, port = parts.scheme, parts.hostname, parts.port
     except ValueError:  # its text quotes the URL
-        raise ValueError("must be a URL that starts with https://") from None
+        scheme, host, port = "", None, None
     labels = (host or "").removesuffix(".").split(".")
     if any(not 0 < len(label) < 64 for label in labels) or scheme not in ("https", "http") or port == 0:
         raise ValueError("must be a URL that starts with https://")

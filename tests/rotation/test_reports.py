@@ -266,3 +266,4 @@ def test_a_defect_is_reported_by_type_and_place_but_not_by_its_text(
     error = world.steps[0].error or ""
     assert error.startswith("UnexpectedError: A defect in the function: KeyError at ")
     assert "dckr_pat_" not in error
+    assert "a-secret-in-an-exception" not in world.function.log()  # which holds all that the error holds on to
