@@ -21,11 +21,11 @@ from botocore.parsers import ResponseParserError
 from botocore.session import Session
 
 from dockerhub_rotation import errors
-from dockerhub_rotation.aws import ask
+from dockerhub_rotation.aws import CLIENT_CONFIG, ask, clients
 from dockerhub_rotation.deadline import Deadline
 from dockerhub_rotation.docker_hub.http import Http, Pool
 from dockerhub_rotation.docker_hub.token_login import TokenLogin
-from dockerhub_rotation.errors import AwsRefused, AwsUnavailable, DockerHubUnavailable, RotationError
+from dockerhub_rotation.errors import AwsRefused, AwsUnavailable, DockerHubUnavailable, RotationError, SettingsInvalid
 from dockerhub_rotation.parameters import Parameters
 from dockerhub_rotation.settings import Settings
 
@@ -267,6 +267,30 @@ def test_a_refusal_without_one_of_awss_codes_is_not_awss_and_what_stands_in_its_
     with pytest.raises(AwsUnavailable, match="ssm:Get was answered 400, .* proxy") as failure:
         ask("ssm:Get", "A remedy.", failing(refused))
 
+    assert_hidden(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("AWS_DEFAULT_REGION", ""),
+        ("AWS_DEFAULT_REGION", f"no region {MARKER}"),
+        ("AWS_DEFAULTS_MODE", MARKER),
+        ("AWS_ACCOUNT_ID_ENDPOINT_MODE", MARKER),
+        ("AWS_METADATA_SERVICE_TIMEOUT", MARKER),
+        ("AWS_PROFILE", MARKER),
+        ("SSLKEYLOGFILE", f"/nowhere/{MARKER}"),
+    ],
+)
+def test_what_keeps_botocore_from_making_clients_is_a_setting_and_named(
+    variable: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, text)
+
+    with pytest.raises(SettingsInvalid, match=variable) as failure:
+        clients(CLIENT_CONFIG, "ssm")
+
+    assert "KEY_ID" not in str(failure.value)
     assert_hidden(failure.value)
 
 

@@ -1,5 +1,6 @@
 """What both AWS services share: one client configuration, and botocore's exceptions translated once."""
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -12,8 +13,9 @@ from botocore.exceptions import (
     ParamValidationError,
     PartialCredentialsError,
 )
+from botocore.session import get_session
 
-from dockerhub_rotation.errors import AwsRefused, AwsUnavailable, RotationError
+from dockerhub_rotation.errors import AwsRefused, AwsUnavailable, RotationError, SettingsInvalid
 
 # Secrets Manager and Parameter Store answer in milliseconds; three tries of these fit into half a minute.
 CLIENT_CONFIG = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
@@ -33,9 +35,30 @@ _INVALID_REQUEST = (
 
 _THROTTLING = {"ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"}
 
+# Set by Lambda itself, for every function.
+_BY_LAMBDA = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_EXECUTION_ENV"}
+
 _CODE = re.compile("[A-Za-z][A-Za-z0-9.]{0,63}")
 
 _T = TypeVar("_T")
+
+
+def clients(config: Config, *services: str) -> list[Any]:
+    """Make clients of AWS's services. Nothing is asked of them yet.
+
+    Raises:
+        SettingsInvalid: the environment does not allow it; names the variables of which one must be wrong.
+    """
+    try:
+        session: Any = get_session()  # boto3 would make the same clients, and cost the import of its resources
+        return [session.create_client(service, config=config) for service in services]
+    except Exception as error:  # noqa: BLE001 - nothing is asked yet: whatever it is, it comes from what is set
+        kind = type(error).__name__
+    suspects = {"AWS_REGION", *(name for name in os.environ if re.match("(AWS|SSL)(?!_LAMBDA_)", name))}
+    raise SettingsInvalid(
+        f"The clients of AWS can't be made ({kind}). One of these variables is wrong: "
+        f"{', '.join(sorted(suspects - _BY_LAMBDA))}. Mend it and rotate again."
+    )
 
 
 def ask(action: str, remedy: str, call: Callable[[], _T]) -> _T:
@@ -77,7 +100,10 @@ def _refusal(action: str, remedy: str, answer: Mapping[str, Any]) -> RotationErr
     metadata = answer.get("ResponseMetadata", {})
     status = metadata.get("HTTPStatusCode", 500)
     if not _CODE.fullmatch(code):  # nor is it quoted: whatever answered may have put anything in its place
-        return AwsUnavailable(f"{action} was answered {status}, but hardly by AWS. Check the proxy and the endpoint.")
+        return AwsUnavailable(
+            f"{action} was answered {status}, perhaps not by AWS. Secrets Manager tries again by itself; if it stays "
+            "so, check the proxy and the endpoint."
+        )
     failure = f"{action} failed with {code} (request {metadata.get('RequestId', 'without an id')})"
     if _PERMISSION.search(code):
         advice = remedy

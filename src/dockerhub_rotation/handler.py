@@ -10,12 +10,8 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, Protocol
 
-from aws_lambda_powertools import Metrics
-from aws_lambda_powertools.metrics import MetricUnit
-from botocore.session import get_session
-
-from dockerhub_rotation import logs, request, rotation, settings
-from dockerhub_rotation.aws import CLIENT_CONFIG, ask
+from dockerhub_rotation import aws, logs, request, rotation, settings
+from dockerhub_rotation.aws import CLIENT_CONFIG
 from dockerhub_rotation.deadline import Deadline
 from dockerhub_rotation.docker_hub import Connection
 from dockerhub_rotation.docker_hub.http import Http
@@ -27,7 +23,7 @@ from dockerhub_rotation.secrets_manager import SecretsManager
 from dockerhub_rotation.steps.step import Outcome
 
 logger = logs.configure()
-metrics = Metrics(namespace="DockerHubRotation", service="dockerhub-rotation")
+metrics = logs.metrics()
 
 # Out of what `Deadline` keeps for the report; the log line and the metrics, which come first, take next to nothing.
 _SLACK_SECONDS = 4
@@ -38,16 +34,11 @@ def sandbox() -> Sandbox:
     """Read the settings and build the clients. A failure is not kept: the next invocation tries again.
 
     Raises:
-        SettingsInvalid: an environment variable is wrong.
+        SettingsInvalid: environment variables are wrong.
     """
-    read = settings.read(os.environ)
-    ssm, secrets_manager = ask("AWS", "Check the function's role.", _clients)
+    read = settings.read({**os.environ, **logs.SET_ASIDE})
+    ssm, secrets_manager = aws.clients(CLIENT_CONFIG, "ssm", "secretsmanager")
     return Sandbox(read, Parameters(read, ssm), SecretsManager(secrets_manager), Connection())
-
-
-def _clients() -> tuple[Any, Any]:
-    session: Any = get_session()  # boto3 would make the same clients, and cost the import of its resources
-    return tuple(session.create_client(service, config=CLIENT_CONFIG) for service in ("ssm", "secretsmanager"))
 
 
 # While Lambda loads this module it gives it whole processors; an invocation gets its memory's share, at 128 MB a
@@ -118,11 +109,11 @@ def _report(about: _About, began: float, hub: Http | None, result: Outcome | Rot
     requests = hub.requests if hub else 0
     failed = isinstance(result, RotationError)
     metrics.add_dimension("step", about.step)
-    metrics.add_metric("StepsFailed" if failed else "StepsSucceeded", MetricUnit.Count, 1)
-    metrics.add_metric("Duration", MetricUnit.Milliseconds, milliseconds)
-    metrics.add_metric("DockerHubRequests", MetricUnit.Count, requests)
+    metrics.add_metric("StepsFailed" if failed else "StepsSucceeded", "Count", 1)
+    metrics.add_metric("Duration", "Milliseconds", milliseconds)
+    metrics.add_metric("DockerHubRequests", "Count", requests)
     if hub and hub.requests_left is not None:
-        metrics.add_metric("RateLimitRemaining", MetricUnit.Count, hub.requests_left)
+        metrics.add_metric("RateLimitRemaining", "Count", hub.requests_left)
 
     facts = {"step": about.step, "secret": about.secret, "milliseconds": milliseconds, "docker_hub_requests": requests}
     if isinstance(result, RotationError):
@@ -132,9 +123,9 @@ def _report(about: _About, began: float, hub: Http | None, result: Outcome | Rot
         _tell_slack(result, Failure(about.secret, about.step, kind, str(result), result.consumers_affected))
         return
     retired = result.retired
-    metrics.add_metric("TokensRetired", MetricUnit.Count, retired.disabled + retired.deleted)
-    metrics.add_metric("OrphansDeleted", MetricUnit.Count, retired.orphans)
-    metrics.add_metric("TokensUnidentified", MetricUnit.Count, retired.unidentified)
+    metrics.add_metric("TokensRetired", "Count", retired.disabled + retired.deleted)
+    metrics.add_metric("OrphansDeleted", "Count", retired.orphans)
+    metrics.add_metric("TokensUnidentified", "Count", retired.unidentified)
     logger.info(result.message, extra=facts | asdict(retired))
     metrics.flush_metrics()
 

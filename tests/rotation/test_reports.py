@@ -252,6 +252,21 @@ def test_wrong_settings_are_refused_all_at_once_and_before_anything_is_asked(mak
     assert world.wire.requests == []
 
 
+def test_what_powertools_cannot_read_is_reported_by_it_as_a_wrong_setting(make_world: Callable[..., World]) -> None:
+    """It raises while it is imported, and again with the metrics."""
+    read_as_yes_or_no = ("LOG_DEDUPLICATION_DISABLED", "METRICS_DISABLED", "DEV", "DEBUG")
+    wrong = {f"POWERTOOLS_{name}": "maybe" for name in (*read_as_yes_or_no, "LOG_LEVEL", "LOGGER_SAMPLE_RATE")}
+    world = make_world(Scene(environment=wrong), run_function=Function)
+
+    world.rotate()
+
+    error = world.steps[0].error or ""
+    assert error.startswith("SettingsInvalid: ")
+    assert [name for name in wrong if name not in error] == []
+    line, measured = [json.loads(it) for it in world.function.log().splitlines() if it.startswith("{")][:2]
+    assert (line["level"], line["error"], measured["StepsFailed"]) == ("ERROR", "SettingsInvalid", [1])
+
+
 def test_a_defect_is_reported_by_type_and_place_but_not_by_its_text(
     make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
