@@ -16,6 +16,14 @@ from hypothesis import strategies as st
 from werkzeug.wrappers import Request, Response
 
 from dockerhub_rotation import notifications
+from dockerhub_rotation.errors import (
+    AnswerUnknown,
+    AwsRefused,
+    AwsUnavailable,
+    EventRefused,
+    RetirementFailed,
+    RotationError,
+)
 from dockerhub_rotation.notifications import Failure, message, notify
 from rehearsal.wire import Server
 
@@ -23,7 +31,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:docker-hub-token-AbCdEf"
-FAILURE = Failure(ARN, "createSecret", "CredentialRefused", "The password was refused. Check it.", False)
+FAILURE = Failure(ARN, "createSecret", "CredentialRefused", "The password was refused. Check it.", False, "mend")
 PATH = "/services/T0HIDDEN/B0HIDDEN/hidden"
 
 
@@ -208,9 +216,27 @@ def test_the_message_says_whether_consumers_are_affected() -> None:
     assert "AWSCURRENT does not work" not in unaffected
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (AwsRefused, "Mend what the message names"),
+        (AwsUnavailable, "Wait: "),
+        (RetirementFailed, "Look at it"),
+        (AnswerUnknown, "Look at it"),
+        (EventRefused, "Look at it"),
+    ],
+)
+def test_the_message_says_what_the_errors_group_asks_of_the_reader(error: type[RotationError], told: str) -> None:
+    shown = " ".join(texts(message(Failure.of(error("It failed."), ARN, "createSecret"))))
+
+    assert f"*What to do*\n{told}" in shown
+    assert error.__name__ in shown
+
+
 def test_a_failure_can_call_nobody_and_link_nowhere() -> None:
     """https://api.slack.com/reference/surfaces/formatting#escaping."""
-    shown = message(Failure("<!channel>", "unknown step", "EventRefused", "<https://evil.example|log in> & go", False))
+    told = "<https://evil.example|log in> & go"
+    shown = message(Failure("<!channel>", "unknown step", "EventRefused", told, False, "look"))
 
     assert "<" not in json.dumps(shown)
     assert "&lt;https://evil.example|log in&gt; &amp; go" in json.dumps(shown)
@@ -219,7 +245,7 @@ def test_a_failure_can_call_nobody_and_link_nowhere() -> None:
 
 def test_a_token_in_a_failure_does_not_reach_slack() -> None:
     shown = json.dumps(
-        message(Failure("dckr_pat_secret", "testSecret", "E", "not dckr_pat_secret but dckr_oat_x", True))
+        message(Failure("dckr_pat_secret", "testSecret", "E", "not dckr_pat_secret but dckr_oat_x", True, "look"))
     )
 
     assert "pat_secret" not in shown
@@ -234,7 +260,7 @@ def test_a_token_in_a_failure_does_not_reach_slack() -> None:
 )
 def test_any_message_keeps_slacks_limits(secret: str, step: str, told: str, affected: bool) -> None:
     """https://api.slack.com/reference/block-kit/blocks."""
-    shown: Any = message(Failure(secret, step, "UnexpectedError", told or "x", affected))
+    shown: Any = message(Failure(secret, step, "UnexpectedError", told or "x", affected, "look"))
 
     json.dumps(shown).encode()
     for text in [shown["text"], *texts(shown)]:

@@ -7,12 +7,19 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 
+from dockerhub_rotation.errors import RotationError, ToDo
 from dockerhub_rotation.logs import redact
 from dockerhub_rotation.settings import require_safe_url
 
 logger = logging.getLogger(__name__)
 
 _TIMEOUT_SECONDS = 3
+
+_TO_DO: dict[ToDo, str] = {
+    "mend": "Mend what the message names, then rotate again.",
+    "wait": "Wait: Secrets Manager repeats the rotation by itself.",
+    "look": "Look at it: the message says at what.",
+}
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,7 @@ class Failure:
         kind: the error's class.
         message: what failed and what to do about it.
         consumers_affected: whether AWSCURRENT is known not to work.
+        to_do: what the error's group asks of the reader.
     """
 
     secret: str
@@ -32,6 +40,12 @@ class Failure:
     kind: str
     message: str
     consumers_affected: bool
+    to_do: ToDo
+
+    @classmethod
+    def of(cls, error: RotationError, secret: str, step: str) -> "Failure":
+        """Return what is to be told of an error."""
+        return cls(secret, step, type(error).__name__, str(error), error.consumers_affected, error.to_do)
 
 
 def notify(webhook: str, failure: Failure) -> None:
@@ -71,6 +85,7 @@ def message(failure: Failure) -> dict[str, object]:
                 "fields": [
                     {"type": "mrkdwn", "text": f"*Secret*\n`{_escaped(failure.secret)[:1900]}`"},
                     {"type": "mrkdwn", "text": f"*Error*\n{failure.kind}"},
+                    {"type": "mrkdwn", "text": f"*What to do*\n{_TO_DO[failure.to_do]}"},
                 ],
             },
             {"type": "section", "text": {"type": "mrkdwn", "text": _escaped(failure.message)[:3000]}},

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from werkzeug.wrappers import Request, Response
 
-from dockerhub_rotation import handler, notifications
+from dockerhub_rotation import notifications, report
+from dockerhub_rotation.errors import RetirementFailed
+from dockerhub_rotation.retirement import Retired
 from rehearsal.docker_hub import Fault as HubFault
 from rehearsal.sandbox import Function, FunctionError
 from rehearsal.wire import Server
@@ -142,7 +145,7 @@ def test_everything_else_is_reported_before_slack_is_told(world_with_slack: Worl
         world.function.invoke(event(world))
 
     line, measured = (json.loads(it) for it in said)
-    assert line["error"] == "CredentialRefused"
+    assert (line["error"], line["to_do"]) == ("CredentialRefused", "mend")
     assert measured["StepsFailed"] == [1]
 
 
@@ -159,7 +162,7 @@ def test_a_slack_that_does_not_come_to_an_end_is_left_behind(
         answered.set()
 
     received.on_message = answer_late
-    monkeypatch.setattr(handler, "_SLACK_SECONDS", 0.01)
+    monkeypatch.setattr(report, "_SLACK_SECONDS", 0.01)
     monkeypatch.setattr(notifications, "_TIMEOUT_SECONDS", 60)
     world = world_with_slack
     world.hold_before = "createSecret"
@@ -172,6 +175,32 @@ def test_a_slack_that_does_not_come_to_an_end_is_left_behind(
     assert not answered.is_set()
     assert asked.wait(30)
     may_answer.set()
+
+
+def in_the_log(world: World) -> list[dict[str, Any]]:
+    """Return the lines of failures, not those of metrics."""
+    lines = [json.loads(line) for line in world.function.log().splitlines() if line.startswith("{")]
+    return [line for line in lines if "error" in line]
+
+
+def test_what_was_done_before_a_failure_is_reported_with_it(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world()
+
+    def fails(*_: object) -> None:
+        error = RetirementFailed("Promoted.")
+        error.retired = asdict(Retired(disabled=1, deleted=2, orphans=3, unidentified=4))
+        raise error
+
+    monkeypatch.setattr("dockerhub_rotation.rotation.rotate", fails)
+    world.rotate()
+
+    line, measured = in_the_log(world)[0], metrics(world)[0]
+    assert [line[name] for name in ("disabled", "deleted", "orphans", "unidentified")] == [1, 2, 3, 4]
+    counted = {name: measured.get(name) for name in ("TokensRetired", "OrphansDeleted", "TokensUnidentified")}
+    assert counted == {"TokensRetired": [3], "OrphansDeleted": [3], "TokensUnidentified": [4]}
+    assert measured["StepsFailed"] == [1]
 
 
 @pytest.mark.parametrize(("step", "label"), [("createSecret", "AWSPENDING"), ("finishSecret", "AWSCURRENT")])
