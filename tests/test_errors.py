@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import socket
 import string
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -274,6 +275,29 @@ def test_a_refusal_without_one_of_awss_codes_is_not_awss_and_what_stands_in_its_
         ask("ssm:Get", "A remedy.", failing(refused))
 
     assert_hidden(failure.value)
+
+
+def test_eight_addresses_of_aws_that_swallow_everything_cost_less_than_half_a_minute(
+    monkeypatch: pytest.MonkeyPatch, clock: Any
+) -> None:
+    """So an invocation of one minute survives it, and has the time for a report and for what has to be undone."""
+
+    def addresses(*_: object, **__: object) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"10.0.0.{last}", 443)) for last in range(8)]
+
+    def swallow(self: socket.socket, _: object) -> None:
+        clock.tick(self.gettimeout() or 0)
+        raise TimeoutError
+
+    monkeypatch.setattr(socket, "getaddrinfo", addresses)
+    monkeypatch.setattr(socket.socket, "connect", swallow)
+    (client,) = clients(CLIENT_CONFIG, "ssm")
+    began = clock.now
+
+    with closing(client), pytest.raises(AwsUnavailable, match="ConnectTimeoutError"):
+        Parameters(Settings(), client).account()
+
+    assert 24 <= clock.now - began < 30
 
 
 @pytest.mark.parametrize(

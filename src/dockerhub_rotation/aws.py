@@ -17,8 +17,9 @@ from botocore.session import get_session
 
 from dockerhub_rotation.errors import AwsRefused, AwsUnavailable, RotationError, SettingsInvalid
 
-# Secrets Manager and Parameter Store answer in milliseconds; three tries of these fit into half a minute.
-CLIENT_CONFIG = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
+# Secrets Manager and Parameter Store answer in milliseconds. A host's addresses are tried one after the other, each for
+# so long: three tries of eight that swallow everything take 24 seconds, and the pauses between them up to three.
+CLIENT_CONFIG = Config(connect_timeout=1, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
 
 # Raised before anything is sent; after any other exception the call may have had its effect.
 _NOT_ASKED = (NoCredentialsError, NoRegionError, ParamValidationError, PartialCredentialsError)

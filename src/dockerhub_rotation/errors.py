@@ -110,7 +110,7 @@ class LockedOut(TemporaryError):
 
 
 class OutOfTime(TemporaryError):
-    """The invocation's time is too short for one more request and a report."""
+    """The invocation's time is used up, or too short for one more request and a report."""
 
 
 class AttentionNeeded(RotationError):

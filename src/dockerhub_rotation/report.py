@@ -1,10 +1,10 @@
-"""The report of an invocation: one log line, its metrics, and, if it failed, a message to Slack."""
+"""The report of an invocation: one log line, its metrics, and, if it failed, a message to Slack. It is written once."""
 
 import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from threading import Thread
+from threading import Lock, Thread
 
 from dockerhub_rotation import logs
 from dockerhub_rotation.docker_hub.http import Http
@@ -57,9 +57,21 @@ class Report:
         self._about = about
         self._parameters = parameters
         self._began = time.monotonic()
+        self._lock = Lock()
+        self._said: Outcome | RotationError | None = None
 
-    def write(self, result: Outcome | RotationError) -> None:
-        """Write the report."""
+    def write(self, result: Outcome | RotationError) -> Outcome | RotationError:
+        """Write the report, unless it has been written, and return the result that stands in it.
+
+        Whoever comes second waits for the first to have written it.
+        """
+        with self._lock:
+            if self._said is None:
+                self._said = result
+                self._write(result)
+            return self._said
+
+    def _write(self, result: Outcome | RotationError) -> None:
         failure = result if isinstance(result, RotationError) else None
         counts = result.retired if isinstance(result, RotationError) else asdict(result.retired)
         milliseconds = round((time.monotonic() - self._began) * 1000)
