@@ -4,6 +4,7 @@ import base64
 import http.client
 import json
 import os
+import re
 import time
 import urllib.error
 import urllib.parse
@@ -22,7 +23,14 @@ if TYPE_CHECKING:
 
 # Long enough for the four steps of a rotation, short enough to notice a changed password.
 _MAX_AGE_SECONDS = 300
+
 _EXTENSION_TIMEOUT_SECONDS = 5
+# Between two tries while it answers 400 "not ready to serve traffic, please wait", in seconds.
+_EXTENSION_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.5)
+# What of AWS's own answers, or of none, it passes on for which waiting is the remedy.
+_PASSING = re.compile(
+    rb"Throttling|TooManyRequests|RequestLimitExceeded|Internal(Server|Service)|Unavailable|deadline|StatusCode: [05]"
+)
 
 
 @dataclass(frozen=True)
@@ -154,35 +162,77 @@ class Parameters:
 
 
 def _from_extension(name: str, port: int | None) -> str | None:
-    """Return the value of one parameter, or None if there is no such parameter."""
+    """Return the value of one parameter, or None if there is no such parameter.
+
+    Until the extension is ready it refuses; it then is asked again, for a few seconds.
+    """
     query = urllib.parse.urlencode({"name": name, "withDecryption": "true"})
     request = urllib.request.Request(
         f"http://localhost:{port}/systemsmanager/parameters/get?{query}",
         headers={"X-Aws-Parameters-Secrets-Token": os.environ.get("AWS_SESSION_TOKEN", "")},
     )
-    failure: RotationError
+    for pause in (*_EXTENSION_PAUSES, None):
+        answer = _extensions_answer(request)
+        if isinstance(answer, str):
+            return answer
+        if answer.says(b"ParameterNotFound"):
+            return None
+        if pause is None or not answer.says(b"not ready"):
+            raise answer.error()
+        time.sleep(pause)
+    raise AssertionError("unreachable")
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    """What the extension answered instead of a parameter.
+
+    Attributes:
+        status: of the answer.
+        body: what it says, never to be shown; None if it broke off.
+    """
+
+    status: int
+    body: bytes | None = field(repr=False)
+
+    def says(self, what: bytes) -> bool:
+        """Tell whether something stands in its body."""
+        return self.body is not None and what in self.body
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the next try may succeed; so too if it can't be told."""
+        return self.body is None or _PASSING.search(self.body) is not None
+
+    def error(self) -> RotationError:
+        """Return what it means. Whatever Parameter Store has refused is a 400 here, and has to be told by the body."""
+        failure = f"The parameters extension answered {self.status}"
+        if self.says(b"not ready"):
+            return AwsUnavailable(
+                f"{failure}: it is not ready, also after {sum(_EXTENSION_PAUSES):.0f} s. Secrets Manager tries again "
+                "by itself."
+            )
+        if self.status >= 500 or self.status == 429 or (self.status == 400 and self.may_pass):
+            return AwsUnavailable(f"{failure}. Secrets Manager tries again by itself.")
+        return AwsRefused(
+            f"{failure}; its own line in the log says why. Check that the function's role allows ssm:GetParameter on "
+            "the parameters named in its settings (and kms:Decrypt on their key), and that they exist."
+        )
+
+
+def _extensions_answer(request: urllib.request.Request) -> str | _Refusal:
+    local = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
-            request, timeout=_EXTENSION_TIMEOUT_SECONDS
-        ) as answer:
+        with local.open(request, timeout=_EXTENSION_TIMEOUT_SECONDS) as answer:
             return str(json.load(answer)["Parameter"]["Value"])
     except urllib.error.HTTPError as error:
+        body = None
         with error, suppress(OSError, http.client.HTTPException):  # its body may break off
-            if b"ParameterNotFound" in error.read():
-                return None
-        failure = _refusal(error.code)
+            body = error.read()
+        return _Refusal(error.code, body)
     except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError) as error:
-        failure = AwsUnavailable(
-            f"The parameters extension gave no answer ({type(error).__name__}). Check that its layer is "
-            "attached, or unset PARAMETERS_SECRETS_EXTENSION_HTTP_PORT."
-        )
-    raise failure
-
-
-def _refusal(status: int) -> RotationError:
-    if status >= 500:
-        return AwsUnavailable(f"The parameters extension answered {status}. Secrets Manager tries again by itself.")
-    return AwsRefused(
-        f"The parameters extension answered {status}. Check that the function's role allows "
-        "ssm:GetParameter on the parameters named in its settings (and kms:Decrypt on their key)."
+        kind = type(error).__name__
+    raise AwsUnavailable(
+        f"The parameters extension gave no answer ({kind}). Check that its layer is attached, or unset "
+        "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT."
     )
