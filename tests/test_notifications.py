@@ -4,6 +4,7 @@ import json
 import logging
 import socket
 import time
+import urllib.request
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -41,6 +42,7 @@ class Slack:
 
     url: str = ""
     status: int = 200
+    says: str = "ok"
     headers: dict[str, str] = field(default_factory=dict)
     heard: list[Request] = field(default_factory=list)
 
@@ -48,7 +50,7 @@ class Slack:
         request = Request(environ)
         request.get_data()
         self.heard.append(request)
-        return Response("ok", self.status, self.headers)(environ, start_response)
+        return Response(self.says, self.status, self.headers)(environ, start_response)
 
 
 @pytest.fixture
@@ -81,8 +83,10 @@ def answering(answer: bytes) -> Iterator[str]:
 # Being told
 
 
-def test_slack_is_told_once_and_in_json(slack: Slack) -> None:
+def test_slack_is_told_once_and_in_json(slack: Slack, caplog: pytest.LogCaptureFixture) -> None:
     notify(slack.url, FAILURE)
+
+    assert caplog.records == []
 
     [request] = slack.heard
     assert (request.method, request.path, request.content_type) == ("POST", PATH, "application/json")
@@ -107,6 +111,65 @@ def test_a_refusal_of_slack_raises_nothing(slack: Slack, status: int, caplog: py
     assert len(slack.heard) == 1
     assert str(status) in caplog.text
     assert "HIDDEN" not in everything(caplog)
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        (200, '{"ok":true}'),  # a workflow's trigger
+        (200, ""),
+        (200, "<html>HIDDEN, log in first"),
+        (200, "ok, said HIDDEN"),
+        (202, "ok"),
+        (204, ""),
+    ],
+)
+def test_slack_has_been_told_only_if_it_says_so(
+    slack: Slack, caplog: pytest.LogCaptureFixture, status: int, says: str
+) -> None:
+    slack.status, slack.says = status, says
+
+    notify(slack.url, FAILURE)
+
+    assert f"but {status} and" in caplog.text
+    assert "HIDDEN" not in everything(caplog)
+
+
+@pytest.mark.parametrize(
+    "webhook",
+    [
+        "https://hooks.slack.com/workflows/T0HIDDEN/A0/1/x",
+        "https://hooks.slack.com/triggers/T0HIDDEN/1/x",
+        "https://HOOKS.SLACK.COM:443/triggers/T0HIDDEN/1/x",
+        "https://hooks.slack-gov.com/triggers/T0HIDDEN/1/x",
+    ],
+)
+def test_a_workflow_of_slack_is_not_triggered_and_said_to_be_none(
+    webhook: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: pytest.fail("it was asked"))
+
+    notify(webhook, FAILURE)
+
+    assert "https://hooks.slack.com/services/..." in caplog.text
+    assert "HIDDEN" not in everything(caplog)
+
+
+@pytest.mark.parametrize("host", ["hooks.slack.com", "hooks.slack-gov.com"])
+def test_an_incoming_webhook_is_told(
+    host: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def answer(request: urllib.request.Request, **_: object) -> Any:
+        asked.append(request.full_url)
+        raise OSError
+
+    monkeypatch.setattr("urllib.request.urlopen", answer)
+
+    notify(f"https://{host}{PATH}", FAILURE)
+
+    assert asked == [f"https://{host}{PATH}"]
 
 
 @pytest.mark.parametrize(

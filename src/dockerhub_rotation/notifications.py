@@ -6,6 +6,7 @@ import logging
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from dockerhub_rotation.errors import RotationError, ToDo
 from dockerhub_rotation.logs import redact
@@ -14,6 +15,10 @@ from dockerhub_rotation.settings import require_safe_url
 logger = logging.getLogger(__name__)
 
 _TIMEOUT_SECONDS = 3
+_SAYS_AT_MOST = 16
+
+# https://docs.slack.dev/govslack for the second
+_SLACK = {"hooks.slack.com", "hooks.slack-gov.com"}
 
 _TO_DO: dict[ToDo, str] = {
     "mend": "Mend what the message names, then rotate again.",
@@ -51,18 +56,42 @@ class Failure:
 def notify(webhook: str, failure: Failure) -> None:
     """Post a failure to a Slack incoming webhook. Raises nothing: Slack must not hide the failure itself.
 
-    https://api.slack.com/messaging/webhooks
+    It answers 200 and `ok`, as does what takes Slack's messages on other hosts, which may be any: Mattermost, or
+    Discord under /slack. https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
     """
+    if _takes_no_message(webhook):
+        logger.warning(
+            "Slack was not told: the webhook's parameter holds the URL of a workflow or another trigger. Store that of "
+            "an incoming webhook, https://hooks.slack.com/services/..."
+        )
+        return
     try:
         require_safe_url(webhook)
         request = urllib.request.Request(  # noqa: S310 - the scheme was checked
             webhook, json.dumps(message(failure)).encode(), {"Content-Type": "application/json"}
         )
-        urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS).close()  # noqa: S310 - the scheme was checked
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310 - the scheme was checked
+            status, said = answer.status, answer.read(_SAYS_AT_MOST)
     except (OSError, ValueError, http.client.HTTPException) as error:
         # Its text may hold the webhook's URL, which is a credential.
-        status = error.code if isinstance(error, urllib.error.HTTPError) else "no answer"
-        logger.warning("Slack was not told (%s, %s). Check the webhook's parameter.", type(error).__name__, status)
+        code = error.code if isinstance(error, urllib.error.HTTPError) else "no answer"
+        logger.warning("Slack was not told (%s, %s). Check the webhook's parameter.", type(error).__name__, code)
+        return
+    if status != 200 or said.strip() != b"ok":
+        logger.warning(
+            "Slack may not have been told: the answer was not its 200 and ok, but %d and something else. Check the "
+            "webhook's parameter.",
+            status,
+        )
+
+
+def _takes_no_message(webhook: str) -> bool:
+    """Tell whether a URL is one of Slack's, but no incoming webhook's: Slack takes anything else for a trigger."""
+    try:
+        parts = urlsplit(webhook)
+        return parts.hostname in _SLACK and not parts.path.startswith("/services/")
+    except ValueError:
+        return False
 
 
 def message(failure: Failure) -> dict[str, object]:
