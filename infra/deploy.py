@@ -738,8 +738,7 @@ def read_credentials() -> dict[str, str]:
     _check_account(entered[USERNAME], entered.get(PASSWORD, ""))
     if entered.get(TOTP):
         _check_seed(entered[TOTP])
-    if entered.get(WEBHOOK) and not entered[WEBHOOK].startswith("https://"):
-        raise Problem("A Slack webhook begins with https://: copy it from the app's page Incoming Webhooks.")
+    _check_webhook(entered.get(WEBHOOK, ""))
     return {setting: value for setting, value in entered.items() if value}
 
 
@@ -763,6 +762,17 @@ def _check_seed(text: str) -> None:
     if code:
         raise Problem(
             "That is no TOTP seed in base32: enter the setup key that Docker Hub shows beside the QR code, not a code."
+        )
+
+
+def _check_webhook(text: str) -> None:
+    if text and not text.startswith("https://"):
+        raise Problem("A Slack webhook begins with https://: copy it from the app's page Incoming Webhooks.")
+    # GovSlack has the other one. On hosts that are not Slack's own something may listen that takes Slack's messages.
+    if re.match(r"https://hooks\.slack(-gov)?\.com/(?!services/)", text, re.IGNORECASE):
+        raise Problem(
+            "That is the URL of a Slack workflow or another trigger, which takes no message of this function: enter an "
+            "incoming webhook's, https://hooks.slack.com/services/..., from the app's page Incoming Webhooks."
         )
 
 

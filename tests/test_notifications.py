@@ -4,6 +4,7 @@ import json
 import logging
 import socket
 import time
+import urllib.request
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,14 @@ from hypothesis import strategies as st
 from werkzeug.wrappers import Request, Response
 
 from dockerhub_rotation import notifications
+from dockerhub_rotation.errors import (
+    AnswerUnknown,
+    AwsRefused,
+    AwsUnavailable,
+    EventRefused,
+    RetirementFailed,
+    RotationError,
+)
 from dockerhub_rotation.notifications import Failure, message, notify
 from rehearsal.wire import Server
 
@@ -23,7 +32,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:docker-hub-token-AbCdEf"
-FAILURE = Failure(ARN, "createSecret", "CredentialRefused", "The password was refused. Check it.", False)
+FAILURE = Failure(ARN, "createSecret", "CredentialRefused", "The password was refused. Check it.", False, "mend")
 PATH = "/services/T0HIDDEN/B0HIDDEN/hidden"
 
 
@@ -33,6 +42,7 @@ class Slack:
 
     url: str = ""
     status: int = 200
+    says: str = "ok"
     headers: dict[str, str] = field(default_factory=dict)
     heard: list[Request] = field(default_factory=list)
 
@@ -40,7 +50,7 @@ class Slack:
         request = Request(environ)
         request.get_data()
         self.heard.append(request)
-        return Response("ok", self.status, self.headers)(environ, start_response)
+        return Response(self.says, self.status, self.headers)(environ, start_response)
 
 
 @pytest.fixture
@@ -73,8 +83,10 @@ def answering(answer: bytes) -> Iterator[str]:
 # Being told
 
 
-def test_slack_is_told_once_and_in_json(slack: Slack) -> None:
+def test_slack_is_told_once_and_in_json(slack: Slack, caplog: pytest.LogCaptureFixture) -> None:
     notify(slack.url, FAILURE)
+
+    assert caplog.records == []
 
     [request] = slack.heard
     assert (request.method, request.path, request.content_type) == ("POST", PATH, "application/json")
@@ -99,6 +111,65 @@ def test_a_refusal_of_slack_raises_nothing(slack: Slack, status: int, caplog: py
     assert len(slack.heard) == 1
     assert str(status) in caplog.text
     assert "HIDDEN" not in everything(caplog)
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        (200, '{"ok":true}'),  # a workflow's trigger
+        (200, ""),
+        (200, "<html>HIDDEN, log in first"),
+        (200, "ok, said HIDDEN"),
+        (202, "ok"),
+        (204, ""),
+    ],
+)
+def test_slack_has_been_told_only_if_it_says_so(
+    slack: Slack, caplog: pytest.LogCaptureFixture, status: int, says: str
+) -> None:
+    slack.status, slack.says = status, says
+
+    notify(slack.url, FAILURE)
+
+    assert f"but {status} and" in caplog.text
+    assert "HIDDEN" not in everything(caplog)
+
+
+@pytest.mark.parametrize(
+    "webhook",
+    [
+        "https://hooks.slack.com/workflows/T0HIDDEN/A0/1/x",
+        "https://hooks.slack.com/triggers/T0HIDDEN/1/x",
+        "https://HOOKS.SLACK.COM:443/triggers/T0HIDDEN/1/x",
+        "https://hooks.slack-gov.com/triggers/T0HIDDEN/1/x",
+    ],
+)
+def test_a_workflow_of_slack_is_not_triggered_and_said_to_be_none(
+    webhook: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: pytest.fail("it was asked"))
+
+    notify(webhook, FAILURE)
+
+    assert "https://hooks.slack.com/services/..." in caplog.text
+    assert "HIDDEN" not in everything(caplog)
+
+
+@pytest.mark.parametrize("host", ["hooks.slack.com", "hooks.slack-gov.com"])
+def test_an_incoming_webhook_is_told(
+    host: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def answer(request: urllib.request.Request, **_: object) -> Any:
+        asked.append(request.full_url)
+        raise OSError
+
+    monkeypatch.setattr("urllib.request.urlopen", answer)
+
+    notify(f"https://{host}{PATH}", FAILURE)
+
+    assert asked == [f"https://{host}{PATH}"]
 
 
 @pytest.mark.parametrize(
@@ -208,9 +279,27 @@ def test_the_message_says_whether_consumers_are_affected() -> None:
     assert "AWSCURRENT does not work" not in unaffected
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (AwsRefused, "Mend what the message names"),
+        (AwsUnavailable, "Wait: "),
+        (RetirementFailed, "Look at it"),
+        (AnswerUnknown, "Look at it"),
+        (EventRefused, "Look at it"),
+    ],
+)
+def test_the_message_says_what_the_errors_group_asks_of_the_reader(error: type[RotationError], told: str) -> None:
+    shown = " ".join(texts(message(Failure.of(error("It failed."), ARN, "createSecret"))))
+
+    assert f"*What to do*\n{told}" in shown
+    assert error.__name__ in shown
+
+
 def test_a_failure_can_call_nobody_and_link_nowhere() -> None:
     """https://api.slack.com/reference/surfaces/formatting#escaping."""
-    shown = message(Failure("<!channel>", "unknown step", "EventRefused", "<https://evil.example|log in> & go", False))
+    told = "<https://evil.example|log in> & go"
+    shown = message(Failure("<!channel>", "unknown step", "EventRefused", told, False, "look"))
 
     assert "<" not in json.dumps(shown)
     assert "&lt;https://evil.example|log in&gt; &amp; go" in json.dumps(shown)
@@ -219,7 +308,7 @@ def test_a_failure_can_call_nobody_and_link_nowhere() -> None:
 
 def test_a_token_in_a_failure_does_not_reach_slack() -> None:
     shown = json.dumps(
-        message(Failure("dckr_pat_secret", "testSecret", "E", "not dckr_pat_secret but dckr_oat_x", True))
+        message(Failure("dckr_pat_secret", "testSecret", "E", "not dckr_pat_secret but dckr_oat_x", True, "look"))
     )
 
     assert "pat_secret" not in shown
@@ -234,7 +323,7 @@ def test_a_token_in_a_failure_does_not_reach_slack() -> None:
 )
 def test_any_message_keeps_slacks_limits(secret: str, step: str, told: str, affected: bool) -> None:
     """https://api.slack.com/reference/block-kit/blocks."""
-    shown: Any = message(Failure(secret, step, "UnexpectedError", told or "x", affected))
+    shown: Any = message(Failure(secret, step, "UnexpectedError", told or "x", affected, "look"))
 
     json.dumps(shown).encode()
     for text in [shown["text"], *texts(shown)]:

@@ -13,7 +13,7 @@ from botocore.config import Config
 from botocore.stub import Stubber
 from werkzeug.wrappers import Request, Response
 
-from dockerhub_rotation.errors import AwsRefused, AwsUnavailable, ParameterUnreadable
+from dockerhub_rotation.errors import AwsRefused, AwsUnavailable, ParameterUnreadable, RotationError
 from dockerhub_rotation.parameters import Account, Parameters
 from dockerhub_rotation.settings import Settings
 from rehearsal.secrets_manager import Aws
@@ -221,7 +221,8 @@ def test_a_seed_that_is_none_is_refused_and_not_quoted(store: Store, written: st
     with pytest.raises(ParameterUnreadable, match="/hub/totp") as refusal:
         Parameters(ALL, store.client).account()
 
-    assert written not in f"{refusal.value!s} {refusal.value.__cause__!r}"
+    assert written not in str(refusal.value)
+    assert (refusal.value.__cause__, refusal.value.__context__) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -282,7 +283,8 @@ def test_a_refusal_names_the_permission(store: Store) -> None:
     with pytest.raises(AwsRefused, match="ssm:GetParameters") as refusal:
         Parameters(ALL, store.client).account()
 
-    assert "hunter2" not in f"{refusal.value!s} {refusal.value.__cause__!r}"
+    assert "hunter2" not in str(refusal.value)
+    assert (refusal.value.__cause__, refusal.value.__context__) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -302,11 +304,20 @@ def test_a_failure_of_parameter_store_is_not_taken_for_a_missing_parameter(
 
 
 class Extension:
-    """The extension's local endpoint, which asks Parameter Store for one parameter at a time."""
+    """The extension's local endpoint, which asks Parameter Store for one parameter at a time.
+
+    Attributes:
+        status: with which it refuses, if it is not 200, so many `times`.
+        says: the body then.
+        breaks_off: whether that body does.
+        tokens: what it was shown.
+    """
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.status = 200
+        self.says = "a body with hunter2"
+        self.times = 1_000
         self.breaks_off = False
         self.tokens: list[str | None] = []
 
@@ -314,10 +325,9 @@ class Extension:
         request = Request(environ)
         self.tokens.append(request.headers.get("X-Aws-Parameters-Secrets-Token"))
         assert request.path == "/systemsmanager/parameters/get"
-        if self.status != 200:
-            text = "a body with hunter2"
-            promised = {"Content-Length": str(len(text) + self.breaks_off)}
-            return Response(iter([text]), self.status, promised)(environ, start_response)
+        if self.status != 200 and len(self.tokens) <= self.times:
+            promised = {"Content-Length": str(len(self.says) + self.breaks_off)}
+            return Response(iter([self.says]), self.status, promised)(environ, start_response)
         try:
             found = self.store.client.get_parameter(
                 Name=request.args["name"], WithDecryption=request.args["withDecryption"] == "true"
@@ -358,28 +368,73 @@ def test_what_the_extension_does_not_find_is_said_by_name(
         extension[1].account()
 
 
-@pytest.mark.parametrize(("status", "error"), [(500, AwsUnavailable), (401, AwsRefused), (400, AwsRefused)])
+NOT_READY = "not ready to serve traffic, please wait"
+
+
+@pytest.mark.parametrize(
+    ("status", "says", "error"),
+    [
+        (500, "hunter2", AwsUnavailable),
+        (429, "hunter2", AwsUnavailable),
+        (401, "hunter2", AwsRefused),
+        (403, "AccessDenied hunter2", AwsRefused),
+        (404, "hunter2", AwsRefused),
+        (400, "hunter2", AwsRefused),
+        # It answers 400 also for what AWS has answered with another status.
+        (400, "StatusCode: 400, RequestID: 1, AccessDeniedException: hunter2", AwsRefused),
+        (400, "StatusCode: 400, RequestID: 1, ThrottlingException: hunter2", AwsUnavailable),
+        (400, "StatusCode: 500, RequestID: 1, InternalServerError: hunter2", AwsUnavailable),
+        (400, "StatusCode: 0, RequestID: , request send failed, hunter2", AwsUnavailable),
+        (400, "context deadline exceeded hunter2", AwsUnavailable),
+    ],
+)
 def test_an_extension_that_refuses_is_told_apart_and_its_body_not_shown(
-    extension: tuple[Extension, Parameters], status: int, error: type[Exception]
+    extension: tuple[Extension, Parameters], status: int, says: str, error: type[RotationError]
 ) -> None:
     local, parameters = extension
-    local.status = status
+    local.status, local.says = status, says
 
-    with pytest.raises(error) as raised:
+    with pytest.raises(error, match=f"answered {status}") as raised:
         parameters.account()
 
     assert "hunter2" not in str(raised.value)
-    assert raised.value.__suppress_context__
+    assert (raised.value.__cause__, raised.value.__context__) == (None, None)
+    assert len(local.tokens) == 1
 
 
-def test_an_extension_whose_refusal_breaks_off_is_told_apart_all_the_same(
-    extension: tuple[Extension, Parameters],
+@pytest.mark.parametrize(("status", "error"), [(500, AwsUnavailable), (400, AwsUnavailable), (403, AwsRefused)])
+def test_a_400_of_the_extension_that_breaks_off_may_have_been_any_and_other_refusals_are_what_they_are(
+    extension: tuple[Extension, Parameters], status: int, error: type[RotationError]
 ) -> None:
     local, parameters = extension
-    local.status, local.breaks_off = 500, True
+    local.status, local.breaks_off = status, True
 
-    with pytest.raises(AwsUnavailable, match="answered 500"):
+    with pytest.raises(error, match=f"answered {status}"):
         parameters.account()
+
+
+def test_an_extension_that_is_not_ready_yet_is_asked_again(
+    extension: tuple[Extension, Parameters], store: Store, clock: Any
+) -> None:
+    store.put(name="alice", password="hunter2", totp=SEED, hook=WEBHOOK)
+    local, parameters = extension
+    local.status, local.says, local.times = 400, NOT_READY, 3
+
+    assert parameters.account() == Account("alice", "hunter2", SEED)
+    assert clock.sleeps == [0.1, 0.2, 0.4]
+
+
+def test_an_extension_that_never_gets_ready_is_waited_for_a_few_seconds_and_is_no_matter_of_a_permission(
+    extension: tuple[Extension, Parameters], clock: Any
+) -> None:
+    local, parameters = extension
+    local.status, local.says = 400, NOT_READY
+
+    with pytest.raises(AwsUnavailable, match="answered 400: it is not ready"):
+        parameters.account()
+
+    assert sum(clock.sleeps) == pytest.approx(3)
+    assert len(local.tokens) == 6
 
 
 def test_an_extension_that_is_not_attached_is_said_so(store: Store) -> None:

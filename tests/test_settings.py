@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import certifi
 import pytest
 
 from dockerhub_rotation import settings
@@ -144,7 +145,72 @@ def test_a_wrong_variable_is_named_and_not_quoted(variable: str, text: str) -> N
         settings.read({variable: text})
 
     assert variable in str(refusal.value)
-    assert MARK not in f"{refusal.value!s} {refusal.value.__cause__!r}"
+    assert MARK not in str(refusal.value)
+    assert (refusal.value.__cause__, refusal.value.__context__) == (None, None)
+
+
+# What others read from the same environment
+
+PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+YES_OR_NO = tuple(f"POWERTOOLS_{name}" for name in ("LOG_DEDUPLICATION_DISABLED", "METRICS_DISABLED", "DEV", "DEBUG"))
+ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SSM", "AWS_ENDPOINT_URL_SECRETS_MANAGER")
+WRONG_FOR_OTHERS = [
+    *((variable, f"http://{MARK}:port") for variable in (*PROXIES, *ENDPOINTS)),
+    *((variable, f"socks5://user:{MARK}@127.0.0.1:1080") for variable in PROXIES),
+    ("HTTPS_PROXY", f"http://{MARK}:99999"),
+    ("HTTPS_PROXY", f"http://user:{MARK}/@proxy.example.com:3128"),  # the slash ends the host
+    ("HTTPS_PROXY", "http://[::1"),
+    ("HTTPS_PROXY", "http://"),
+    ("AWS_ENDPOINT_URL", MARK),
+    ("AWS_ENDPOINT_URL_SSM", f"ftp://{MARK}"),
+    ("AWS_CA_BUNDLE", f"/nowhere/{MARK}.pem"),
+    ("AWS_CA_BUNDLE", "/"),
+    ("AWS_CA_BUNDLE", __file__),
+    ("REQUESTS_CA_BUNDLE", f"/nowhere/{MARK}.pem"),
+    *((variable, text) for variable in ("POWERTOOLS_LOG_LEVEL", "LOG_LEVEL") for text in (MARK, "10", "TRACE")),
+    *(("POWERTOOLS_LOGGER_SAMPLE_RATE", text) for text in (MARK, "2", "-1", "1.5", "nan")),
+    *((variable, MARK) for variable in YES_OR_NO),
+]
+RIGHT_FOR_OTHERS = [
+    *((variable, text) for variable in PROXIES for text in ("http://proxy.example.com:3128", "proxy:3128", "")),
+    ("HTTPS_PROXY", "https://user:p%40ss@proxy.example.com"),
+    *((variable, "http://127.0.0.1:5000") for variable in ENDPOINTS),
+    ("AWS_CA_BUNDLE", certifi.where()),
+    *(("POWERTOOLS_LOG_LEVEL", text) for text in ("debug", "INFO", "WARN", "CRITICAL", " ERROR ", "")),
+    *(("POWERTOOLS_LOGGER_SAMPLE_RATE", text) for text in ("0", "0.1", ".5", "1", "1.0", "")),
+    *((variable, text) for variable in YES_OR_NO for text in ("true", "False", "1", "")),
+    ("NO_PROXY", "["),  # takes anything
+]
+
+
+@pytest.mark.parametrize(("variable", "text"), WRONG_FOR_OTHERS)
+def test_a_variable_over_which_others_would_stumble_in_a_call_is_a_setting_that_is_wrong(
+    variable: str, text: str
+) -> None:
+    with pytest.raises(SettingsInvalid, match=f" {variable} must be ") as refusal:
+        settings.read({variable: text})
+
+    assert MARK not in str(refusal.value)
+
+
+@pytest.mark.parametrize(("variable", "text"), RIGHT_FOR_OTHERS)
+def test_a_variable_that_others_can_read_is_left_to_them(variable: str, text: str) -> None:
+    assert settings.read({variable: text}) == Settings()
+
+
+def test_what_powertools_cannot_read_is_kept_from_it_and_the_rest_is_left() -> None:
+    right = {"POWERTOOLS_LOGGER_SAMPLE_RATE": "0.5", "POWERTOOLS_SERVICE_NAME": "mine", "AWS_CA_BUNDLE": "/nowhere"}
+    environment = {"POWERTOOLS_LOG_LEVEL": "loud", "POWERTOOLS_DEBUG": "", **right}
+
+    assert settings.set_aside(environment) == {"POWERTOOLS_LOG_LEVEL": "loud", "POWERTOOLS_DEBUG": ""}
+    assert environment == right
+
+
+def test_what_surrounds_a_level_is_taken_off_for_powertools() -> None:
+    environment = {"POWERTOOLS_LOG_LEVEL": " DEBUG "}
+
+    assert settings.set_aside(environment) == {}
+    assert environment == {"POWERTOOLS_LOG_LEVEL": "DEBUG"}
 
 
 def test_every_wrong_variable_is_reported_at_once() -> None:

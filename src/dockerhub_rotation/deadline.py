@@ -19,10 +19,19 @@ class Deadline:
 
     def __init__(self, remaining_milliseconds: Callable[[], int]) -> None:
         self._remaining_milliseconds = remaining_milliseconds
+        self._kept_for_report = min(_RESERVE, remaining_milliseconds() / 2000)
 
     def seconds_left(self) -> float:
         """Return the seconds that may be spent before the report is due; negative if it is overdue."""
         return self._remaining_milliseconds() / 1000 - _RESERVE
+
+    def seconds_until_report(self) -> float:
+        """Return the seconds after which there has to be a report; negative if they are over.
+
+        As `seconds_left`; but where the function's timeout is hardly longer than what is kept for the report, as
+        Lambda's default is, half of it may be worked.
+        """
+        return self._remaining_milliseconds() / 1000 - self._kept_for_report
 
     def require(self, seconds: float, what: str) -> None:
         """Raise OutOfTime if less time than this is left for what is to be done."""

@@ -1,7 +1,7 @@
-"""Everything this function raises, grouped by what the operator can do.
+"""Everything this function raises, grouped by what the operator can do: `to_do`, which the log and Slack tell.
 
 * RotationError
-  * EventRefused: the call itself is wrong; nothing was done
+  * EventRefused: the call itself is wrong, or the secret has moved on; start a rotation
   * ConfigurationError: mend a setting, a parameter, a permission or the secret, then rotate again
     * SettingsInvalid
     * ParameterUnreadable
@@ -17,30 +17,39 @@
     * LoginsUsedUp
     * OutOfTime
   * AttentionNeeded: look at it by hand
+    * AnswerUnknown
     * PendingTokenUnusable
     * RetirementFailed
-    * AnswerUnknown
     * UnexpectedError
 
 Two more stay inside the function, because a step knows what to do about them:
 VersionAlreadyStored (a twin was faster) and LoginRefused (the token under test does not log in).
 
 A message says what failed and, in its last sentence, what mends it. It never holds a value of a secret nor a
-response body: the exceptions of libraries, which may, are translated at the edge.
+response body: the exceptions of libraries, which may, are translated at the edge, where nothing keeps them.
 """
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Literal
+
+ToDo = Literal["mend", "wait", "look"]
 
 
 class RotationError(Exception):
     """Any failure of a rotation step.
 
     Attributes:
+        to_do: `mend` what the message names, and rotate again; `wait` for Secrets Manager to repeat the rotation; or
+            `look` at it, as neither helps by itself.
         consumers_affected: True if the value under AWSCURRENT is known not to work.
+        retired: what had been done to superseded tokens before it failed, counted as in `retirement.Retired`; empty if
+            it did not come to that.
     """
 
+    to_do: ToDo = "look"
     consumers_affected = False
+    retired: Mapping[str, int] = MappingProxyType({})
 
 
 class EventRefused(RotationError):
@@ -49,6 +58,8 @@ class EventRefused(RotationError):
 
 class ConfigurationError(RotationError):
     """Repeating helps only after a person has mended a setting, a parameter, a permission or the secret."""
+
+    to_do = "mend"
 
 
 class SettingsInvalid(ConfigurationError):
@@ -78,6 +89,8 @@ class DockerHubRefused(ConfigurationError):
 class TemporaryError(RotationError):
     """The outside world failed; Secrets Manager repeats the rotation while its window is open."""
 
+    to_do = "wait"
+
 
 class AwsUnavailable(TemporaryError):
     """An AWS call got no answer, a 5xx or throttling; it may have taken effect."""
@@ -102,11 +115,18 @@ class LoginsUsedUp(TemporaryError):
 
 
 class OutOfTime(TemporaryError):
-    """The invocation's time is too short for one more request and a report."""
+    """The invocation's time is used up, or too short for one more request and a report."""
 
 
 class AttentionNeeded(RotationError):
     """Neither repeating nor a setting helps: somebody has to look."""
+
+
+class AnswerUnknown(AttentionNeeded):
+    """Docker Hub, or something in front of it, answered in a way that this function does not know.
+
+    It counts neither as dead nor as temporary. The message names the body's keys, never their values.
+    """
 
 
 class PendingTokenUnusable(AttentionNeeded):
@@ -114,17 +134,7 @@ class PendingTokenUnusable(AttentionNeeded):
 
 
 class RetirementFailed(AttentionNeeded):
-    """Promoted, but old tokens could not all be retired; the next attempt or rotation goes on from here.
-
-    Attributes:
-        retired: what was done all the same, in numbers of tokens.
-    """
-
-    retired: Mapping[str, int] = MappingProxyType({})
-
-
-class AnswerUnknown(AttentionNeeded):
-    """Docker Hub, or something in front of it, has answered in a way that is not known; the message names its form."""
+    """Promoted, but old tokens could not all be retired; the next attempt or rotation goes on from here."""
 
 
 class UnexpectedError(AttentionNeeded):

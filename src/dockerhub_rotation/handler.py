@@ -1,36 +1,29 @@
-"""The Lambda entry point: wiring, one log line, metrics, notification, and the error raised again."""
+"""The Lambda entry point: wiring, a report whatever becomes of the step, and the error raised again."""
 
 import os
-import time
+import sys
 import traceback
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread, get_ident
 from typing import Any, Protocol
 
-from aws_lambda_powertools import Metrics
-from aws_lambda_powertools.metrics import MetricUnit
-from botocore.session import get_session
-
-from dockerhub_rotation import logs, request, rotation, settings
-from dockerhub_rotation.aws import CLIENT_CONFIG, translated
+from dockerhub_rotation import aws, logs, request, rotation, settings
+from dockerhub_rotation.aws import CLIENT_CONFIG
 from dockerhub_rotation.deadline import Deadline
 from dockerhub_rotation.docker_hub import Connection
-from dockerhub_rotation.docker_hub.http import Http
-from dockerhub_rotation.errors import RotationError, UnexpectedError
+from dockerhub_rotation.errors import OutOfTime, RotationError, UnexpectedError
 from dockerhub_rotation.invocation import Sandbox
-from dockerhub_rotation.notifications import Failure, notify
 from dockerhub_rotation.parameters import Parameters
+from dockerhub_rotation.report import About, Report
 from dockerhub_rotation.secrets_manager import SecretsManager
 from dockerhub_rotation.steps.step import Outcome
 
 logger = logs.configure()
-metrics = Metrics(namespace="DockerHubRotation", service="dockerhub-rotation")
 
-# Out of what `Deadline` keeps for the report; the log line and the metrics, which come first, take next to nothing.
-_SLACK_SECONDS = 4
+_HERE = Path(__file__).parent
 
 
 @cache
@@ -38,13 +31,10 @@ def sandbox() -> Sandbox:
     """Read the settings and build the clients. A failure is not kept: the next invocation tries again.
 
     Raises:
-        SettingsInvalid: an environment variable is wrong.
+        SettingsInvalid: environment variables are wrong.
     """
-    read = settings.read(os.environ)
-    with translated("AWS", "Check the function's role."):
-        session: Any = get_session()  # boto3 would make the same clients, and cost the import of its resources
-        ssm = session.create_client("ssm", config=CLIENT_CONFIG)
-        secrets_manager = session.create_client("secretsmanager", config=CLIENT_CONFIG)
+    read = settings.read({**os.environ, **logs.SET_ASIDE})
+    ssm, secrets_manager = aws.clients(CLIENT_CONFIG, "ssm", "secretsmanager")
     return Sandbox(read, Parameters(read, ssm), SecretsManager(secrets_manager), Connection())
 
 
@@ -72,103 +62,63 @@ def lambda_handler(event: Any, context: LambdaContext) -> None:
     Raises:
         RotationError: the step failed, which is how Secrets Manager learns of it.
     """
-    began = time.monotonic()
-    about = _About.of(event)
-    hub: Http | None = None
+    about = About.of(event)
     logger.set_correlation_id(about.version)
+    report = Report(about, lambda: sandbox().parameters)
+    deadline = Deadline(context.get_remaining_time_in_millis)
+    with _watched(report, deadline):
+        result = _result(event, report, deadline)
+    said = report.write(result)
+    if isinstance(said, RotationError):
+        raise said  # outside of any except: what a library has raised must not become its context
+
+
+def _result(event: Any, report: Report, deadline: Deadline) -> Outcome | RotationError:
     try:
         asked = request.parse(event)
-        invocation = sandbox().begin(Deadline(context.get_remaining_time_in_millis))
-        hub = invocation.docker_hub.http
-        outcome = rotation.rotate(asked, invocation)
+        invocation = sandbox().begin(deadline)
+        report.hub = invocation.docker_hub.http
+        return rotation.rotate(asked, invocation)
     except RotationError as failure:
-        _report(about, began, hub, failure)
-        raise
+        return failure
     except Exception as defect:  # noqa: BLE001 - whatever it is, it is reported
-        unexpected = _unexpected(defect)
-        _report(about, began, hub, unexpected)
-        raise unexpected from None  # its text may hold anything
-    _report(about, began, hub, outcome)
-
-
-@dataclass(frozen=True)
-class _About:
-    """What an event is about, as far as it says: for reports, before anything is checked."""
-
-    step: str
-    secret: str
-    version: str | None
-
-    @classmethod
-    def of(cls, event: object) -> "_About":
-        fields = event if isinstance(event, dict) else {}
-        step, secret, version = (fields.get(name) for name in ("Step", "SecretId", "ClientRequestToken"))
-        return cls(
-            step=step if step in [known.value for known in request.Step] else "unknown step",
-            secret=secret if isinstance(secret, str) else "unknown secret",
-            version=version if isinstance(version, str) else None,
+        return UnexpectedError(
+            f"A defect in the function: {type(defect).__name__} at "
+            f"{_places(traceback.extract_tb(defect.__traceback__))}. Please report it with this line; AWSCURRENT is "
+            "what DescribeSecret says it is, and the next rotation repairs the rest."
         )
 
 
-def _report(about: _About, began: float, hub: Http | None, result: Outcome | RotationError) -> None:
-    """Write the one log line and the metrics of an invocation; then, as it may take long, tell Slack of a failure."""
-    milliseconds = round((time.monotonic() - began) * 1000)
-    requests = hub.requests if hub else 0
-    failed = isinstance(result, RotationError)
-    metrics.add_dimension("step", about.step)
-    metrics.add_metric("StepsFailed" if failed else "StepsSucceeded", MetricUnit.Count, 1)
-    metrics.add_metric("Duration", MetricUnit.Milliseconds, milliseconds)
-    metrics.add_metric("DockerHubRequests", MetricUnit.Count, requests)
-    if hub and hub.requests_left is not None:
-        metrics.add_metric("RateLimitRemaining", MetricUnit.Count, hub.requests_left)
+@contextmanager
+def _watched(report: Report, deadline: Deadline) -> Iterator[None]:
+    """See to it that there is a report before Lambda ends the invocation, whatever the step hangs in.
 
-    facts = {"step": about.step, "secret": about.secret, "milliseconds": milliseconds, "docker_hub_requests": requests}
-    if isinstance(result, RotationError):
-        kind = type(result).__name__
-        logger.error(str(result), extra=facts | {"error": kind, "consumers_affected": result.consumers_affected})
-        metrics.flush_metrics()
-        _tell_slack(result, Failure(about.secret, about.step, kind, str(result), result.consumers_affected))
-        return
-    retired = result.retired
-    metrics.add_metric("TokensRetired", MetricUnit.Count, retired.disabled + retired.deleted)
-    metrics.add_metric("OrphansDeleted", MetricUnit.Count, retired.orphans)
-    metrics.add_metric("TokensUnidentified", MetricUnit.Count, retired.unidentified)
-    logger.info(result.message, extra=facts | asdict(retired))
-    metrics.flush_metrics()
-
-
-def _tell_slack(error: RotationError, failure: Failure) -> None:
-    """Tell Slack, and wait no longer than the report may take: an answer that drips ends no timeout of a socket.
-
-    What is left of it then goes on in the sandbox's next invocation.
+    No timeout is enough for that: a socket's begins anew with each piece of an answer and each address of a host, and
+    none holds for the resolution of a name. What has been reported then is how the invocation ends, also if the step
+    should still come to another end.
     """
-    telling = Thread(target=_notify, args=(error, failure), daemon=True)
+    ended, watched = Event(), get_ident()
+
+    def watch() -> None:
+        while (seconds := deadline.seconds_until_report()) > 0:
+            if ended.wait(seconds):
+                return
+        frame = sys._current_frames()[watched]  # noqa: SLF001 - it is for this: what a thread is at
+        ours = [at for at in traceback.extract_stack(frame) if Path(at.filename).is_relative_to(_HERE)]
+        report.write(
+            OutOfTime(
+                f"The invocation's time is used up while {_places(ours)} waits. Secrets Manager tries again by itself; "
+                "a longer function timeout avoids it, unless no answer ever comes: in a VPC, check the route."
+            )
+        )
+
+    with suppress(RuntimeError):  # no thread is to be had: the step is done unwatched
+        Thread(target=watch, daemon=True).start()
     try:
-        telling.start()
-    except RuntimeError:  # no thread is to be had
-        logger.warning("Slack was not told: no thread could be started.")
-        return
-    telling.join(_SLACK_SECONDS)
-    if telling.is_alive():
-        logger.warning("Slack may not have been told: it took more than %d s.", _SLACK_SECONDS)
+        yield
+    finally:
+        ended.set()
 
 
-def _notify(error: RotationError, failure: Failure) -> None:
-    try:
-        parameters = sandbox().parameters
-        if parameters.failure and parameters.failure in (error, error.__cause__):
-            return  # it is Parameter Store that has failed, and it holds the webhook
-        if webhook := parameters.webhook():
-            notify(webhook, failure)
-    except Exception as trouble:  # noqa: BLE001 - whatever it is, it must not hide the failure
-        text = str(trouble) if isinstance(trouble, RotationError) else type(trouble).__name__
-        logger.warning("Slack was not told: %s", text)
-
-
-def _unexpected(defect: Exception) -> UnexpectedError:
-    """Return a defect as an error that tells its type and place, but not its text."""
-    places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in traceback.extract_tb(defect.__traceback__)]
-    return UnexpectedError(
-        f"A defect in the function: {type(defect).__name__} at {' > '.join(places)}. Please report it with this line; "
-        "AWSCURRENT is what DescribeSecret says it is, and the next rotation repairs the rest."
-    )
+def _places(frames: Iterable[traceback.FrameSummary]) -> str:
+    return " > ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)

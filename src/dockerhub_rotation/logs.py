@@ -1,13 +1,19 @@
-"""Logging: JSON through Powertools, and a last line of defence against a token in a log line.
+"""Logs and metrics: JSON through Powertools, and a last line of defence against a token in a log line.
 
 The modules log through the standard library; their loggers are children of the one Powertools configures.
 """
 
 import logging
+import os
 import re
 from collections.abc import Mapping
 
-from aws_lambda_powertools import Logger
+from dockerhub_rotation import settings
+
+# What Powertools can't read is reported by an invocation; here it would end this import, and with it every report.
+SET_ASIDE = settings.set_aside(os.environ)
+
+from aws_lambda_powertools import Logger, Metrics  # noqa: E402 - it reads the environment while it is imported
 
 # The alphabet and length are not documented, so everything that could belong to the token goes.
 _TOKEN = re.compile(r"dckr_(pat|oat)_[A-Za-z0-9_-]+")
@@ -50,6 +56,11 @@ def _redacted(value: object) -> object:
             return [_redacted(held) for held in value]
         case _:
             return redact(str(value))
+
+
+def metrics() -> Metrics:
+    """Return the metrics of this process: they are one set, whoever asks for it."""
+    return Metrics(namespace="DockerHubRotation", service="dockerhub-rotation")
 
 
 def configure() -> Logger:

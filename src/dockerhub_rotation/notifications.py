@@ -6,13 +6,25 @@ import logging
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
+from dockerhub_rotation.errors import RotationError, ToDo
 from dockerhub_rotation.logs import redact
 from dockerhub_rotation.settings import require_safe_url
 
 logger = logging.getLogger(__name__)
 
 _TIMEOUT_SECONDS = 3
+_SAYS_AT_MOST = 16
+
+# https://docs.slack.dev/govslack for the second
+_SLACK = {"hooks.slack.com", "hooks.slack-gov.com"}
+
+_TO_DO: dict[ToDo, str] = {
+    "mend": "Mend what the message names, then rotate again.",
+    "wait": "Wait: Secrets Manager repeats the rotation by itself.",
+    "look": "Look at it: the message says at what.",
+}
 
 
 @dataclass(frozen=True)
@@ -25,6 +37,7 @@ class Failure:
         kind: the error's class.
         message: what failed and what to do about it.
         consumers_affected: whether AWSCURRENT is known not to work.
+        to_do: what the error's group asks of the reader.
     """
 
     secret: str
@@ -32,23 +45,53 @@ class Failure:
     kind: str
     message: str
     consumers_affected: bool
+    to_do: ToDo
+
+    @classmethod
+    def of(cls, error: RotationError, secret: str, step: str) -> "Failure":
+        """Return what is to be told of an error."""
+        return cls(secret, step, type(error).__name__, str(error), error.consumers_affected, error.to_do)
 
 
 def notify(webhook: str, failure: Failure) -> None:
     """Post a failure to a Slack incoming webhook. Raises nothing: Slack must not hide the failure itself.
 
-    https://api.slack.com/messaging/webhooks
+    It answers 200 and `ok`, as does what takes Slack's messages on other hosts, which may be any: Mattermost, or
+    Discord under /slack. https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
     """
+    if _takes_no_message(webhook):
+        logger.warning(
+            "Slack was not told: the webhook's parameter holds the URL of a workflow or another trigger. Store that of "
+            "an incoming webhook, https://hooks.slack.com/services/..."
+        )
+        return
     try:
         require_safe_url(webhook)
         request = urllib.request.Request(  # noqa: S310 - the scheme was checked
             webhook, json.dumps(message(failure)).encode(), {"Content-Type": "application/json"}
         )
-        urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS).close()  # noqa: S310 - the scheme was checked
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310 - the scheme was checked
+            status, said = answer.status, answer.read(_SAYS_AT_MOST)
     except (OSError, ValueError, http.client.HTTPException) as error:
         # Its text may hold the webhook's URL, which is a credential.
-        status = error.code if isinstance(error, urllib.error.HTTPError) else "no answer"
-        logger.warning("Slack was not told (%s, %s). Check the webhook's parameter.", type(error).__name__, status)
+        code = error.code if isinstance(error, urllib.error.HTTPError) else "no answer"
+        logger.warning("Slack was not told (%s, %s). Check the webhook's parameter.", type(error).__name__, code)
+        return
+    if status != 200 or said.strip() != b"ok":
+        logger.warning(
+            "Slack may not have been told: the answer was not its 200 and ok, but %d and something else. Check the "
+            "webhook's parameter.",
+            status,
+        )
+
+
+def _takes_no_message(webhook: str) -> bool:
+    """Tell whether a URL is one of Slack's, but no incoming webhook's: Slack takes anything else for a trigger."""
+    try:
+        parts = urlsplit(webhook)
+        return parts.hostname in _SLACK and not parts.path.startswith("/services/")
+    except ValueError:
+        return False
 
 
 def message(failure: Failure) -> dict[str, object]:
@@ -71,6 +114,7 @@ def message(failure: Failure) -> dict[str, object]:
                 "fields": [
                     {"type": "mrkdwn", "text": f"*Secret*\n`{_escaped(failure.secret)[:1900]}`"},
                     {"type": "mrkdwn", "text": f"*Error*\n{failure.kind}"},
+                    {"type": "mrkdwn", "text": f"*What to do*\n{_TO_DO[failure.to_do]}"},
                 ],
             },
             {"type": "section", "text": {"type": "mrkdwn", "text": _escaped(failure.message)[:3000]}},

@@ -4,15 +4,17 @@ import base64
 import http.client
 import json
 import os
+import re
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from dockerhub_rotation.aws import translated
+from dockerhub_rotation.aws import ask
 from dockerhub_rotation.errors import AwsRefused, AwsUnavailable, ParameterUnreadable, RotationError
 from dockerhub_rotation.settings import Settings
 
@@ -21,7 +23,14 @@ if TYPE_CHECKING:
 
 # Long enough for the four steps of a rotation, short enough to notice a changed password.
 _MAX_AGE_SECONDS = 300
+
 _EXTENSION_TIMEOUT_SECONDS = 5
+# Between two tries while it answers 400 "not ready to serve traffic, please wait", in seconds.
+_EXTENSION_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.5)
+# What of AWS's own answers, or of none, it passes on for which waiting is the remedy.
+_PASSING = re.compile(
+    rb"Throttling|TooManyRequests|RequestLimitExceeded|Internal(Server|Service)|Unavailable|deadline|StatusCode: [05]"
+)
 
 
 @dataclass(frozen=True)
@@ -127,54 +136,108 @@ class Parameters:
         # Not through Powertools, which remembers each parameter for itself: one that is missing would be asked for at
         # every look, and the account could be half an old one.
         action = "ssm:GetParameters"
-        with translated(
+        answer: Mapping[str, Any] = ask(
             action,
             f"Check that the function's role allows {action} on the parameters named in its settings "
             "(and kms:Decrypt on their key).",
-        ):
-            answer = self._client.get_parameters(Names=names, WithDecryption=True)
-        if "Parameters" not in answer:  # botocore makes a dict even of a proxy's HTML page
+            lambda: self._client.get_parameters(Names=names, WithDecryption=True),
+        )
+        read = answer.get("Parameters")  # botocore makes a dict even of a proxy's HTML page
+        if read is None or not all({"Name", "Value"} <= found.keys() for found in read):
             raise AwsUnavailable(f"{action} was answered by something that is not Parameter Store. Check the proxy.")
-        return {found["Name"]: found["Value"] for found in answer["Parameters"]}
+        return {found["Name"]: found["Value"] for found in read}
 
     def _from_extension(self, names: list[str]) -> dict[str, str]:
         """https://docs.aws.amazon.com/systems-manager/latest/userguide/ps-integration-lambda-extensions.html."""
-        local = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        values = {}
-        for name in names:
-            query = urllib.parse.urlencode({"name": name, "withDecryption": "true"})
-            request = urllib.request.Request(
-                f"http://localhost:{self._settings.extension_port}/systemsmanager/parameters/get?{query}",
-                headers={"X-Aws-Parameters-Secrets-Token": os.environ.get("AWS_SESSION_TOKEN", "")},
-            )
-            try:
-                with local.open(request, timeout=_EXTENSION_TIMEOUT_SECONDS) as answer:
-                    values[name] = str(json.load(answer)["Parameter"]["Value"])
-            except urllib.error.HTTPError as error:
-                with error, suppress(OSError, http.client.HTTPException):  # its body may break off
-                    if b"ParameterNotFound" in error.read():
-                        continue
-                if error.code >= 500:
-                    raise AwsUnavailable(f"The parameters extension answered {error.code}. Try again later.") from None
-                raise AwsRefused(
-                    f"The parameters extension answered {error.code}. Check that the function's role allows "
-                    "ssm:GetParameter on the parameters named in its settings (and kms:Decrypt on their key)."
-                ) from None
-            except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError) as error:
-                raise AwsUnavailable(
-                    f"The parameters extension gave no answer ({type(error).__name__}). Check that its layer is "
-                    "attached, or unset PARAMETERS_SECRETS_EXTENSION_HTTP_PORT."
-                ) from None
-        return values
+        found = {name: _from_extension(name, self._settings.extension_port) for name in names}
+        return {name: value for name, value in found.items() if value is not None}
 
     def _checked_seed(self, text: str) -> str:
         seed = text.replace(" ", "").replace("-", "").upper().rstrip("=")
         try:
-            if not base64.b32decode(seed + "=" * (-len(seed) % 8)):
-                raise ValueError
+            known = bool(base64.b32decode(seed + "=" * (-len(seed) % 8)))
         except ValueError:
+            known = False
+        if not known:
             raise ParameterUnreadable(
                 f"Parameter {self._settings.totp_parameter} is not a TOTP seed in base32. Store the setup key that "
                 "Docker Hub shows beside the QR code, not a code."
-            ) from None
+            )
         return seed
+
+
+def _from_extension(name: str, port: int | None) -> str | None:
+    """Return the value of one parameter, or None if there is no such parameter.
+
+    Until the extension is ready it refuses; it then is asked again, for a few seconds.
+    """
+    query = urllib.parse.urlencode({"name": name, "withDecryption": "true"})
+    request = urllib.request.Request(
+        f"http://localhost:{port}/systemsmanager/parameters/get?{query}",
+        headers={"X-Aws-Parameters-Secrets-Token": os.environ.get("AWS_SESSION_TOKEN", "")},
+    )
+    for pause in (*_EXTENSION_PAUSES, None):
+        answer = _extensions_answer(request)
+        if isinstance(answer, str):
+            return answer
+        if answer.says(b"ParameterNotFound"):
+            return None
+        if pause is None or not answer.says(b"not ready"):
+            raise answer.error()
+        time.sleep(pause)
+    raise AssertionError("unreachable")
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    """What the extension answered instead of a parameter.
+
+    Attributes:
+        status: of the answer.
+        body: what it says, never to be shown; None if it broke off.
+    """
+
+    status: int
+    body: bytes | None = field(repr=False)
+
+    def says(self, what: bytes) -> bool:
+        """Tell whether something stands in its body."""
+        return self.body is not None and what in self.body
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the next try may succeed; so too if it can't be told."""
+        return self.body is None or _PASSING.search(self.body) is not None
+
+    def error(self) -> RotationError:
+        """Return what it means. Whatever Parameter Store has refused is a 400 here, and has to be told by the body."""
+        failure = f"The parameters extension answered {self.status}"
+        if self.says(b"not ready"):
+            return AwsUnavailable(
+                f"{failure}: it is not ready, also after {sum(_EXTENSION_PAUSES):.0f} s. Secrets Manager tries again "
+                "by itself."
+            )
+        if self.status >= 500 or self.status == 429 or (self.status == 400 and self.may_pass):
+            return AwsUnavailable(f"{failure}. Secrets Manager tries again by itself.")
+        return AwsRefused(
+            f"{failure}; its own line in the log says why. Check that the function's role allows ssm:GetParameter on "
+            "the parameters named in its settings (and kms:Decrypt on their key), and that they exist."
+        )
+
+
+def _extensions_answer(request: urllib.request.Request) -> str | _Refusal:
+    local = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with local.open(request, timeout=_EXTENSION_TIMEOUT_SECONDS) as answer:
+            return str(json.load(answer)["Parameter"]["Value"])
+    except urllib.error.HTTPError as error:
+        body = None
+        with error, suppress(OSError, http.client.HTTPException):  # its body may break off
+            body = error.read()
+        return _Refusal(error.code, body)
+    except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError) as error:
+        kind = type(error).__name__
+    raise AwsUnavailable(
+        f"The parameters extension gave no answer ({kind}). Check that its layer is attached, or unset "
+        "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT."
+    )

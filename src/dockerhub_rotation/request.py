@@ -50,11 +50,9 @@ def parse(event: object) -> RotationRequest:
     missing = [name for name in ("Step", "SecretId", "ClientRequestToken") if not _is_text(event.get(name))]
     if missing:
         raise EventRefused(f"The event has no {' and no '.join(missing)}. See events/ for what a step looks like.")
-    try:
-        step = Step(event["Step"])
-    except ValueError:
-        known = ", ".join(step.value for step in Step)
-        raise EventRefused(f"The event's Step is none of {known}.") from None
+    step = next((step for step in Step if step.value == event["Step"]), None)
+    if step is None:
+        raise EventRefused(f"The event's Step is none of {', '.join(step.value for step in Step)}.")
     token = event.get("RotationToken")
     if token is not None and not _is_text(token):
         raise EventRefused("The event's RotationToken is not a text. Pass it on as Secrets Manager sent it.")

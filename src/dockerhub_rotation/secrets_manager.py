@@ -1,11 +1,11 @@
 """The Secrets Manager gateway: staging labels and values of one account's secrets, in the domain's words."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from dockerhub_rotation.aws import translated
+from dockerhub_rotation.aws import ask
 from dockerhub_rotation.errors import (
     AwsUnavailable,
     EventRefused,
@@ -17,6 +17,8 @@ from dockerhub_rotation.request import RotationRequest
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
+
+_T = TypeVar("_T")
 
 CURRENT, PENDING, PREVIOUS = "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"
 
@@ -76,7 +78,7 @@ class SecretVersions:
 class SecretsManager:
     """Secrets Manager, as far as a rotation step needs it.
 
-    Every method raises AwsRefused or AwsUnavailable (see `aws.translated`) if AWS does not do as asked.
+    Every method raises AwsRefused or AwsUnavailable (see `aws.ask`) if AWS does not do as asked.
     """
 
     def __init__(self, client: "SecretsManagerClient") -> None:
@@ -88,11 +90,16 @@ class SecretsManager:
         Raises:
             EventRefused: there is no such secret.
         """
-        with translated("secretsmanager:DescribeSecret", _permission("DescribeSecret")):
-            try:
-                answer = self._client.describe_secret(SecretId=secret_id)
-            except self._client.exceptions.ResourceNotFoundException:
-                raise EventRefused("The event names a secret that does not exist in this account and Region.") from None
+        answer = ask(
+            "secretsmanager:DescribeSecret",
+            _permission("DescribeSecret"),
+            lambda: _unless(
+                self._client.exceptions.ResourceNotFoundException,
+                lambda: self._client.describe_secret(SecretId=secret_id),
+            ),
+        )
+        if answer is None:
+            raise EventRefused("The event names a secret that does not exist in this account and Region.")
         arn = _expect(answer, "ARN", "secretsmanager:DescribeSecret")
         changed, rotated = answer.get("LastChangedDate"), answer.get("LastRotatedDate")  # AWS promises no field
         return SecretVersions(
@@ -111,11 +118,16 @@ class SecretsManager:
         Raises:
             SecretUnusable: the value is binary.
         """
-        with translated("secretsmanager:GetSecretValue", _permission("GetSecretValue", "kms:Decrypt")):
-            try:
-                answer = self._client.get_secret_value(SecretId=secret_id, VersionId=version_id)
-            except self._client.exceptions.ResourceNotFoundException:
-                return None
+        answer = ask(
+            "secretsmanager:GetSecretValue",
+            _permission("GetSecretValue", "kms:Decrypt"),
+            lambda: _unless(
+                self._client.exceptions.ResourceNotFoundException,
+                lambda: self._client.get_secret_value(SecretId=secret_id, VersionId=version_id),
+            ),
+        )
+        if answer is None:
+            return None
         _expect(answer, "VersionId", "secretsmanager:GetSecretValue")
         if "SecretString" not in answer:
             raise SecretUnusable("The secret is binary. Store its value as text (SecretString), then rotate again.")
@@ -130,19 +142,22 @@ class SecretsManager:
             AwsUnavailable: it may have been stored.
         """
         token: dict[str, Any] = {"RotationToken": request.rotation_token} if request.rotation_token else {}
-        with translated(
-            "secretsmanager:PutSecretValue", _permission("PutSecretValue", "kms:Decrypt, kms:GenerateDataKey")
-        ):
-            try:
-                answer = self._client.put_secret_value(
+        answer = ask(
+            "secretsmanager:PutSecretValue",
+            _permission("PutSecretValue", "kms:Decrypt, kms:GenerateDataKey"),
+            lambda: _unless(
+                self._client.exceptions.ResourceExistsException,
+                lambda: self._client.put_secret_value(
                     SecretId=request.secret_id,
                     ClientRequestToken=request.version_id,
                     SecretString=value,
                     VersionStages=[PENDING],
                     **token,
-                )
-            except self._client.exceptions.ResourceExistsException:
-                raise VersionAlreadyStored from None
+                ),
+            ),
+        )
+        if answer is None:
+            raise VersionAlreadyStored
         _expect(answer, "VersionId", "secretsmanager:PutSecretValue")
 
     def promote(self, secret_id: str, version_id: str, former: str | None) -> None:
@@ -156,21 +171,35 @@ class SecretsManager:
         """
         lock: dict[str, Any] = {"RemoveFromVersionId": former} if former else {}
         try:
-            with translated("secretsmanager:UpdateSecretVersionStage", _permission("UpdateSecretVersionStage")):
-                answer = self._client.update_secret_version_stage(
+            answer = ask(
+                "secretsmanager:UpdateSecretVersionStage",
+                _permission("UpdateSecretVersionStage"),
+                lambda: self._client.update_secret_version_stage(
                     SecretId=secret_id, VersionStage=CURRENT, MoveToVersionId=version_id, **lock
-                )
+                ),
+            )
             _expect(answer, "ARN", "secretsmanager:UpdateSecretVersionStage")
-        except RotationError:
-            # A twin, or an earlier try whose answer was lost, may have moved it; or somebody else, elsewhere.
-            holder = self.versions(secret_id).holder(CURRENT)
-            if holder == former:
-                raise
-            if holder != version_id:
-                raise EventRefused(
-                    "AWSCURRENT was moved to another version during the rotation, so this version is not promoted. "
-                    f"Start a new rotation: aws secretsmanager rotate-secret --secret-id {secret_id}"
-                ) from None
+        except RotationError as failure:
+            unclear = failure
+        else:
+            return
+        # A twin, or an earlier try whose answer was lost, may have moved it; or somebody else, elsewhere.
+        holder = self.versions(secret_id).holder(CURRENT)
+        if holder == former:
+            raise unclear
+        if holder != version_id:
+            raise EventRefused(
+                "AWSCURRENT was moved to another version during the rotation, so this version is not promoted. "
+                f"Start a new rotation: aws secretsmanager rotate-secret --secret-id {secret_id}"
+            )
+
+
+def _unless(refusal: type[Exception], call: Callable[[], _T]) -> _T | None:
+    """Make a call and return its answer, or None if AWS refuses it in the way that the caller expects."""
+    try:
+        return call()
+    except refusal:
+        return None
 
 
 def _seconds(moment: datetime | None) -> float:

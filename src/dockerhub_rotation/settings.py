@@ -1,9 +1,12 @@
 """The function's settings: one frozen value, read once from the environment."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+import ssl
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
+from logging import getLevelNamesMapping
 from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -95,7 +98,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         totp_parameter=totp_parameter,
         webhook_parameter=ask("SLACK_WEBHOOK_PARAMETER", _parameter_name, default.webhook_parameter),
         scopes=ask("DOCKERHUB_TOKEN_SCOPES", _scopes, default.scopes),
-        compare_scopes=ask("DOCKERHUB_COMPARE_SCOPES", _yes_or_no, default.compare_scopes),
+        compare_scopes=ask("DOCKERHUB_COMPARE_SCOPES", _bool, default.compare_scopes),
         login="users-login" if totp_parameter else login,
         probe_repository=ask("DOCKERHUB_PROBE_REPOSITORY", _repository, default.probe_repository),
         api_url=ask("DOCKERHUB_API_URL", _base_url, default.api_url),
@@ -103,9 +106,28 @@ def read(environment: Mapping[str, str]) -> Settings:
         registry_url=ask("DOCKERHUB_REGISTRY_URL", _base_url, default.registry_url),
         extension_port=ask("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", _port, default.extension_port),
     )
+    for variable in sorted(environment.keys() & _READ_BY_OTHERS.keys()):
+        ask(variable, _READ_BY_OTHERS[variable], None)
     if problems:
         raise SettingsInvalid(f"The function's environment is wrong: {'; '.join(problems)}. Mend it and rotate again.")
     return settings
+
+
+def set_aside(environment: MutableMapping[str, str]) -> dict[str, str]:
+    """Take out of an environment what Powertools can't read, and return it, for `read` to report.
+
+    Powertools reads these variables when it is imported, and again with every metric; what is none of its values raises
+    there, so that nothing at all would be reported.
+    """
+    unreadable = {}
+    for variable in environment.keys() & _READ_BY_POWERTOOLS.keys():
+        text = environment.pop(variable).strip()
+        try:
+            _READ_BY_POWERTOOLS[variable](text)
+            environment[variable] = text
+        except ValueError:
+            unreadable[variable] = text
+    return unreadable
 
 
 def require_safe_url(url: str) -> None:
@@ -118,7 +140,7 @@ def require_safe_url(url: str) -> None:
         parts = urlsplit(url)
         scheme, host, port = parts.scheme, parts.hostname, parts.port
     except ValueError:  # its text quotes the URL
-        raise ValueError("must be a URL that starts with https://") from None
+        scheme, host, port = "", None, None
     labels = (host or "").removesuffix(".").split(".")
     if any(not 0 < len(label) < 64 for label in labels) or scheme not in ("https", "http") or port == 0:
         raise ValueError("must be a URL that starts with https://")
@@ -133,6 +155,34 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _web_url(text: str) -> str:
+    if not _is_web_url(text):
+        raise ValueError("must be a URL like https://host or https://host:port")
+    return text
+
+
+def _proxy(text: str) -> str:
+    # Without a scheme botocore, httpx and urllib all take it for http; none of them speaks SOCKS here.
+    if not _is_web_url(text if "://" in text else f"http://{text}"):
+        raise ValueError("must be an HTTP proxy, like http://host:port")
+    return text
+
+
+def _is_web_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0 and " " not in text
+    except ValueError:
+        return False
+
+
+def _certificates(text: str) -> str:
+    with suppress(OSError):  # about the file, and about what is in it
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(text)
+        return text
+    raise ValueError("must be a file of certificates in PEM, which the package or a layer brings")
 
 
 def _base_url(text: str) -> str:
@@ -161,12 +211,6 @@ def _scopes(text: str) -> tuple[str, ...]:
     return scopes
 
 
-def _yes_or_no(text: str) -> bool:
-    if text not in ("yes", "no"):
-        raise ValueError("must be yes or no")
-    return text == "yes"
-
-
 def _login(text: str) -> LoginKind:
     match text:
         case "auth-token" | "users-login":
@@ -179,3 +223,54 @@ def _repository(text: str) -> str:
     if not _REPOSITORY.fullmatch(text):
         raise ValueError("must be a repository like namespace/name (official images: library/name), without a tag")
     return text
+
+
+def _log_level(text: str) -> str:
+    if text.upper() not in getLevelNamesMapping():
+        raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
+    return text
+
+
+def _share(text: str) -> float:
+    if not re.fullmatch(r"(0|0?\.[0-9]+|1|1\.0+)", text):
+        raise ValueError("must be a number from 0 to 1")
+    return float(text)
+
+
+def _yes_or_no(text: str) -> str:
+    if text.lower() not in _YES_OR_NO:
+        raise ValueError("must be true or false")
+    return text
+
+
+def _bool(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return text.lower() == "true"
+
+
+# https://github.com/aws-powertools/powertools-lambda-python/blob/develop/aws_lambda_powertools/shared/functions.py
+_YES_OR_NO = {"1", "y", "yes", "t", "true", "on", "0", "n", "no", "f", "false", "off"}
+
+# https://docs.aws.amazon.com/powertools/python/latest/#environment-variables
+_READ_BY_POWERTOOLS: Mapping[str, Callable[[str], object]] = {
+    "POWERTOOLS_LOG_LEVEL": _log_level,
+    "LOG_LEVEL": _log_level,
+    "POWERTOOLS_LOGGER_SAMPLE_RATE": _share,
+    "POWERTOOLS_LOG_DEDUPLICATION_DISABLED": _yes_or_no,
+    "POWERTOOLS_METRICS_DISABLED": _yes_or_no,
+    "POWERTOOLS_DEV": _yes_or_no,
+    "POWERTOOLS_DEBUG": _yes_or_no,
+}
+
+# What others read from the same environment. They would stumble over it in the midst of a call, as over a failure.
+_READ_BY_OTHERS: Mapping[str, Callable[[str], object]] = {
+    **_READ_BY_POWERTOOLS,
+    # https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html
+    "AWS_ENDPOINT_URL": _web_url,
+    "AWS_ENDPOINT_URL_SSM": _web_url,
+    "AWS_ENDPOINT_URL_SECRETS_MANAGER": _web_url,
+    "AWS_CA_BUNDLE": _certificates,
+    "REQUESTS_CA_BUNDLE": _certificates,
+    **dict.fromkeys(("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"), _proxy),
+}

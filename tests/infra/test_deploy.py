@@ -959,6 +959,9 @@ def test_the_credential_goes_where_the_function_reads_it(cli: FakeCli, monkeypat
         (("acme", "correct-horse", "234567"), "not a code"),
         (("acme", "correct-horse", "23456723"), "not a code"),
         (("acme", "correct-horse", "", "http://hooks.slack.com/x"), "https://"),
+        (("acme", "correct-horse", "", "https://hooks.slack.com/workflows/T0/A0/1/x"), "hooks.slack.com/services/"),
+        (("acme", "correct-horse", "", "https://hooks.slack.com/triggers/T0/1/x"), "hooks.slack.com/services/"),
+        (("acme", "correct-horse", "", "https://Hooks.Slack-Gov.com/triggers/T0/1/x"), "hooks.slack.com/services/"),
         (("acme", "correct-horse", "", "", "more"), "too many lines"),
     ],
 )
@@ -971,6 +974,25 @@ def test_what_cannot_be_right_is_refused_and_nothing_stored(
 
     assert said in capsys.readouterr().err
     assert not cli.calls("ssm put-parameter")
+
+
+@pytest.mark.parametrize(
+    "webhook",
+    [
+        "https://hooks.slack-gov.com/services/T0/B0/x",
+        "https://discord.com/api/webhooks/1/x/slack",
+        "https://mattermost.example.com/hooks/x",
+        "https://hooks.slack.com.example.com/triggers/x",
+    ],
+)
+def test_what_takes_slacks_messages_elsewhere_is_taken_for_a_webhook(
+    cli: FakeCli, monkeypatch: pytest.MonkeyPatch, webhook: str
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"acme\ncorrect-horse\n\n{webhook}\n"))
+
+    assert cli.run("credentials") == 0
+
+    assert [stdin for _, stdin in cli.calls("ssm put-parameter")] == ["acme", "correct-horse", webhook]
 
 
 def test_an_error_does_not_quote_the_secret_it_is_about(

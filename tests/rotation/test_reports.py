@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from werkzeug.wrappers import Request, Response
 
-from dockerhub_rotation import handler, notifications
+from dockerhub_rotation import notifications, report
+from dockerhub_rotation.deadline import Deadline
+from dockerhub_rotation.errors import RetirementFailed
+from dockerhub_rotation.retirement import Retired
 from rehearsal.docker_hub import Fault as HubFault
 from rehearsal.sandbox import Function, FunctionError
+from rehearsal.wire import Request as WireRequest
 from rehearsal.wire import Server
 from rehearsal.world import Scene, World
 
@@ -142,7 +147,7 @@ def test_everything_else_is_reported_before_slack_is_told(world_with_slack: Worl
         world.function.invoke(event(world))
 
     line, measured = (json.loads(it) for it in said)
-    assert line["error"] == "CredentialRefused"
+    assert (line["error"], line["to_do"]) == ("CredentialRefused", "mend")
     assert measured["StepsFailed"] == [1]
 
 
@@ -159,7 +164,7 @@ def test_a_slack_that_does_not_come_to_an_end_is_left_behind(
         answered.set()
 
     received.on_message = answer_late
-    monkeypatch.setattr(handler, "_SLACK_SECONDS", 0.01)
+    monkeypatch.setattr(report, "_SLACK_SECONDS", 0.01)
     monkeypatch.setattr(notifications, "_TIMEOUT_SECONDS", 60)
     world = world_with_slack
     world.hold_before = "createSecret"
@@ -172,6 +177,98 @@ def test_a_slack_that_does_not_come_to_an_end_is_left_behind(
     assert not answered.is_set()
     assert asked.wait(30)
     may_answer.set()
+
+
+class Mute:
+    """A service that gets requests of one name and does not answer them until the test says so.
+
+    Attributes:
+        name: of the requests; None for a service that answers.
+        may_answer: to be set before the world ends.
+    """
+
+    def __init__(self) -> None:
+        self.name: str | None = None
+        self.may_answer = Event()
+
+    def look(self, request: WireRequest) -> None:
+        if request.name == self.name:
+            self.may_answer.wait(60)
+
+
+def in_the_log(world: World) -> list[dict[str, Any]]:
+    """Return the lines of failures, not those of metrics."""
+    lines = [json.loads(line) for line in world.function.log().splitlines() if line.startswith("{")]
+    return [line for line in lines if "error" in line]
+
+
+def test_a_step_that_hangs_is_reported_once_and_as_it_is_reported_so_it_ends(
+    make_world: Callable[..., World], slack: tuple[Slack, str]
+) -> None:
+    """It goes on as soon as Slack has been told, and would end well."""
+    mute, (received, webhook) = Mute(), slack
+    world = make_world(Scene(environment={"SLACK_WEBHOOK_PARAMETER": "SLACK"}), on_request=mute.look)
+    world.aws.put_parameter("SLACK", webhook)
+    world.hold_before = "setSecret"
+    world.rotate()
+    reported = len(metrics(world))
+    mute.name = "DescribeSecret"
+    received.on_message = mute.may_answer.set
+    world.function._timeout_seconds = 2
+
+    with pytest.raises(FunctionError, match="OutOfTime: The invocation's time is used up while .*secrets_manager.py:"):
+        world.function.invoke(event(world, "setSecret"))
+
+    assert [(line["error"], line["to_do"]) for line in in_the_log(world)] == [("OutOfTime", "wait")]
+    assert in_the_log(world)[0]["correlation_id"] == event(world)["ClientRequestToken"]
+    assert [set(measured) & {"StepsFailed", "StepsSucceeded"} for measured in metrics(world)[reported:]] == [
+        {"StepsFailed"}
+    ]
+    assert len(received.messages) == 1
+
+
+def test_a_parameter_store_that_is_mute_is_reported_before_lambda_ends_the_invocation(
+    make_world: Callable[..., World],
+) -> None:
+    mute = Mute()
+    world = make_world(on_request=mute.look, run_function=Function)
+    world.hold_before = "createSecret"
+    world.rotate()
+    mute.name = "GetParameters"
+    world.function._timeout_seconds = 6
+
+    with pytest.raises(FunctionError, match="timed out"):
+        world.function.invoke(event(world))
+
+    mute.may_answer.set()
+    (line,) = in_the_log(world)
+    assert (line["error"], line["step"]) == ("OutOfTime", "createSecret")
+    assert "parameters.py:" in line["message"]
+
+
+@pytest.mark.parametrize(("timeout", "seconds"), [(120, 115), (60, 55), (10, 5), (3, 1.5)])
+def test_the_report_is_due_early_enough_and_not_before_half_of_the_time_is_over(timeout: int, seconds: float) -> None:
+    assert Deadline(lambda: timeout * 1000).seconds_until_report() == seconds
+
+
+def test_what_was_done_before_a_failure_is_reported_with_it(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world()
+
+    def fails(*_: object) -> None:
+        error = RetirementFailed("Promoted.")
+        error.retired = asdict(Retired(disabled=1, deleted=2, orphans=3, unidentified=4))
+        raise error
+
+    monkeypatch.setattr("dockerhub_rotation.rotation.rotate", fails)
+    world.rotate()
+
+    line, measured = in_the_log(world)[0], metrics(world)[0]
+    assert [line[name] for name in ("disabled", "deleted", "orphans", "unidentified")] == [1, 2, 3, 4]
+    counted = {name: measured.get(name) for name in ("TokensRetired", "OrphansDeleted", "TokensUnidentified")}
+    assert counted == {"TokensRetired": [3], "OrphansDeleted": [3], "TokensUnidentified": [4]}
+    assert measured["StepsFailed"] == [1]
 
 
 @pytest.mark.parametrize(("step", "label"), [("createSecret", "AWSPENDING"), ("finishSecret", "AWSCURRENT")])
@@ -252,6 +349,21 @@ def test_wrong_settings_are_refused_all_at_once_and_before_anything_is_asked(mak
     assert world.wire.requests == []
 
 
+def test_what_powertools_cannot_read_is_reported_by_it_as_a_wrong_setting(make_world: Callable[..., World]) -> None:
+    """It raises while it is imported, and again with the metrics."""
+    read_as_yes_or_no = ("LOG_DEDUPLICATION_DISABLED", "METRICS_DISABLED", "DEV", "DEBUG")
+    wrong = {f"POWERTOOLS_{name}": "maybe" for name in (*read_as_yes_or_no, "LOG_LEVEL", "LOGGER_SAMPLE_RATE")}
+    world = make_world(Scene(environment=wrong), run_function=Function)
+
+    world.rotate()
+
+    error = world.steps[0].error or ""
+    assert error.startswith("SettingsInvalid: ")
+    assert [name for name in wrong if name not in error] == []
+    line, measured = [json.loads(it) for it in world.function.log().splitlines() if it.startswith("{")][:2]
+    assert (line["level"], line["error"], measured["StepsFailed"]) == ("ERROR", "SettingsInvalid", [1])
+
+
 def test_a_defect_is_reported_by_type_and_place_but_not_by_its_text(
     make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,3 +378,4 @@ def test_a_defect_is_reported_by_type_and_place_but_not_by_its_text(
     error = world.steps[0].error or ""
     assert error.startswith("UnexpectedError: A defect in the function: KeyError at ")
     assert "dckr_pat_" not in error
+    assert "a-secret-in-an-exception" not in world.function.log()  # which holds all that the error holds on to

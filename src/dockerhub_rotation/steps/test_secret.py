@@ -95,7 +95,7 @@ def _require_scopes(rotation: Rotation, value: str) -> None:
         raise pending_value.unusable(rotation, value, what)
     logger.warning(
         "The staged token's login tells smaller scopes than %s, with which it was made; that is believed. "
-        "DOCKERHUB_COMPARE_SCOPES=no keeps it from being looked at",
+        "DOCKERHUB_COMPARE_SCOPES=false keeps it from being looked at",
         ", ".join(asked),
     )
 
