@@ -73,7 +73,7 @@ OF_OURS = "dockerhub-rotation/0123456789abcdef/00000001-0000-4000-8000-000000000
         ({"scopes": [7, None, "repo:read"]}, replace(USUAL, scopes=frozenset({"repo:read"}))),
         *(({"scopes": odd}, USUAL) for odd in (None, "repo:read", 7)),
     ],
-    ids=str,
+    ids=lambda given: str(given) if isinstance(given, dict) else "",
 )
 def test_a_listed_token_is_read(fields: dict[str, object], token: Token, world: World) -> None:
     LIST.replies(world, page(item(**fields)))
