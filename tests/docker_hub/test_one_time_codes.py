@@ -1,4 +1,4 @@
-"""With two-factor login a code is sent once, in its time, and none follows one that was refused."""
+"""Each one-time code is sent once, in its time, and after a refused one no other for a while."""
 
 import base64
 
