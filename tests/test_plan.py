@@ -370,12 +370,13 @@ def test_a_stored_value_names_its_token_in_either_case() -> None:
     assert outcome(plan([made(NOW, "AB"), made(NOW, "CD")], ROTATED, {NOW: "ab"}, AT)) == {"CD": "deleted"}
 
 
-@pytest.mark.parametrize("stored", [{NEXT: "held", OLD: "held"}, {OLD: "held", NEXT: "held"}], ids=str)
-def test_a_token_that_awspending_and_awsprevious_hold_is_not_superseded(stored: dict[str, str]) -> None:
+@pytest.mark.parametrize(("pending", "previous"), [(NEXT, OLD), (OLD, NEXT)], ids=["the younger", "the older"])
+def test_a_token_that_awspending_and_awsprevious_hold_is_not_superseded(pending: str, previous: str) -> None:
     """In whatever order they were asked."""
-    labels = versions(current=NOW, previous=OLD, pending=NEXT)
+    labels = versions(current=NOW, previous=previous, pending=pending)
 
-    assert plan([made(NOW), foreign("held")], labels, stored, AT) == []
+    for stored in ({pending: "held", previous: "held"}, {previous: "held", pending: "held"}):
+        assert plan([made(NOW), foreign("held")], labels, stored, AT) == []
 
 
 # Pinned versions
@@ -389,13 +390,15 @@ def test_a_pinned_token_is_left_where_the_superseded_value_is_a_copy_of_it() -> 
 
 
 def test_a_pinned_token_is_the_current_one_where_the_current_value_is_a_copy_of_it() -> None:
-    """So what is older than it was abandoned, and AWSPREVIOUS is superseded."""
+    """So it is known, and what it supersedes may be disabled."""
     labels = versions(current=NOW, previous=OLD, pinned=OLDEST)
-    tokens = [made(OLDEST, "pinned"), made(OLD, "previous"), made(NOW, "orphan")]
+    tokens = [made(OLDEST, "pinned"), made(OLD, "previous")]
 
-    changes = plan(tokens, labels, {NOW: "pinned"}, AT)
-
-    assert outcome(changes) == {"orphan": "deleted", "previous": "disabled"}
+    assert outcome(plan(tokens, labels, {NOW: "pinned"}, AT)) == {"previous": "disabled"}
+    assert outcome(plan([*tokens, made(NOW, "twin")], labels, {NOW: "pinned"}, AT)) == {
+        "previous": "disabled",
+        "twin": "deleted",
+    }
 
 
 def test_twins_of_a_pinned_version_are_both_left() -> None:

@@ -183,6 +183,15 @@ def test_a_token_that_anybody_calls_gone_is_not_if_the_list_shows_it(
         deed.do(world.invoke())
 
 
+def test_a_token_is_looked_for_in_either_case(world: World) -> None:
+    world.lets_in()
+    world.on("DELETE", f"{TOKENS}/{UUID.upper()}", REFUSALS["an empty 404"])
+    world.on("GET", TOKENS, page(item(UUID)))
+
+    with pytest.raises(DockerHubUnavailable):
+        world.invoke().tokens.delete(UUID.upper())
+
+
 @ENDS
 def test_a_token_that_anybody_calls_gone_is_if_the_list_does_not_show_it(
     deed: Deed, reply: httpx.Response, world: World
