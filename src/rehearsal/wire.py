@@ -7,6 +7,7 @@ at every point at which the world can fail.
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import io
 import itertools
@@ -18,7 +19,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from threading import Thread
+from threading import Lock, Thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -111,13 +112,14 @@ class Wire:
         self._on_request = on_request
         self._clock = clock
         self._numbers = itertools.count(1)
-        self._requests: list[Request] = []
+        self._requests: list[Request] = []  # by number
+        self._writing = Lock()
         self._connections: set[Any] = set()
 
     @property
     def requests(self) -> list[Request]:
         """The requests handled so far, by number."""
-        return sorted(self._requests, key=lambda request: request.number)
+        return self._requests.copy()
 
     def door(self, app: WSGIApplication, party: Party) -> WSGIApplication:
         """Return `app` behind this wire: the same service, its requests numbered, written down and hit by faults."""
@@ -129,7 +131,8 @@ class Wire:
             answer = _answer(app, party, environ, fault)
             status = None if answer is None else answer.status_code
             request = Request(number, party, name, status, self._clock() - started, fault, round_trips)
-            self._requests.append(request)
+            with self._writing:
+                bisect.insort(self._requests, request, key=lambda handled: handled.number)
             if self._on_request:
                 self._on_request(request)
             if fault in (FaultKind.KILLED_BEFORE, FaultKind.KILLED_AFTER):
