@@ -7,6 +7,10 @@ import time
 import hypothesis
 import pytest
 
+from rehearsal.read_once import read_once
+
+read_once()
+
 # The same examples every time: a test that fails must fail for everybody.
 hypothesis.settings.register_profile("everybody", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("everybody")
