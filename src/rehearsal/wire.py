@@ -235,7 +235,7 @@ class Server:
 
     def __enter__(self) -> Self:
         self._server = _LoopbackServer(self._app, self._tls)
-        self._thread = Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self._thread = Thread(target=self._server.serve_until_it_ends, daemon=True)
         self._thread.start()
         self.url = f"{'https://localhost' if self._tls else 'http://127.0.0.1'}:{self._server.port}"
         return self
@@ -243,7 +243,7 @@ class Server:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.shutdown()
+        self._server.end()
         self._thread.join()
         self._server.hang_up()
         if error is None and self._server.crashes:
@@ -257,8 +257,23 @@ class _LoopbackServer(ThreadedWSGIServer):
         super().__init__("127.0.0.1", 0, app, _Handler, ssl_context=tls)
         self.crashes: list[Exception] = []
         self._connections: list[tuple[Thread, socket.socket]] = []
+        self._ended = False
+
+    def serve_until_it_ends(self) -> None:
+        """Do as `serve_forever`, which looks many times a second whether it is to end, or ends late."""
+        with contextlib.closing(self.socket):
+            while not self._ended:
+                self.handle_request()
+
+    def end(self) -> None:
+        self._ended = True
+        with contextlib.suppress(OSError):  # nobody else needs to come
+            socket.create_connection(("127.0.0.1", self.port)).close()
 
     def process_request(self, request: Any, client_address: Any) -> None:
+        if self._ended:
+            self.shutdown_request(request)
+            return
         thread = Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)
         self._connections.append((thread, request))
         thread.start()
