@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse replay bench fleet test faults e2e mutants lint format package lock clean \
+.PHONY: help setup rehearse replay bench fleet check test faults e2e mutants lint format package lock clean \
 	deploy deploy-bucket deploy-package deploy-function deploy-secret destroy credentials rotate
 
 PYTHON ?= python3
@@ -78,6 +78,12 @@ bench: $(READY) ## Measure what a rotation costs, beside a plain function: one t
 
 fleet: $(READY) ## Rotate 200 secrets at once in virtual time: make fleet ARGS="--help"
 	@$(VENV)/bin/python -m rehearsal fleet $(ARGS)
+
+check: $(READY) ## Look at style and types, and run the tests that start no server: half a minute
+	@$(VENV)/bin/ruff check -q .
+	@$(VENV)/bin/ruff format -q --check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/python -m pytest -q -n auto --without-servers $(ARGS)
 
 test: $(READY) $(EMULATOR)/.ready ## Run the tests: make test ARGS="-k finish"
 	@$(VENV)/bin/python -m pytest -q -n auto --dist loadgroup --ignore tests/e2e $(ARGS)

@@ -2,17 +2,59 @@
 
 import os
 import random
+import socket
+import subprocess
 import time
+from pathlib import Path
 
 import hypothesis
 import pytest
+
+from rehearsal.read_once import read_once
+
+read_once()
 
 # The same examples every time: a test that fails must fail for everybody.
 hypothesis.settings.register_profile("everybody", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("everybody")
 
+# Where servers and programs are started, or hundreds of rotations run. `make check` leaves that out; what is not named
+# here is part of it, and starts none.
+_SERVED = (
+    *("e2e", "fleet", "infra", "rehearsal", "rotation"),
+    *("test_notifications.py", "test_parameters.py", "test_secrets_manager.py"),
+)
+
 _OURS = ("AWS_", "DOCKERHUB_", "POWERTOOLS_", "SLACK_")
 _PROXIES = {"ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--without-servers", action="store_true", help="only the tests that start no server and no program"
+    )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out what `make check` has no time for."""
+    return True if config.getoption("--without-servers") and _is_served(collection_path) else None
+
+
+def _is_served(path: Path) -> bool:
+    return any(path.is_relative_to(Path(__file__).parent / place) for place in _SERVED)
+
+
+@pytest.fixture(autouse=True)
+def no_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test of `make check` fail that starts a server or a program."""
+    if _is_served(request.path):
+        return
+
+    def refuse(*_: object, **__: object) -> None:
+        pytest.fail(f"it starts a server or a program, so its place is one of {', '.join(_SERVED)}")
+
+    monkeypatch.setattr(socket.socket, "listen", refuse)
+    monkeypatch.setattr(subprocess.Popen, "__init__", refuse)
 
 
 @pytest.fixture(autouse=True)

@@ -215,6 +215,7 @@ class DockerHub:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self.certificate = _self_signed(self._key)
         self._password_sessions: set[str] = set()  # the JWTs that may manage tokens, by `jti`
+        self._verified: dict[tuple[str, str], dict[str, Any]] = {}  # claims by JWT and audience, which last for ever
         self._second_factors: dict[str, float] = {}  # when each login_2fa_token ends
         self._last_code_step = -1
         self._failures: defaultdict[str, list[float]] = defaultdict(list)
@@ -458,10 +459,14 @@ class DockerHub:
         if bearer is None or bearer.type != "bearer" or bearer.token is None:
             return None
         options: jwt.types.Options = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
+        seen = (bearer.token, audience)
         try:
-            claims = jwt.decode(bearer.token, self._key.public_key(), ["ES256"], options, audience=audience)
+            if seen not in self._verified:
+                claims = jwt.decode(bearer.token, self._key.public_key(), ["ES256"], options, audience=audience)
+                self._verified[seen] = claims
         except jwt.InvalidTokenError:
             return None
+        claims = self._verified[seen]
         return claims if claims["exp"] > self.clock() else None  # PyJWT would ask the machine's clock
 
     def _require_manager(self) -> None:

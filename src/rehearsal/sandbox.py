@@ -19,13 +19,30 @@ import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, Protocol, Self
 
 _SOURCES = Path(__file__).resolve().parent.parent
 
 
 class FunctionError(Exception):
     """The function raised, ran into its timeout, or its process died."""
+
+
+class Process(Protocol):
+    """A process of the function, as far as `subprocess.Popen` is asked here."""
+
+    @property
+    def stdin(self) -> IO[bytes] | None:
+        """Takes the events."""
+
+    def poll(self) -> int | None:
+        """Return None as long as it runs."""
+
+    def kill(self) -> None:
+        """Send it SIGKILL, if it runs."""
+
+    def wait(self) -> int:
+        """Return when it has ended."""
 
 
 class Function:
@@ -48,7 +65,7 @@ class Function:
         self._timeout_seconds = timeout_seconds
         # Append mode: reading here does not move the place at which the function writes.
         self._log: IO[bytes] = tempfile.TemporaryFile("a+b")  # noqa: SIM115 - closed on exit
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         self._results: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -99,16 +116,25 @@ class Function:
     def _start(self) -> None:
         self.discard()
         read_end, write_end = os.pipe()
-        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", __name__, str(write_end)],
-            stdin=subprocess.PIPE,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            env=self._environment,
-            pass_fds=(write_end,),
-        )
+        self._process = self.launch(self._environment, self._log, write_end)
         os.close(write_end)
         self._results = os.fdopen(read_end, "rb")
+
+    def launch(self, environment: Mapping[str, str], log: IO[bytes], results: int) -> Process:
+        """Start the process: this module as a program.
+
+        Args:
+            log: takes what the process prints.
+            results: the file descriptor of the pipe on which it says how an invocation went.
+        """
+        return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [sys.executable, "-m", __name__, str(results)],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            pass_fds=(results,),
+        )
 
     def discard(self) -> None:
         """End the process, if there is one; the next invocation starts another."""
@@ -141,7 +167,8 @@ class Context:
         return max(0, round((self._ends_at - time.monotonic()) * 1000))
 
 
-def _serve(results: IO[str]) -> None:
+def serve(results: IO[str]) -> None:
+    """Call the handler with every event that comes on standard input, and say on `results` how that went."""
     from dockerhub_rotation.handler import lambda_handler
 
     for line in sys.stdin:
@@ -159,4 +186,4 @@ def _serve(results: IO[str]) -> None:
 
 if __name__ == "__main__":
     with os.fdopen(int(sys.argv[1]), "w") as pipe:
-        _serve(pipe)
+        serve(pipe)

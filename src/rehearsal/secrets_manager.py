@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
 from moto.backends import get_backend
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.moto_server.werkzeug_app import BackendRequest, DomainDispatcherApplication, create_backend_app
 from moto.secretsmanager.models import FakeSecret
+from moto.secretsmanager.responses import SecretsManagerResponse
+from moto.ssm.responses import SimpleSystemManagerResponse
 from werkzeug.wrappers import Response
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_MOTO = {"secretsmanager": SecretsManagerResponse, "AmazonSSM": SimpleSystemManagerResponse}  # by x-amz-target
 _STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
 
 
@@ -212,7 +215,7 @@ class Aws:
         forwarded = {**environ, "wsgi.input": io.BytesIO(body), "HTTP_X_MOTO_ACCOUNT_ID": self._account_id}
 
         def moto() -> Response:
-            answer = Response.from_app(self._moto, forwarded, buffered=True)
+            answer = _from_moto(service, forwarded) or Response.from_app(self._moto, forwarded, buffered=True)
             if answer.status_code == 404:
                 answer.status_code = 400  # JSON 1.1: every refusal is a 400
             return answer
@@ -439,6 +442,17 @@ class Aws:
         if not isinstance(secret, FakeSecret):
             raise _RefusedError("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
         return secret
+
+
+def _from_moto(service: str, environ: WSGIEnvironment) -> Response | None:
+    """Have moto answer a request to one of the two services, without the Flask application it puts around each.
+
+    That takes as long as all that moto does. Return None for another service.
+    """
+    if service not in _MOTO:
+        return None
+    status, headers, body = _MOTO[service].dispatch(BackendRequest(environ))
+    return Response(body, status, headers)
 
 
 def _holder(secret: FakeSecret, label: str) -> str | None:

@@ -7,6 +7,7 @@ at every point at which the world can fail.
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import io
 import itertools
@@ -18,7 +19,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from threading import Thread
+from threading import Lock, Thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -113,13 +114,14 @@ class Wire:
         self._on_request = on_request
         self._clock = clock
         self._numbers = itertools.count(1)
-        self._requests: list[Request] = []
+        self._requests: list[Request] = []  # by number
+        self._writing = Lock()
         self._connections: set[Any] = set()
 
     @property
     def requests(self) -> list[Request]:
         """The requests handled so far, by number."""
-        return sorted(self._requests, key=lambda request: request.number)
+        return self._requests.copy()
 
     def door(self, app: WSGIApplication, party: Party) -> WSGIApplication:
         """Return `app` behind this wire: the same service, its requests numbered, written down and hit by faults."""
@@ -131,7 +133,8 @@ class Wire:
             answer = _answer(app, party, environ, fault)
             status = None if answer is None else answer.status_code
             request = Request(number, party, name, status, self._clock() - started, fault, round_trips)
-            self._requests.append(request)
+            with self._writing:
+                bisect.insort(self._requests, request, key=lambda handled: handled.number)
             if self._on_request:
                 self._on_request(request)
             if fault in (FaultKind.KILLED_BEFORE, FaultKind.KILLED_AFTER):
@@ -243,7 +246,7 @@ class Server:
 
     def __enter__(self) -> Self:
         self._server = _LoopbackServer(self._app, self._tls)
-        self._thread = Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self._thread = Thread(target=self._server.serve_until_it_ends, daemon=True)
         self._thread.start()
         self.url = f"{'https://localhost' if self._tls else 'http://127.0.0.1'}:{self._server.port}"
         return self
@@ -251,7 +254,7 @@ class Server:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.shutdown()
+        self._server.end()
         self._thread.join()
         self._server.hang_up()
         if error is None and self._server.crashes:
@@ -265,8 +268,23 @@ class _LoopbackServer(ThreadedWSGIServer):
         super().__init__("127.0.0.1", 0, app, _Handler, ssl_context=tls)
         self.crashes: list[Exception] = []
         self._connections: list[tuple[Thread, socket.socket]] = []
+        self._ended = False
+
+    def serve_until_it_ends(self) -> None:
+        """Do as `serve_forever`, which looks many times a second whether it is to end, or ends late."""
+        with contextlib.closing(self.socket):
+            while not self._ended:
+                self.handle_request()
+
+    def end(self) -> None:
+        self._ended = True
+        with contextlib.suppress(OSError):  # nobody else needs to come
+            socket.create_connection(("127.0.0.1", self.port)).close()
 
     def process_request(self, request: Any, client_address: Any) -> None:
+        if self._ended:
+            self.shutdown_request(request)
+            return
         thread = Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)
         self._connections.append((thread, request))
         thread.start()

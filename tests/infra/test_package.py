@@ -85,6 +85,14 @@ def clone(tmp_path: Path) -> Path:
     return root
 
 
+def test_xdist_keeps_what_is_built_once_on_one_worker(request: pytest.FixtureRequest) -> None:
+    """It knows a group by the end of a test's id, and says nothing where it finds none."""
+    if not getattr(request.config.option, "loadgroup", False):
+        pytest.skip("there is one worker only")
+
+    assert request.node.nodeid.endswith("@package")
+
+
 def pinned(lock: str) -> dict[str, str]:
     """Return the versions in a lock file by name."""
     return dict(

@@ -12,10 +12,10 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from botocore.loaders import JSONFileLoader
 from rich.console import Console, RenderableType
 
 from dockerhub_rotation import handler
+from rehearsal.fork_server import ForkServer
 from rehearsal.invariants import Invariants
 from rehearsal.sandbox import Context, Function, FunctionError
 from rehearsal.wire import Request
@@ -104,18 +104,11 @@ def report(pytestconfig: pytest.Config) -> list[RenderableType]:
     return pytestconfig.stash[REPORT]
 
 
-@pytest.fixture(scope="session", autouse=True)
-def models_parsed_once() -> Iterator[None]:
-    """Let botocore parse its models once for all sandboxes in this process; it takes longer than a rotation."""
-    parse, parsed = JSONFileLoader.load_file, dict[str, Any]()
-
-    def load_file(loader: JSONFileLoader, path: str) -> Any:
-        if path not in parsed:
-            parsed[path] = parse(loader, path)
-        return parsed[path]
-
-    with mock.patch.object(JSONFileLoader, "load_file", load_file):
-        yield
+@pytest.fixture(scope="session")
+def process_of_its_own() -> Iterator[Callable[..., Function]]:
+    """Return what runs the function in processes of its own, which start sooner than Python does."""
+    with ForkServer() as server:
+        yield server.function
 
 
 @pytest.fixture

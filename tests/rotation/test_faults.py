@@ -147,10 +147,15 @@ def test_the_requests_of_a_rotation_are_those_at_which_faults_strike(
 
 @at_every_request(FaultKind.KILLED_BEFORE, FaultKind.KILLED_AFTER)
 def test_a_process_killed_at_any_request_costs_one_more_attempt(
-    watched_world: WatchedWorld, matrix: Matrix, situation: str, number: int, kind: FaultKind
+    watched_world: WatchedWorld,
+    process_of_its_own: Callable[..., Function],
+    matrix: Matrix,
+    situation: str,
+    number: int,
+    kind: FaultKind,
 ) -> None:
     """The process is a real one and gets SIGKILL."""
-    world, invariants = watched_world(Scene(environment=LOUD), run_function=Function)
+    world, invariants = watched_world(Scene(environment=LOUD), run_function=process_of_its_own)
 
     outcome = rotated_with([Fault(number, kind)], brought_to(situation, world), invariants)
 

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,15 @@ def test_a_fault_that_is_none_is_refused_with_those_there_are(wrong: str, capsys
     assert "killed-before" in capsys.readouterr().err
 
 
-def test_ctrl_c_ends_a_rehearsal_with_status_130_and_no_traceback() -> None:
+@pytest.fixture
+def ctrl_c_works() -> Iterator[None]:
+    """Let programs that a test starts hear Ctrl-C, also where the tests themselves run in a shell's background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_ends_a_rehearsal_with_status_130_and_no_traceback(ctrl_c_works: None) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "rehearsal", "rotate", "--rotations", "1000"],
         stdout=subprocess.PIPE,
@@ -121,12 +130,13 @@ def test_serve_prints_an_environment_in_which_the_aws_command_works() -> None:
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": "1"},
     ) as serving:
         assert serving.stdout
-        environment, line = {}, ""
-        while "Ctrl-C" not in line:
-            line = serving.stdout.readline()
+        environment = {}
+        for line in iter(serving.stdout.readline, ""):
             if line.startswith("export "):
                 name, _, value = line.removeprefix("export ").strip().partition("=")
                 environment[name] = value
+            if "Ctrl-C" in line:
+                break
         described = subprocess.run(
             [
                 Path(sys.executable).with_name("aws"),

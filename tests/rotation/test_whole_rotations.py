@@ -65,9 +65,12 @@ def test_a_code_that_another_sandbox_has_used_fails_the_attempt_and_the_next_one
 
 @pytest.mark.parametrize(("cold", "requests"), [(False, (18, 8)), (True, (23, 10))], ids=["warm", "cold"])
 def test_in_the_steady_state_a_rotation_makes_so_many_requests_so_many_of_them_to_docker_hub(
-    watched_world: WatchedWorld, cold: bool, requests: tuple[int, int]
+    watched_world: WatchedWorld,
+    process_of_its_own: Callable[..., Function],
+    cold: bool,
+    requests: tuple[int, int],
 ) -> None:
-    world, invariants = watched_world(Scene(cold=cold), run_function=Function)
+    world, invariants = watched_world(Scene(cold=cold), run_function=process_of_its_own)
     world.rotate()
     world.rotate()
     before = len(world.wire.requests)
@@ -114,10 +117,10 @@ def test_a_second_rotation_is_refused_while_one_is_pending_and_goes_through_afte
 @pytest.mark.parametrize("kind", [FaultKind.KILLED_BEFORE, FaultKind.KILLED_AFTER])
 @pytest.mark.parametrize("at", [6, 7, 14, 15, 17], ids=lambda at: f"request {at}")
 def test_a_process_killed_at_a_change_is_repaired_by_the_next_attempt(
-    watched_world: WatchedWorld, at: int, kind: FaultKind
+    watched_world: WatchedWorld, process_of_its_own: Callable[..., Function], at: int, kind: FaultKind
 ) -> None:
     """Requests 6, 7, 14, 15 and 17 make the token, store it, list, promote, and disable the superseded one."""
-    world, invariants = watched_world(Scene(faults=(Fault(at, kind),)), run_function=Function)
+    world, invariants = watched_world(Scene(faults=(Fault(at, kind),)), run_function=process_of_its_own)
 
     events = world.rotate()
     world.rotate()
@@ -128,7 +131,9 @@ def test_a_process_killed_at_a_change_is_repaired_by_the_next_attempt(
 
 
 @pytest.mark.parametrize("step", ["createSecret", "testSecret", "finishSecret"])
-def test_a_step_that_runs_twice_at_once_ends_as_if_it_had_run_once(watched_world: WatchedWorld, step: str) -> None:
+def test_a_step_that_runs_twice_at_once_ends_as_if_it_had_run_once(
+    watched_world: WatchedWorld, process_of_its_own: Callable[..., Function], step: str
+) -> None:
     """At every request of the step, a twin in a process of its own does the whole step first."""
     world, invariants = watched_world(Scene())
     world.rotate()
@@ -138,7 +143,7 @@ def test_a_step_that_runs_twice_at_once_ends_as_if_it_had_run_once(watched_world
     event = {"Step": step, "SecretId": world.secret_arn, "ClientRequestToken": pending}
     world.hold_before = None
 
-    with Function(world.function._environment) as twin:
+    with process_of_its_own(world.function._environment) as twin:
         at_first = len(world.wire.requests) + 1
 
         def overtake(request: Request) -> None:
