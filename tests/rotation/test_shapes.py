@@ -116,4 +116,4 @@ def test_a_superseded_organizations_token_is_reported_and_costs_no_login(make_wo
     line = next(line for line in reversed(world.function.log().splitlines()) if "TokensUnidentified" in line)
     assert json.loads(line)["TokensUnidentified"] == [1]
     assert world.hub.authenticates(current)
-    assert {request.status for request in world.hub.requests[asked:] if request.path == "/v2/auth/token"} == {200}
+    assert [r.status for r in world.hub.requests[asked:] if r.path == "/v2/auth/token" and r.status != 200] == []

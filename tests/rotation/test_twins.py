@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Condition, Thread
 from typing import TYPE_CHECKING
@@ -29,22 +30,50 @@ README = Path(__file__).parents[2] / "README.md"
 # In how many orders the requests of two processes can arrive, by the step in which both are and by the first choices.
 # The many are shared out by the first one, so that more than one worker has something to do.
 ORDERS = {
-    ("createSecret", (0,)): 126,
-    ("createSecret", (1,)): 126,
-    ("setSecret", ()): 2,
-    ("testSecret", ()): 70,
-    ("finishSecret", (0,)): 169,
-    ("finishSecret", (1,)): 169,
+    ("createSecret", (0,)): 17,
+    ("createSecret", (1,)): 1,
+    ("setSecret", ()): 1,
+    ("testSecret", ()): 1,
+    ("finishSecret", (0,)): 75,
+    ("finishSecret", (1,)): 5,
 }
 
 LOUD = {"POWERTOOLS_LOG_LEVEL": "DEBUG", "POWERTOOLS_LOGGER_LOG_EVENT": "true"}
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A request, as far as its order may matter: of whom it asks, and whether it may change anything there."""
+
+    party: str
+    writes: bool
+
+    @classmethod
+    def by(cls, environ: WSGIEnvironment) -> Asked:
+        """Read it off a request."""
+        action = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
+        if action:
+            return cls("AWS", action not in ("DescribeSecret", "GetSecretValue", "GetParameters"))
+        login = environ["PATH_INFO"] == "/v2/auth/token"  # of tokens that work: it leaves nothing that anybody asks for
+        return cls("Docker Hub", environ["REQUEST_METHOD"] != "GET" and not login)
+
+    def matters_to(self, other: Asked) -> bool:
+        """Tell whether it makes a difference which of two comes first."""
+        return (self.writes and other.writes) or (self.party == other.party and (self.writes or other.writes))
+
+
 class Turns:
     """Lets the requests of two twins through one at a time, in an order of the test's choice.
 
+    Two requests that only read may come in either order: nothing and nobody can tell the difference, and neither can
+    be told whether one twin reads at one party before or after the other writes at the other one. So where the second
+    twin has been let through before such a request of the first one, that one sleeps until something has happened that
+    makes a difference to it: to wake it earlier would only repeat an order that has been seen. (These are the sleep
+    sets of https://doi.org/10.1007/3-540-60761-7.)
+
     Attributes:
-        taken: which twin went first, at each point at which both had a request at the door.
+        taken: which twin went first, at each point at which both had a request at the door and it may matter.
+        repeated: whether this order has turned out to be one that has been seen.
     """
 
     def __init__(self) -> None:
@@ -55,7 +84,9 @@ class Turns:
         """Begin anew: follow these choices, and let the first twin go first wherever they say nothing."""
         self._choices = choices
         self.taken: list[int] = []
-        self._at_the_door: set[int] = set()
+        self.repeated = False
+        self._at_the_door: dict[int, Asked] = {}
+        self._first_sleeps = False
         self._ended: set[int] = set()
         self._turn: int | None = None
 
@@ -64,11 +95,11 @@ class Turns:
 
         def doorway(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
             with self._changed:
-                self._at_the_door.add(twin)
+                self._at_the_door[twin] = Asked.by(environ)
                 self._choose()
                 if not self._changed.wait_for(lambda: self._turn == twin, timeout=60):
                     raise TimeoutError("the other twin does not get on")
-                self._at_the_door.remove(twin)
+                del self._at_the_door[twin]
             return app(environ, start_response)
 
         return doorway
@@ -85,15 +116,23 @@ class Turns:
 
     def _choose(self) -> None:
         """Choose whose turn it is, once each twin has a request at the door or is through."""
-        if self._turn is not None or len(self._at_the_door | self._ended) < 2 or not self._at_the_door:
+        if self._turn is not None or len(self._at_the_door.keys() | self._ended) < 2 or not self._at_the_door:
             return
         if len(self._at_the_door) == 2:
-            step = len(self.taken)
-            self.taken.append(self._choices[step] if step < len(self._choices) else 0)
-            self._turn = self.taken[-1]
+            self._turn = self._choice(*(self._at_the_door[twin] for twin in range(2)))
         else:
             (self._turn,) = self._at_the_door
+            self.repeated |= self._first_sleeps
         self._changed.notify_all()
+
+    def _choice(self, first: Asked, second: Asked) -> int:
+        if not self._first_sleeps:
+            step = len(self.taken)
+            self.taken.append(self._choices[step] if step < len(self._choices) else 0)
+            if self.taken[-1] == 0:
+                return 0
+        self._first_sleeps = not first.matters_to(second)
+        return 1
 
 
 def every_order(run: Callable[[list[int]], list[int]], first: tuple[int, ...]) -> Iterator[list[int]]:
@@ -207,7 +246,7 @@ def test_twins_in_a_step_end_as_one_would_whatever_the_order_of_their_requests(
             assert invariants.broken == []
             return made
 
-        found = sum(1 for _ in every_order(run, first))
+        found = sum(not turns.repeated for _ in every_order(run, first))
         assert found == orders
         seen[step] += found
         assert [world.leaked(twin.log()) for twin in twins.functions] == [[]] * len(twins.functions)

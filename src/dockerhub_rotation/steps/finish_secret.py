@@ -44,7 +44,7 @@ def finish_secret(rotation: Rotation) -> Outcome:
         return _resume(rotation)
     listed = _listed(rotation)
     caught_up = retirement.catch_up(rotation, versions, listed)
-    if not _ended_well(versions, listed):  # an earlier try may have disabled some for this very rotation
+    if _was_given_up(versions, listed):  # then an earlier try of this one may have disabled some, to make up for it
         caught_up = replace(caught_up, disabled=caught_up.disabled | _disabled(listed))
     _prove(rotation, caught_up.tokens)
     rotation.secrets_manager.promote(request.secret_id, request.version_id, versions.holder(CURRENT))
@@ -67,11 +67,11 @@ def _disabled(tokens: Iterable[Token]) -> frozenset[str]:
     return frozenset(token.uuid for token in tokens if token.active is False)
 
 
-def _ended_well(versions: SecretVersions, tokens: Iterable[Token]) -> bool:
-    """Tell whether the rotation that made the current token has ended well, and not been given up half done."""
+def _was_given_up(versions: SecretVersions, tokens: Iterable[Token]) -> bool:
+    """Tell whether the rotation that made the current token has not ended well since."""
     current = versions.holder(CURRENT)
-    born = [t.created_at for t in tokens if current is not None and version_of(t, versions.arn) == current]
-    return any(moment is not None and moment.timestamp() <= versions.rotated_at for moment in born)
+    born = [token.created_at for token in tokens if current and version_of(token, versions.arn) == current]
+    return any(moment is None or moment.timestamp() > versions.rotated_at for moment in born)
 
 
 def _listed(rotation: Rotation) -> list[Token]:
