@@ -20,6 +20,8 @@ _CONNECT_SECONDS = 5.0
 # A host's addresses are tried one after the other, each for so long: this many fit into half of the time left.
 _ADDRESSES = 8
 _READ_SECONDS = 10.0
+# The largest answer of Docker Hub, a page of a hundred tokens, has a twentieth of it.
+_MAX_BODY = 1 << 20
 _TRIES = 4
 # Docker Hub tells its time in whole seconds, and an answer takes a moment.
 _CLOCKS_AGREE_SECONDS = 3
@@ -46,7 +48,8 @@ class Pool:
     def __init__(self, transport: httpx.BaseTransport | None = None) -> None:
         self.client = httpx.Client(
             transport=transport,
-            headers={"User-Agent": f"dockerhub-rotation/{__version__}"},
+            # Packed, a small answer may stand for one that fills the memory.
+            headers={"User-Agent": f"dockerhub-rotation/{__version__}", "Accept-Encoding": "identity"},
             # One login must not speak for another: no cookie is kept.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             follow_redirects=False,
@@ -143,14 +146,20 @@ class Http:
             self._deadline.pause(0, spread=self._pool.spread, spare=0)
 
     def _try(self, what: str, method: str, url: str, content: Mapping[str, Any], *, pause: float) -> Answer | _Failure:
+        """Make a request once.
+
+        What bounds it: each phase its timeout, the body its size and the time left. Nothing here bounds what takes its
+        time between the two: the resolution of a name, and headers of which each piece comes within the timeout.
+        """
         seconds_left = self._deadline.seconds_left()
-        # Per phase, and for each piece of an answer: one that drips is ended by Lambda, not by this.
         timeout = httpx.Timeout(
             min(_READ_SECONDS, seconds_left / 2), connect=min(_CONNECT_SECONDS, seconds_left / 2 / _ADDRESSES)
         )
         self.requests += 1
         try:
-            response = self._pool.client.request(method, url, timeout=timeout, **content)
+            with self._pool.client.stream(method, url, timeout=timeout, **content) as response:
+                body = self._body(response)
+                answer = Answer(what, response.status_code, dict(response.headers), body or b"")
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict) as error:
             # The cause is left out: a protocol error may quote the answer.
             return _Failure(
@@ -161,7 +170,27 @@ class Http:
                 isinstance(error, httpx.ConnectError | httpx.ConnectTimeout),
                 pause,
             )
-        return self._judged(Answer(what, response.status_code, dict(response.headers), response.content), pause)
+        return self._judged(answer, pause) if body is not None else _Failure(answer.unexpected(), False, pause)
+
+    def _body(self, response: httpx.Response) -> bytes | None:
+        """Return the body, or None for one that can't be Docker Hub's: it is too large, or packed against our wish.
+
+        Raises:
+            httpx.HTTPError: it breaks off, or drips: then it ends here before the time that is left does.
+        """
+        # For each piece of it; httpcore looks here again when the body begins.
+        patience = response.request.extensions["timeout"]["read"] = max(
+            0.1, min(_READ_SECONDS, self._deadline.seconds_left() / 2)
+        )
+        body = bytearray()
+        for piece in response.iter_raw():
+            body += piece
+            if len(body) > _MAX_BODY:
+                return None
+            if self._deadline.seconds_left() < patience:
+                raise httpx.ReadTimeout("the body drips")
+        packed = response.headers.get("content-encoding", "identity").strip().lower() != "identity"
+        return None if body and packed else bytes(body)
 
     def _judged(self, answer: Answer, pause: float) -> Answer | _Failure:
         """Return an answer that is worth one, or why the request was in vain."""
