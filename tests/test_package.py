@@ -1,4 +1,4 @@
-"""The house: what may know what, and that each room says what it is for."""
+"""The house: who knows which library, and that each room says what it is for. Its layers are in pyproject.toml."""
 
 import ast
 import sys
@@ -17,31 +17,7 @@ MODULES = {
 }
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
-# From the entry point down. A module may import what stands on a lower floor, never its neighbours, unless they are of
-# the same package.
-FLOORS = (
-    {"handler"},
-    {"rotation"},
-    {"steps"},
-    {"retirement"},
-    {"plan"},
-    {"token_labels", "invocation"},
-    {"docker_hub"},
-    {"secrets_manager", "parameters"},
-    {"notifications", "credential", "aws"},
-    {"deadline", "settings", "request", "logs", "token_places"},
-    {"document"},
-    {"encodings"},
-    {"errors"},
-    {"__init__"},
-)
-
 AWS_MODULES = {"aws", "handler", "parameters", "secrets_manager"}
-
-
-def top(name: str) -> str:
-    """Return what stands on a floor: a module, or the package that it is in."""
-    return name.partition(".")[0]
 
 
 def imports(tree: ast.Module) -> set[str]:
@@ -56,33 +32,12 @@ def imports(tree: ast.Module) -> set[str]:
     return names
 
 
-def own_imports(name: str) -> set[str]:
-    """Return what a module imports of the floors, its own package left out."""
-    own = set()
-    for imported in imports(MODULES[name]):
-        package, _, rest = imported.partition(".")
-        if package == "dockerhub_rotation":
-            own.add(top(rest) if top(rest) in map(top, MODULES) else "__init__")
-    return own - {top(name)}
-
-
 def users_of(*libraries: str) -> set[str]:
     return {name for name, tree in MODULES.items() if {it.partition(".")[0] for it in imports(tree)} & set(libraries)}
 
 
 def test_the_package_and_the_project_have_one_version() -> None:
     assert dockerhub_rotation.__version__ == PROJECT["version"]
-
-
-def test_every_module_has_its_floor() -> None:
-    assert sorted(name for floor in FLOORS for name in floor) == sorted(set(map(top, MODULES)))
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_a_module_imports_only_from_the_floors_below(name: str) -> None:
-    floor = next(number for number, names in enumerate(FLOORS) if top(name) in names)
-
-    assert own_imports(name) <= set().union(*FLOORS[floor + 1 :])
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -49,7 +49,9 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize(
-    "failure", [429, 500, 503, httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, *LOST], ids=name
+    "failure",
+    [429, 500, 503, httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.PoolTimeout, *LOST],
+    ids=name,
 )
 @each(*REPEATABLE)
 def test_what_may_be_repeated_is_tried_four_times_with_growing_pauses(deed: Deed, failure: Reply, world: World) -> None:
@@ -104,7 +106,8 @@ def test_a_refusal_is_not_repeated(deed: Deed, status: int, world: World) -> Non
 # Request limits
 
 
-DATE = "Wed, 25 Nov 2026 07:28:00 GMT"
+# It is Fri, 15 Jan 2027 08:00:10 GMT.
+PAST = "Wed, 25 Nov 2026 07:28:00 GMT"
 
 
 @pytest.mark.parametrize(
@@ -115,7 +118,17 @@ DATE = "Wed, 25 Nov 2026 07:28:00 GMT"
         ({"X-Retry-After": "1800000022"}, 12),
         ({"X-Retry-After": "9"}, 9),
         ({"Retry-After": "7", "X-Retry-After": "1800000022"}, 7),
-        ({"Retry-After": DATE, "X-Retry-After": "1800000022"}, 12),
+        ({"Retry-After": PAST, "X-Retry-After": "1800000022"}, 12),
+        ({"Retry-After": "Fri, 15 Jan 2027 08:00:22 GMT"}, 12),
+        ({"Retry-After": "Friday, 15-Jan-27 08:00:22 GMT"}, 12),
+        ({"Retry-After": "Fri Jan 15 08:00:22 2027"}, 12),
+        ({"X-Retry-After": "Fri, 15 Jan 2027 08:00:22 GMT"}, 12),
+        ({"X-RateLimit-Reset": "1800000022"}, 12),
+        ({"Retry-After": "7", "X-RateLimit-Reset": "1800000022"}, 7),
+        *(
+            ({"Retry-After": meaningless, "X-RateLimit-Reset": "1800000022"}, 12)
+            for meaningless in ("inf", "nan", "-5", "1e400", "86401", "1800000022000", "Fri, 15 Jan 9999 08:00:22 GMT")
+        ),
     ],
     ids=str,
 )
@@ -173,7 +186,13 @@ def test_a_sandbox_that_was_turned_away_begins_its_next_step_at_a_moment_of_its_
 
 @pytest.mark.parametrize(
     "headers",
-    [{}, *({"Retry-After": value} for value in ("soon", DATE, "0", "-5", "1700000000", "nan"))],
+    [
+        {},
+        *({"Retry-After": value} for value in ("soon", PAST, "0", "-5", "1700000000", "nan", "-inf")),
+        # Taken at their word, they would end the step, and say that it may go on in a thousand years.
+        *({"Retry-After": value} for value in ("inf", "1e12", "999999999", "Fri, 15 Jan 9999 08:00:22 GMT")),
+        *({"X-RateLimit-Reset": value} for value in ("soon", "inf", "1700000000", "1800000022000")),
+    ],
     ids=str,
 )
 def test_a_rate_limit_that_says_nothing_useful_gets_the_usual_pause(headers: dict[str, str], world: World) -> None:
@@ -182,6 +201,15 @@ def test_a_rate_limit_that_says_nothing_useful_gets_the_usual_pause(headers: dic
     world.invoke().login.log_in_to_registry(USERNAME, TOKEN, None)
 
     assert 0.2 <= world.clock.sleeps[0] <= 1
+
+
+def test_a_date_is_held_against_docker_hubs_clock(world: World) -> None:
+    ahead = {"Date": "Fri, 15 Jan 2027 08:05:10 GMT", "Retry-After": "Fri, 15 Jan 2027 08:05:22 GMT"}
+    DOCKER_LOGIN.replies(world, answer(429, ahead), DOCKER_LOGIN.reply)
+
+    world.invoke().login.log_in_to_registry(USERNAME, TOKEN, None)
+
+    assert 12 <= world.clock.sleeps[0] <= 15
 
 
 @pytest.mark.parametrize("header", ["Retry-After", "X-Retry-After"])

@@ -250,7 +250,6 @@ LOST: list[type[httpx.TransportError] | type[httpx.DecodingError]] = [
     httpx.WriteTimeout,
     httpx.WriteError,
     httpx.RemoteProtocolError,
-    httpx.ProxyError,
     httpx.DecodingError,
 ]
 

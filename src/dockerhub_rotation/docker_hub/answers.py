@@ -15,9 +15,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from math import nan
 from typing import Any
 
 from dockerhub_rotation.errors import AnswerUnknown, DockerHubRefused, DockerHubUnavailable
+
+# No request limit of Docker Hub lasts longer than hours; whoever tells of more is not understood.
+_MAX_SECONDS_TO_WAIT = 86_400
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,7 @@ class Answer:
         return (
             self.status >= 400
             and isinstance(said, dict)
+            and "title" not in said  # https://www.rfc-editor.org/rfc/rfc9457 has `detail`, too
             and ({"message", "errinfo"} <= said.keys() or bool({"detail", "details", "errors"} & said.keys()))
         )
 
@@ -238,20 +243,30 @@ def second_factor_token(answer: Answer) -> str | None:
 
 
 def seconds_to_wait(answer: Answer, now: float) -> float:
-    """Return how long the request limit lasts, or 0. Both names and both units, seconds and unix time, have been seen.
+    """Return how long the request limit lasts, or 0 if the answer does not say so in a way that can be meant.
 
-    https://github.com/docker/hub-feedback/issues/2459
+    Seconds and unix time have been seen under both of the first names, https://github.com/docker/hub-feedback/issues/2459;
+    https://www.rfc-editor.org/rfc/rfc9110#field.retry-after also has a date. When the limit begins anew is a second
+    choice: https://docs.docker.com/reference/api/hub/latest/#tag/rate-limiting.
 
     Args:
-        now: seconds since 1970.
+        now: Docker Hub's time, in seconds since 1970.
     """
-    for name in ("retry-after", "x-retry-after"):
-        try:
-            value = float(answer.headers[name])
-        except (KeyError, ValueError):
-            continue
-        return max(0.0, value - now if value > 1e9 else value)
+    for name in ("retry-after", "x-retry-after", "x-ratelimit-reset"):
+        seconds = _seconds_until(answer.headers.get(name, ""), now)
+        if 0 <= seconds <= _MAX_SECONDS_TO_WAIT:
+            return seconds
     return 0.0
+
+
+def _seconds_until(told: str, now: float) -> float:
+    """Return the seconds that are told as such, as unix time or as a date; if they are not, what is out of range."""
+    try:
+        value = float(told)
+    except ValueError:
+        moment = _http_date(told)
+        return nan if moment is None else moment - now
+    return value - now if value > 1e9 else value
 
 
 def requests_left(answer: Answer) -> int | None:
@@ -261,12 +276,14 @@ def requests_left(answer: Answer) -> int | None:
 
 
 def date(answer: Answer) -> float | None:
-    """Return Docker Hub's time, in whole seconds since 1970, or None if the answer does not tell.
+    """Return Docker Hub's time, in whole seconds since 1970, or None if the answer does not tell."""
+    return _http_date(answer.headers.get("date", ""))
 
-    Every form that HTTP knows means UTC, also the one that names no zone (https://www.rfc-editor.org/rfc/rfc9110#http.date).
-    """
+
+def _http_date(text: str) -> float | None:
+    """Return a date of https://www.rfc-editor.org/rfc/rfc9110#http.date in seconds since 1970, or None."""
     try:
-        read = parsedate_to_datetime(answer.headers.get("date", ""))
-        return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+        moment = parsedate_to_datetime(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (TypeError, ValueError, OverflowError):
         return None
