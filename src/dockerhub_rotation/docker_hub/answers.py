@@ -24,6 +24,10 @@ from dockerhub_rotation.errors import AnswerUnknown, DockerHubRefused, DockerHub
 _MAX_SECONDS_TO_WAIT = 86_400
 
 
+# For a refusal for which no reason is known.
+CHECK_URLS = "Check the DOCKERHUB_ URLs; if they are right, please report this line."
+
+
 @dataclass(frozen=True)
 class Token:
     """A personal access token as the Hub lists it: everything but its value.

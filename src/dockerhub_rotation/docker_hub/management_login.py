@@ -153,13 +153,13 @@ class ManagementLogin:
             self._remembered.login = None  # it ended before its time, as after a change of password
             login, _ = self._login()
             answer = self._send(login, what, method, path, **request)
+        if answer.status == 403 and "token issued from" in answer.said():  # in whatever form: nobody else says that
+            raise self._credential_error(_TOKENS_MANAGE_NO_TOKENS)
         if answer.status in (401, 403) and not answer.refusal_is_known:
             raise answer.unknown()
-        if answer.status == 403 and "token issued from" in answer.said():
-            raise self._credential_error(_TOKENS_MANAGE_NO_TOKENS)
         if answer.status == 401:
             self._remembered.login = None
-            raise answer.error("It does not take the login that it has just made; try again later.")
+            raise answer.error("It does not take the login that it has just made. " + answers.CHECK_URLS)
         return answer
 
     def _send(self, login: _Login, what: str, method: str, path: str, **request: Any) -> Answer:
@@ -274,7 +274,7 @@ class ManagementLogin:
                 if_refused = _ORGANIZATION
             raise self._credential_error(if_refused)
         if not answer.success:
-            raise answer.error("Try again later.")
+            raise answer.error(answers.CHECK_URLS)
         return answer.text(key)
 
     def _credential_error(self, message: str) -> CredentialRefused:

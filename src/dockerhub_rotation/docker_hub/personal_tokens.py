@@ -6,7 +6,7 @@ from typing import Any
 from dockerhub_rotation.docker_hub import answers
 from dockerhub_rotation.docker_hub.answers import Answer, Token
 from dockerhub_rotation.docker_hub.management_login import ManagementLogin
-from dockerhub_rotation.errors import DockerHubRefused
+from dockerhub_rotation.errors import AnswerUnknown
 from dockerhub_rotation.settings import fall_short
 
 _PATH = "/v2/access-tokens"
@@ -42,6 +42,7 @@ class PersonalTokens:
 
         Raises:
             DockerHubRefused: none is made.
+            AnswerUnknown: what was made is not what was asked for, and is deleted again.
         """
         answer = self._login.send(
             "Creating a token",
@@ -66,19 +67,16 @@ class PersonalTokens:
         made = answers.token(answer, answer.object())
         self._listed_again = None  # that list does not show it
         value = answer.says("token")
-        if fall_short(made.scopes, self._scopes):
-            self.delete(made.uuid)
-            raise DockerHubRefused(
-                f"{answer.what}: Docker Hub made one that may do less than DOCKERHUB_TOKEN_SCOPES asks for, so it is "
-                "deleted again. See what the account may do."
+        if not (isinstance(value, str) and value.startswith("dckr_pat_") and value.isascii() and value.isprintable()):
+            wrong = (
+                "no personal access token as it is known (dckr_pat_...). A newer version of this function may know it"
             )
-        if isinstance(value, str) and value.startswith("dckr_pat_") and value.isascii() and value.isprintable():
+        elif fall_short(made.scopes, self._scopes):
+            wrong = "a token that may do less than DOCKERHUB_TOKEN_SCOPES asks for; see what the account may do"
+        else:
             return NewToken(made.uuid, value)
         self.delete(made.uuid)
-        raise DockerHubRefused(
-            f"{answer.what}: what Docker Hub made is no personal access token as it is known (dckr_pat_...), so it is "
-            "deleted again. A newer version of this function may know it."
-        )
+        raise AnswerUnknown(f"{answer.what}: Docker Hub made {wrong}. It is deleted again.")
 
     def listed(self, *expected: str) -> list[Token]:
         """Return every token of the account, whoever made it, in no particular order.
@@ -171,5 +169,5 @@ class PersonalTokens:
 def _by_uuid(page: Answer) -> dict[str, Token]:
     """Return the tokens of a page. One that moves to another page meanwhile is shown twice."""
     if not page.success:
-        raise page.error("Try again later.")
+        raise page.error(answers.CHECK_URLS)
     return {token.uuid: token for token in answers.tokens(page)}

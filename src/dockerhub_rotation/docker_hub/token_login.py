@@ -2,7 +2,7 @@
 
 from hashlib import sha256
 
-from dockerhub_rotation.docker_hub import claims
+from dockerhub_rotation.docker_hub import answers, claims
 from dockerhub_rotation.docker_hub.claims import Identity
 from dockerhub_rotation.docker_hub.http import Http
 from dockerhub_rotation.errors import DockerHubRefused, LoginRefused, LoginsUsedUp
@@ -53,7 +53,7 @@ class TokenLogin:
             self._refused += 1
             raise LoginRefused
         if not answer.success:
-            raise answer.error("Try again later.")
+            raise answer.error(answers.CHECK_URLS)
         identity = claims.identity(claims.read(answer.text("access_token")))
         if identity.token_uuid is not None:
             if len(self._known) >= _MAX_KNOWN:
@@ -90,7 +90,7 @@ class TokenLogin:
             self._refused += 1
             raise LoginRefused
         if not answer.success:
-            raise answer.error("Try again later.")
+            raise answer.error(answers.CHECK_URLS)
         registry_token = answer.text("token" if "token" in answer.object() else "access_token")
         if probe:
             if not claims.granted(claims.read(registry_token), probe).issuperset(actions):
@@ -114,6 +114,8 @@ class TokenLogin:
         )
         if not answer.success:
             raise answer.error("Check DOCKERHUB_AUTH_URL and DOCKERHUB_REGISTRY_URL.")
+        if answer.body:
+            answer.object()  # a guest network's page says nothing of the registry
 
 
 def _digest(token: str) -> bytes:
