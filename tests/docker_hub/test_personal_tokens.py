@@ -9,7 +9,7 @@ import pytest
 
 from dockerhub_rotation import __version__
 from dockerhub_rotation.docker_hub.personal_tokens import NewToken
-from dockerhub_rotation.errors import DockerHubRefused, DockerHubUnavailable, OutOfTime, RateLimited
+from dockerhub_rotation.errors import AnswerUnknown, DockerHubRefused, DockerHubUnavailable, OutOfTime, RateLimited
 from tests.docker_hub.wire import (
     CREATE,
     DELETE,
@@ -116,7 +116,7 @@ def test_what_was_made_and_is_no_personal_token_is_deleted(value: object, world:
     CREATE.replies(world, answer(201, uuid=UUID, token=value))
     deleted = world.on("DELETE", f"{TOKENS}/{UUID}", 204)
 
-    with pytest.raises(AnswerUnknown, match="is no personal access token"):
+    with pytest.raises(AnswerUnknown, match="made no personal access token"):
         world.invoke().tokens.create("ours")
 
     assert len(deleted.calls) == 1
@@ -126,7 +126,7 @@ def test_a_token_whose_value_is_not_told_is_deleted(world: World) -> None:
     CREATE.replies(world, answer(201, uuid=UUID))
     deleted = world.on("DELETE", f"{TOKENS}/{UUID}", 204)
 
-    with pytest.raises(AnswerUnknown, match="is no personal access token"):
+    with pytest.raises(AnswerUnknown, match="made no personal access token"):
         world.invoke().tokens.create("ours")
 
     assert len(deleted.calls) == 1
