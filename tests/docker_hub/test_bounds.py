@@ -14,7 +14,7 @@ from dockerhub_rotation.deadline import Deadline
 from dockerhub_rotation.docker_hub.answers import Answer
 from dockerhub_rotation.docker_hub.http import Http, Pool
 from dockerhub_rotation.errors import DockerHubUnavailable
-from tests.docker_hub.loopback import Talk, heard, listening, reply
+from tests.docker_hub.loopback import Talk, answering, heard, listening, reply
 from tests.docker_hub.wire import page
 
 if TYPE_CHECKING:
@@ -22,14 +22,6 @@ if TYPE_CHECKING:
 
 MIB = 1 << 20
 LARGEST = page(*({"token_label": "x" * 500} for _ in range(100))).content
-
-
-def answering(data: bytes) -> Talk:
-    def talk(connection: socket.socket) -> None:
-        while heard(connection):
-            connection.sendall(data)
-
-    return talk
 
 
 def without_end(head: bytes, piece: bytes) -> Talk:

@@ -12,8 +12,9 @@ import httpx
 
 from dockerhub_rotation import __version__
 from dockerhub_rotation.deadline import Deadline, jitter
-from dockerhub_rotation.docker_hub import answers
+from dockerhub_rotation.docker_hub import answers, network
 from dockerhub_rotation.docker_hub.answers import Answer
+from dockerhub_rotation.docker_hub.network import Network
 from dockerhub_rotation.errors import DockerHubUnavailable, LockedOut, RateLimited
 
 _CONNECT_SECONDS = 5.0
@@ -34,11 +35,46 @@ _LOCKED_OUT = (
 )
 
 
+class _Transport(httpx.BaseTransport):
+    """Sends each request directly, or through the proxy."""
+
+    def __init__(self, way: Network) -> None:
+        self._way = way
+        # One for all: each takes as long to make as the rest of the client. The usual authorities are httpx's own.
+        context = httpx.create_ssl_context(way.authorities or True, trust_env=False)
+        self._direct = self._through_proxy = httpx.HTTPTransport(context)
+        if way.proxy:
+            proxy = httpx.Proxy(
+                httpx.URL(scheme=way.proxy.scheme, host=way.proxy.host, port=way.proxy.port),
+                auth=way.proxy.login,
+                ssl_context=context if way.proxy.scheme == "https" else None,
+            )
+            self._through_proxy = httpx.HTTPTransport(context, proxy=proxy)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if self._way.is_direct(request.url.scheme, request.url.host, request.url.port):
+            return self._direct.handle_request(request)
+        try:
+            return self._through_proxy.handle_request(request)
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            # A tunnel in which TLS fails is never given back: https://github.com/encode/httpcore/issues/1023
+            self._through_proxy.close()
+            raise
+
+    def close(self) -> None:
+        self._direct.close()
+        self._through_proxy.close()
+
+
 class Pool:
     """What outlives an invocation: the open connections, and how full Docker Hub was.
 
     Args:
-        transport: how requests travel; None for the network. A rehearsal of many sandboxes needs another.
+        transport: how requests travel; None for the way that the environment describes. A rehearsal of many sandboxes
+            needs another.
+
+    Raises:
+        SettingsInvalid: the environment describes none.
 
     Attributes:
         client: open connections.
@@ -47,7 +83,8 @@ class Pool:
 
     def __init__(self, transport: httpx.BaseTransport | None = None) -> None:
         self.client = httpx.Client(
-            transport=transport,
+            transport=transport or _Transport(network.read()),
+            trust_env=False,
             # Packed, a small answer may stand for one that fills the memory.
             headers={"User-Agent": f"dockerhub-rotation/{__version__}", "Accept-Encoding": "identity"},
             # One login must not speak for another: no cookie is kept.
