@@ -49,7 +49,9 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize(
-    "failure", [429, 500, 503, httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, *LOST], ids=name
+    "failure",
+    [429, 500, 503, httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.PoolTimeout, *LOST],
+    ids=name,
 )
 @each(*REPEATABLE)
 def test_what_may_be_repeated_is_tried_four_times_with_growing_pauses(deed: Deed, failure: Reply, world: World) -> None:

@@ -85,7 +85,7 @@ def test_making_a_token_is_not_repeated_when_it_may_have_been_made(lost: Reply, 
         world.invoke().tokens.create("ours")
 
 
-@pytest.mark.parametrize("refused", [429, httpx.ConnectError, httpx.ConnectTimeout], ids=name)
+@pytest.mark.parametrize("refused", [429, httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError], ids=name)
 def test_making_a_token_is_repeated_when_it_was_surely_not_made(refused: Reply, world: World) -> None:
     CREATE.replies(world, refused, refused, refused, MADE)
 

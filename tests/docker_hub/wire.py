@@ -225,7 +225,6 @@ LOST: list[type[httpx.TransportError] | type[httpx.DecodingError]] = [
     httpx.WriteTimeout,
     httpx.WriteError,
     httpx.RemoteProtocolError,
-    httpx.ProxyError,
     httpx.DecodingError,
 ]
 

@@ -15,7 +15,7 @@ from dockerhub_rotation.deadline import Deadline, jitter
 from dockerhub_rotation.docker_hub import answers, network
 from dockerhub_rotation.docker_hub.answers import Answer
 from dockerhub_rotation.docker_hub.network import Network
-from dockerhub_rotation.errors import DockerHubUnavailable, LockedOut, RateLimited
+from dockerhub_rotation.errors import DockerHubUnavailable, LockedOut, RateLimited, SettingsInvalid
 
 _CONNECT_SECONDS = 5.0
 # A host's addresses are tried one after the other, each for so long: this many fit into half of the time left.
@@ -28,6 +28,9 @@ _TRIES = 4
 _CLOCKS_AGREE_SECONDS = 3
 # Those who wait for the request limit are spread over this at most.
 _MAX_SPREAD_SECONDS = 60
+
+# Raised before the request was sent. A proxy refuses the tunnel through which it would have gone.
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)
 
 _LOCKED_OUT = (
     "Docker Hub has locked this user name for 10 to 15 minutes after too many failed logins, for every consumer too. "
@@ -150,6 +153,7 @@ class Http:
 
         Transport errors, 5xx and 429 are repeated with jittered back-off, as long as the invocation has time. What is
         not repeatable is repeated only if it surely had no effect: no connection was made, or the answer is 429.
+        Nothing is repeated that lasts until somebody mends it, such as a certificate that is not trusted.
 
         Args:
             what: what is asked for, as messages call it.
@@ -158,6 +162,7 @@ class Http:
 
         Raises:
             DockerHubUnavailable: no answer, or a 5xx; it may have had its effect.
+            SettingsInvalid: there is no way to Docker Hub without a change of the environment; it was not made.
             RateLimited: the request limit lasts longer than this invocation.
             LockedOut: the user name is locked.
             OutOfTime: there is no time for it; it was not made.
@@ -197,23 +202,24 @@ class Http:
             with self._pool.client.stream(method, url, timeout=timeout, **content) as response:
                 body = self._body(response)
                 answer = Answer(what, response.status_code, dict(response.headers), body or b"")
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict) as error:
-            # The cause is left out: a protocol error may quote the answer.
-            return _Failure(
-                DockerHubUnavailable(
-                    f"{what}: no answer from Docker Hub ({type(error).__name__}). Secrets Manager tries again by "
-                    "itself; in a VPC, check the route to the internet."
-                ),
-                isinstance(error, httpx.ConnectError | httpx.ConnectTimeout),
-                pause,
-            )
-        return self._judged(answer, pause) if body is not None else _Failure(answer.unexpected(), False, pause)
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict, TimeoutError) as cause:
+            # httpx has the status in its text alone.
+            refused_by_proxy = re.match("[0-9]{3}", str(cause)) if isinstance(cause, httpx.ProxyError) else None
+            failure = network.no_answer(what, cause, refused_by_proxy[0] if refused_by_proxy else "")
+            had_no_effect = isinstance(cause, _NOT_SENT)
+        else:
+            return self._judged(answer, pause) if body is not None else _Failure(answer.unexpected(), False, pause)
+        # Out here it is raised without a context: a library's exception holds the request, and may quote the answer.
+        if isinstance(failure, SettingsInvalid):
+            raise failure
+        return _Failure(failure, had_no_effect, pause)
 
     def _body(self, response: httpx.Response) -> bytes | None:
         """Return the body, or None for one that can't be Docker Hub's: it is too large, or packed against our wish.
 
         Raises:
-            httpx.HTTPError: it breaks off, or drips: then it ends here before the time that is left does.
+            httpx.HTTPError: it breaks off.
+            TimeoutError: it drips, and would not end before the time that is left does.
         """
         # For each piece of it; httpcore looks here again when the body begins.
         patience = response.request.extensions["timeout"]["read"] = max(
@@ -225,7 +231,7 @@ class Http:
             if len(body) > _MAX_BODY:
                 return None
             if self._deadline.seconds_left() < patience:
-                raise httpx.ReadTimeout("the body drips")
+                raise TimeoutError
         packed = response.headers.get("content-encoding", "identity").strip().lower() != "identity"
         return None if body and packed else bytes(body)
 

@@ -1,4 +1,4 @@
-"""The way to Docker Hub, as the environment has it: proxies and certificate authorities.
+"""The way to Docker Hub, as the environment has it: proxies, certificate authorities, and what can go wrong.
 
 The variables are those that curl, botocore and most others read. What is wrong with them is a setting's fault, to be
 told by the variable's name: a proxy's URL may hold a password.
@@ -6,6 +6,7 @@ told by the variable's name: a proxy's URL may hold a password.
 
 import os
 import re
+import socket
 import ssl
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
@@ -13,10 +14,51 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies_environment
 
-from dockerhub_rotation.errors import SettingsInvalid
+from dockerhub_rotation.errors import DockerHubUnavailable, SettingsInvalid
 
 # The first that is set counts. Python knows the first two, botocore the others.
 _BUNDLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
+
+_CERTIFICATE_REFUSED = (
+    "the certificate that came is of no authority that is trusted, or not for this host ({kind}). If a proxy or a "
+    "firewall in between looks into TLS, name a file that holds its private certificate authority in AWS_CA_BUNDLE, or "
+    "for Docker Hub alone in SSL_CERT_FILE. If one is named, see that it holds every authority that is needed: it "
+    "stands in place of the usual ones."
+)
+# By the status with which a proxy refuses a tunnel.
+_PROXY_REFUSES = {
+    "403": (
+        "the proxy in HTTPS_PROXY or ALL_PROXY does not let the function through ({kind} 403). Have it let through to "
+        "the hosts of Docker Hub, or name them in NO_PROXY if there is another way."
+    ),
+    "407": (
+        "the proxy in HTTPS_PROXY or ALL_PROXY does not take the function's login ({kind} 407). See to the user name "
+        "and the password in its URL; what is special in them must be percent-encoded."
+    ),
+}
+# What is at the root of a request without an answer, what that means, and what mends it if it lasts.
+_CAUSES: tuple[tuple[type[OSError], str, str], ...] = (
+    (
+        ssl.SSLError,
+        "TLS did not come about",
+        "if HTTPS_PROXY begins with https://, see whether that proxy itself speaks TLS",
+    ),
+    (
+        socket.gaierror,
+        "no address for the host's name",
+        "check the name of the proxy in HTTPS_PROXY or those in the DOCKERHUB_ URLs and, in a VPC, its DNS",
+    ),
+    (
+        ConnectionRefusedError,
+        "the connection was refused",
+        "check host and port of the proxy in HTTPS_PROXY, those in the DOCKERHUB_ URLs, and any firewall",
+    ),
+    (
+        TimeoutError,
+        "it took too long",
+        "in a VPC, check the security group and the route to the internet or to the proxy",
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -154,3 +196,39 @@ def _names(entry: str, host: str, port: int) -> bool:
     except ValueError:  # either is a name
         domain = entry.removeprefix("*").strip(".")
         return bool(domain) and (host == domain or host.endswith(f".{domain}"))
+
+
+def no_answer(what: str, failure: Exception, refused_by_proxy: str = "") -> DockerHubUnavailable | SettingsInvalid:
+    """Return the error for a request that got no answer, to be raised where its cause is not being handled.
+
+    Its text is of our own: that of the cause may quote an answer, a header or a URL.
+
+    Args:
+        failure: what the request raised. What it is about tells the type of what is at its root.
+        refused_by_proxy: the status with which the proxy has refused a tunnel.
+    """
+    kind = type(failure).__name__
+    links = _chain(failure)
+    lasting = _PROXY_REFUSES.get(refused_by_proxy)
+    if any(isinstance(link, ssl.SSLCertVerificationError) for link in links):
+        lasting = _CERTIFICATE_REFUSED
+    if lasting:
+        return SettingsInvalid(f"{what}: {lasting.format(kind=kind)}")
+    if refused_by_proxy:
+        told, remedy = f"{kind} {refused_by_proxy}", "check whether the proxy reaches Docker Hub"
+    else:
+        causes = (cause for cause in _CAUSES if any(isinstance(link, cause[0]) for link in links))
+        _, meaning, remedy = next(causes, (OSError, "", "in a VPC, check the route to the internet"))
+        told = f"{kind}, {meaning}" if meaning else kind
+    return DockerHubUnavailable(
+        f"{what}: no answer from Docker Hub ({told}). Secrets Manager tries again by itself; {remedy}."
+    )
+
+
+def _chain(failure: BaseException | None) -> list[BaseException]:
+    """Return an exception and what it came of, to the root. A chain may bite its own tail."""
+    links: list[BaseException] = []
+    while failure is not None and failure not in links:
+        links.append(failure)
+        failure = failure.__cause__ or failure.__context__
+    return links
