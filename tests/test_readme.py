@@ -11,15 +11,25 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 
+def as_set(value: object) -> str:
+    """Return a setting's value as the variable has it."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case tuple():
+            return " ".join(value)
+        case _:
+            return str(value)
+
+
 def test_the_settings_table_names_every_variable_with_its_default() -> None:
     rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (\S+) \|", README, re.MULTILINE))
     stated = {name: default.strip("`").replace("unset", "") for name, default in rows.items()}
 
     default = Settings()
-    assert list(stated.values()) == [
-        " ".join(value) if isinstance(value, tuple) else value or ""
-        for value in (getattr(default, field.name) for field in fields(default))
-    ]
+    assert list(stated.values()) == [as_set(getattr(default, field.name)) for field in fields(default)]
     source = Path(settings.__file__).read_text()
     assert set(stated) == set(re.findall(r'ask\(\s*"([A-Z_]+)"', source))
 

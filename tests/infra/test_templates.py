@@ -264,6 +264,7 @@ def test_the_parameters_reach_the_settings() -> None:
         TotpParameter="HUB_TOTP",
         SlackWebhookParameter="/slack/hook",
         TokenScopes="repo:read, repo:write",
+        CompareScopes="false",
         Login="users-login",
         ProbeRepository="acme/probe",
         ApiUrl="http://127.0.0.1:8080/hub",
@@ -278,6 +279,7 @@ def test_the_parameters_reach_the_settings() -> None:
         totp_parameter="HUB_TOTP",
         webhook_parameter="/slack/hook",
         scopes=("repo:read", "repo:write"),
+        compare_scopes=False,
         login="users-login",
         probe_repository="acme/probe",
         api_url="http://127.0.0.1:8080/hub",
@@ -296,6 +298,7 @@ def test_the_parameters_reach_the_settings() -> None:
         ("SlackWebhookParameter", "SLACK_WEBHOOK_PARAMETER", "https://hooks.slack.com/services/T0/B0/x"),
         ("TokenScopes", "DOCKERHUB_TOKEN_SCOPES", "repo:everything"),
         ("TokenScopes", "DOCKERHUB_TOKEN_SCOPES", "repo:read;repo:write"),
+        ("CompareScopes", "DOCKERHUB_COMPARE_SCOPES", "sometimes"),
         ("Login", "DOCKERHUB_LOGIN", "password"),
         ("ProbeRepository", "DOCKERHUB_PROBE_REPOSITORY", "acme/probe:latest"),
         ("ProbeRepository", "DOCKERHUB_PROBE_REPOSITORY", "probe"),
@@ -363,7 +366,8 @@ def asked_of_aws() -> set[str]:
     calls = [node for tree in SOURCES.values() for node in ast.walk(tree) if isinstance(node, ast.Call)]
     methods = [(call.func.attr, call.args) for call in calls if isinstance(call.func, ast.Attribute)]
     actions = set()
-    for service in (ast.literal_eval(arguments[0]) for name, arguments in methods if name == "create_client"):
+    (services,) = [arguments[1:] for name, arguments in methods if name == "clients"]
+    for service in map(ast.literal_eval, services):
         operations = boto3.Session(region_name=REGION).client(service).meta.method_to_api_mapping
         actions |= {f"{service}:{operations[name]}" for name, _ in methods if name in operations}
     return actions
@@ -623,8 +627,8 @@ def test_what_is_needed_is_there_before_its_user(name: str, first: str, then: st
 
 
 def metrics_handed_out() -> tuple[str, dict[str, set[str]], set[str]]:
-    """Return the namespace, the dimensions with their values, and the names of the metrics that the handler emits."""
-    calls = [node for node in ast.walk(SOURCES["handler"]) if isinstance(node, ast.Call)]
+    """Return the namespace, the dimensions with their values, and the names of the metrics that are emitted."""
+    calls = [node for room in ("logs", "report") for node in ast.walk(SOURCES[room]) if isinstance(node, ast.Call)]
     (made,) = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Metrics"]
     about = {keyword.arg: ast.literal_eval(keyword.value) for keyword in made.keywords}
     first = [(call.func.attr, call.args[0]) for call in calls if isinstance(call.func, ast.Attribute) and call.args]
@@ -677,7 +681,7 @@ def test_the_dashboard_shows_the_alarms_and_what_the_log_says_of_failures() -> N
     stack = function()
     (alarms,) = [widget["alarms"] for widget in widgets() if widget["type"] == "alarm"]
     (query,) = [widget["query"] for widget in widgets() if widget["type"] == "log"]
-    logged = {"@timestamp", "level", "message", *strings(SOURCES["handler"])}
+    logged = {"@timestamp", "level", "message", *strings(SOURCES["report"])}
 
     assert alarms == [f"{name}.Arn" for name in stack.of_type("AWS::CloudWatch::Alarm")]
     assert query.startswith("SOURCE 'Logs' |")
