@@ -22,7 +22,7 @@ hypothesis.settings.load_profile("everybody")
 # here is part of it, and starts none.
 _SERVED = (
     *("e2e", "fleet", "infra", "rehearsal", "rotation"),
-    *("docker_hub/test_bounds.py", "docker_hub/test_network.py"),
+    *("docker_hub/test_bounds.py", "docker_hub/test_network.py", "docker_hub/test_no_answer.py"),
     *("test_notifications.py", "test_parameters.py", "test_secrets_manager.py"),
 )
 

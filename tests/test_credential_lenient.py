@@ -127,6 +127,13 @@ def test_auth_is_read_with_line_breaks_and_without_padding_and_written_plainly(a
     assert found.with_token(NEW) == config({"auth": in_base64(f"acme:{NEW}")})
 
 
+@pytest.mark.parametrize("username", ["acm", "acme", "acme-"])
+def test_auth_may_lack_any_padding(username: str) -> None:
+    auth = in_base64(f"{username}:{OLD}").rstrip("=")
+
+    assert credential.parse(config({"auth": auth})).username == username
+
+
 @pytest.mark.parametrize("before", ["\ufeff", "\ufeff\n", "\n\ufeff "])
 def test_json_behind_a_byte_order_mark_is_read_and_written_without_it(before: str) -> None:
     assert credential.parse(f'{before}{{"password": "{OLD}"}}\n').with_token(NEW) == f'{{"password": "{NEW}"}}'

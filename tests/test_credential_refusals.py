@@ -102,6 +102,20 @@ def test_a_name_is_shown_short_and_printable() -> None:
     assert f"auth of docker.io/??[1m{'x' * 45}... is not base64" in said
 
 
+def test_a_name_of_sixty_signs_is_shown_whole() -> None:
+    whole = f"docker.io/{'x' * 50}"
+
+    assert f"auth of {whole} is" in refused({"auths": {whole: {"auth": "!"}}})
+    assert f"auth of {whole}... is" in refused({"auths": {f"{whole}y": {"auth": "!"}}})
+
+
+@pytest.mark.parametrize("auth", ["!!!!", "\u00e9", "YWNt=", "YWNtZ", "====", "YWNtZTp4\u200b"])
+def test_auth_that_is_no_base64_is_refused(auth: str) -> None:
+    right = base64.b64encode(f"acme:{SECRET}".encode()).decode()
+
+    assert "is not base64 of username:token" in refused({"auths": {HUB: {"auth": auth + right}}})
+
+
 @pytest.mark.parametrize(
     "name",
     [

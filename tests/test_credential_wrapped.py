@@ -42,6 +42,9 @@ WRAPPED = [
     pytest.param(in_base64(config(TOKEN)), id="base64 of a dockerconfigjson"),
     pytest.param(in_base64(config("hunter2")), id="base64 of a dockerconfigjson with a password"),
     pytest.param(in_base64('{"a":"b"}'), id="base64 of JSON"),
+    pytest.param(in_base64('\n {"a":"bc"}'), id="base64 of JSON behind white space"),
+    pytest.param(in_base64('["hunter2"]'), id="base64 of a JSON array"),
+    pytest.param(in_base64('"hunter2"'), id="base64 of a JSON text"),
     pytest.param(in_base64(f"acme:{TOKEN}"), id="base64 of user name and token"),
     pytest.param(in_base64(f"acme:{TOKEN}").rstrip("="), id="base64 without padding"),
     pytest.param(in_base64(in_base64(f"acme:{TOKEN}")), id="base64 of base64"),
@@ -116,6 +119,13 @@ def test_one_short_word_is_a_placeholder_in_every_place(text: str, shape: str) -
 
     assert credential.parse(value).token == text
     assert credential.parse(value).with_token("dckr_pat_new") == SHAPES[shape]("dckr_pat_new")
+
+
+@pytest.mark.parametrize("text", ["{token}", "[token]", "{{token}}"])
+@pytest.mark.parametrize("key", ["password", "accessToken", "token"])
+def test_a_placeholder_under_a_key_may_be_in_brackets(text: str, key: str) -> None:
+    """As plain text it would be taken for JSON."""
+    assert credential.parse(json.dumps({key: text})).token == text
 
 
 @pytest.mark.parametrize(

@@ -26,11 +26,10 @@ def layers(text: str) -> Iterator[str]:
     begin, because other characters may stand before it without a gap. Each byte that was encoded becomes one character
     (as in ISO 8859-1), but for zeros, which are left out: so UTF-16 can be read as well.
     """
-    level, seen = {text}, set[str]()
+    level = {text}
     for _ in range(_DEEPEST + 1):
         yield from level
-        seen |= level
-        level = {inner for outer in level for inner in _decoded(outer)} - seen
+        level = {inner for outer in level for inner in _decoded(outer)} - level
 
 
 def _decoded(text: str) -> Iterator[str]:

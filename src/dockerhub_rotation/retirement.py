@@ -166,18 +166,16 @@ def catch_up(invocation: Invocation, versions: SecretVersions, tokens: list[Toke
     return CaughtUp([disabled.get(token.uuid, token) for token in asked.tokens], frozenset(disabled), _counted(done))
 
 
-def sweep(invocation: Invocation, arn: str, tokens: list[Token]) -> int:
+def sweep(invocation: Invocation, arn: str) -> int:
     """Delete this secret's orphans, and return how many there were.
 
     An orphan is labelled for a version that carries no staging label in a look at them that comes after the list, and
     is older than the current token, or than an hour: a rotation that has begun since has made none of those.
 
-    Args:
-        tokens: every token of the account.
-
     Raises:
         RotationError: of the client or the gateway.
     """
+    tokens = invocation.docker_hub.tokens.listed()
     versions = invocation.secrets_manager.versions(arn)
     changes = [
         change for change in plan(tokens, versions, {}, invocation.docker_hub.http.now()) if change.becomes == "deleted"

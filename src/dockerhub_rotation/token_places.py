@@ -104,7 +104,7 @@ def _configs(document: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, Ca
         if key in (*TOKEN_KEYS, "username") or not is_text(text):
             continue
         before, inner, after = without_white_space(text)
-        config = read_or_none(inner) if inner.startswith("{") else None
+        config = read_or_none(inner)
         if isinstance(config, dict) and isinstance(config.get("auths"), dict):
             yield config, f" in {shown(key)}", _keeper(document, key, config, (before, inner, after))
 
@@ -187,7 +187,7 @@ def _auth_place(entry: dict[str, Any], of: str) -> Place:
 def _from_base64_or_none(text: object) -> str | None:
     if not is_text(text):
         return None
-    unbroken = "".join(text.split()).rstrip("=")
+    unbroken = "".join(text.split())
     try:
         return base64.b64decode(unbroken + "=" * (-len(unbroken) % 4), validate=True).decode()
     except ValueError:

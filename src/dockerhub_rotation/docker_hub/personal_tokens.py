@@ -1,5 +1,6 @@
 """The account's personal access tokens: making, listing, enabling, disabling and deleting them."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,27 +88,29 @@ class PersonalTokens:
         Args:
             expected: labels that should be there.
         """
-        tokens: dict[str, Token] = {}
-        pages = self._read(tokens)
-        if pages > 1 and not {token.label for token in tokens.values()}.issuperset(expected):
-            self._read(tokens)
-        return list(tokens.values())
+        pages = list(self._pages())
+        if len(pages) > 1 and not {token.label for page in pages for token in page}.issuperset(expected):
+            pages += self._pages()
+        return list({token.uuid: token for page in pages for token in page}.values())
 
-    def _read(self, tokens: dict[str, Token]) -> int:
-        """Add what the list shows; return how many pages it has."""
+    def any(self, is_wanted: Callable[[Token], bool]) -> bool:
+        """Tell whether the account has such a token, and read its list no further than to that."""
+        return any(is_wanted(token) for page in self._pages() for token in page)
+
+    def _pages(self) -> Iterator[list[Token]]:
+        """Yield the pages of the list. A token that moves meanwhile may be on two of them."""
         for number in range(1, 1_000):
             page = self._page(number)
             if page.status == 404 and number > 1:
                 # Tokens that were deleted meanwhile have left it empty; but so says a gateway that knows no better.
                 before = self._page(number - 1)
-                tokens |= _by_uuid(before)
+                yield _read(before)
                 if not before.object().get("next"):
-                    return number - 1
+                    return
                 page = self._page(number)
-            tokens |= _by_uuid(page)
+            yield _read(page)
             if not page.object().get("next"):
-                break
-        return number
+                return
 
     def _page(self, number: int) -> Answer:
         asked = {"page": number, "page_size": _PAGE_SIZE}
@@ -166,8 +169,7 @@ class PersonalTokens:
         return uuid.lower() not in self._listed_again
 
 
-def _by_uuid(page: Answer) -> dict[str, Token]:
-    """Return the tokens of a page. One that moves to another page meanwhile is shown twice."""
+def _read(page: Answer) -> list[Token]:
     if not page.success:
         raise page.error(answers.CHECK_URLS)
-    return {token.uuid: token for token in answers.tokens(page)}
+    return answers.tokens(page)

@@ -13,10 +13,10 @@ from dockerhub_rotation.errors import (
     SecretUnusable,
     VersionAlreadyStored,
 )
-from dockerhub_rotation.plan import grouped
 from dockerhub_rotation.secrets_manager import CURRENT, StoredValue
 from dockerhub_rotation.steps import pending_value
 from dockerhub_rotation.steps.step import Outcome, Rotation
+from dockerhub_rotation.token_labels import version_of
 
 logger = logging.getLogger(__name__)
 
@@ -44,10 +44,9 @@ def create_secret(rotation: Rotation) -> Outcome:
     if stored is None:
         raise SecretUnusable("The secret has no current value. Store one, a placeholder will do, then rotate again.")
     current = pending_value.parse(stored.text, rotation)
-    tokens = rotation.docker_hub.tokens.listed()
-    _require_our_account(rotation, stored, current.token, tokens)
+    _require_our_account(rotation, stored, current.token)
 
-    token = _make(rotation, tokens)  # cases 2, 5 and 6
+    token = _make(rotation)  # cases 2, 5 and 6
     try:
         rotation.secrets_manager.store_pending(request, current.with_token(token.value))
     except VersionAlreadyStored:  # case 3
@@ -59,22 +58,24 @@ def create_secret(rotation: Rotation) -> Outcome:
     return Outcome(f"Token {token.uuid} is made and staged.")
 
 
-def _require_our_account(rotation: Rotation, stored: StoredValue, token: str, tokens: list[Token]) -> None:
+def _require_our_account(rotation: Rotation, stored: StoredValue, token: str) -> None:
     """Refuse to replace the token of another account: its consumers would get what ours may pull, and it would live on.
 
-    The list proves the account without a login where it shows a token of this secret. A refused token of the right
-    account does not matter: rotating is the cure.
+    The list proves the account without a login where it shows the current version's token; or another one of this
+    secret, if a rotation has made the current version: then its token is gone, which rotating cures. A login for each
+    secret whose token is gone would lock the user name.
 
     Raises:
         SecretUnusable: the current token is another account's, or nothing speaks for ours.
     """
-    groups = grouped(tokens, rotation.versions)
-    current = rotation.versions.holder(CURRENT)
-    if not credential.looks_like_token(token) or (current in groups and groups[current].tokens):
-        return
     by_rotation = rotation.versions.rotated_since(stored)
-    if by_rotation and any(group.tokens for group in groups.values()):
-        return  # a rotation has made it, in this account, from which it is gone
+
+    def speaks_for_us(listed: Token) -> bool:
+        version = version_of(listed, rotation.versions.arn)
+        return version is not None and (by_rotation or version == rotation.versions.holder(CURRENT))
+
+    if not credential.looks_like_token(token) or rotation.docker_hub.tokens.any(speaks_for_us):
+        return
     try:
         identity = rotation.docker_hub.login.identify(rotation.account.username, token)
     except LoginRefused:
@@ -90,13 +91,13 @@ def _require_our_account(rotation: Rotation, stored: StoredValue, token: str, to
         )
 
 
-def _make(rotation: Rotation, tokens: list[Token]) -> NewToken:
+def _make(rotation: Rotation) -> NewToken:
     """Make a token; if that is refused, delete this secret's orphans and try once more."""
     try:
         return rotation.docker_hub.tokens.create(rotation.label)
     except DockerHubRefused as refusal:
         refused = refusal
-    if not retirement.sweep(rotation, rotation.versions.arn, tokens):
+    if not retirement.sweep(rotation, rotation.versions.arn):
         raise refused
     return rotation.docker_hub.tokens.create(rotation.label)
 
