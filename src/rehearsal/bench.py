@@ -284,7 +284,7 @@ def _add_requests(table: Table) -> None:
     for kind, name in _SANDBOX_KINDS.items():
         with steady(kind) as world:
             rotation = rotate(world, kind)
-        target = "20, 8 to the Hub" if kind == "cold" else "16, 7 to the Hub"
+        target = "24" if kind == "cold" else "18"
         table.add_row(name, "", str(rotation.requests), f"{rotation.aws} + {rotation.docker_hub}", target)
 
 

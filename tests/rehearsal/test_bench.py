@@ -29,13 +29,14 @@ def test_a_rotation_in_the_steady_state_costs_these_requests(
     assert rotation.round_trips == rotation.requests + 2 * connections
 
 
-@pytest.mark.parametrize(("tokens", "further"), [(100, 0), (102, 2), (1_000, 18)])
-def test_each_further_hundred_tokens_cost_two_requests_and_nothing_else_does(tokens: int, further: int) -> None:
-    """The list is read before a token is made, and again before the promotion."""
+@pytest.mark.parametrize(("tokens", "further"), [(100, 0), (102, 1), (1_000, 9)])
+def test_each_further_hundred_tokens_cost_one_request_or_two_and_nothing_else_does(tokens: int, further: int) -> None:
+    """CreateSecret reads the list no further than to a token of this secret, finishSecret reads it whole."""
     with bench.steady(tokens=tokens) as world:
         rotation = bench.rotate(world)
 
-    assert (rotation.aws, rotation.docker_hub) == (10, 8 + further)
+    assert rotation.aws == 10
+    assert 8 + further <= rotation.docker_hub <= 8 + 2 * further
 
 
 def test_secrets_that_rotate_at_once_cost_no_more_than_one_after_the_other() -> None:

@@ -57,11 +57,3 @@ def test_one_that_is_killed_is_dead_and_the_next_invocation_has_another(run_func
                 function.invoke(EVENT)
         with pytest.raises(FunctionError, match="EventRefused"):
             function.invoke({})
-
-
-def test_one_that_cannot_load_the_function_says_why_and_dies(run_function: Callable[..., Function]) -> None:
-    with run_function({**ACCOUNT, "POWERTOOLS_LOG_LEVEL": "LOUD"}) as function:
-        with pytest.raises(FunctionError, match="the process of the function died"):
-            function.invoke(EVENT)
-
-        assert "Traceback" in function.log()
