@@ -1,5 +1,6 @@
 """The account's personal access tokens: making, listing, enabling, disabling and deleting them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,15 +36,30 @@ class PersonalTokens:
         self._scopes = scopes
         self._listed_again: set[str] | None = None
 
-    def create(self, label: str) -> NewToken:
+    def create(self, label: str, make_room: Callable[[], bool] = lambda: False) -> NewToken:
         """Make a token.
 
         Never repeated unless it surely had no effect: after an error there may be a token with this label.
 
+        Args:
+            make_room: called if Docker Hub makes none; tells whether there is room now, so that it is asked once more.
+
         Raises:
-            DockerHubRefused: none is made.
+            DockerHubRefused: none is made, or one that is of no use and is deleted again.
+            RotationError: of `make_room`.
         """
-        answer = self._login.send(
+        answer = self._asked_for(label)
+        if answer.refusal_is_known and make_room():
+            answer = self._asked_for(label)
+        if not answer.success:
+            raise answer.error(
+                "The account may have reached its number of tokens (delete those that nobody uses), or its e-mail "
+                "address may not be verified. Try it by hand in the account settings."
+            )
+        return self._made(answer)
+
+    def _asked_for(self, label: str) -> Answer:
+        return self._login.send(
             "Creating a token",
             "POST",
             _PATH,
@@ -51,12 +67,6 @@ class PersonalTokens:
             spare_seconds=_SECONDS_TO_STORE_A_TOKEN,
             json={"token_label": label, "scopes": list(self._scopes)},
         )
-        if not answer.success:
-            raise answer.error(
-                "The account may have reached its number of tokens (delete those that nobody uses), or its e-mail "
-                "address may not be verified. Try it by hand in the account settings."
-            )
-        return self._made(answer)
 
     def _made(self, answer: Answer) -> NewToken:
         """Return the token that was made, or delete it again: one that can't be read is of use to nobody.

@@ -7,7 +7,6 @@ from dockerhub_rotation.docker_hub.answers import Token
 from dockerhub_rotation.docker_hub.personal_tokens import NewToken
 from dockerhub_rotation.errors import (
     AwsRefused,
-    DockerHubRefused,
     LoginRefused,
     RotationError,
     SecretUnusable,
@@ -47,7 +46,9 @@ def create_secret(rotation: Rotation) -> Outcome:
     tokens = rotation.docker_hub.tokens.listed()
     _require_our_account(rotation, stored, current.token, tokens)
 
-    token = _make(rotation, tokens)  # cases 2, 5 and 6
+    token = rotation.docker_hub.tokens.create(  # cases 2, 5 and 6
+        rotation.label, make_room=lambda: retirement.sweep(rotation, rotation.versions.arn, tokens) > 0
+    )
     try:
         rotation.secrets_manager.store_pending(request, current.with_token(token.value))
     except VersionAlreadyStored:  # case 3
@@ -88,17 +89,6 @@ def _require_our_account(rotation: Rotation, stored: StoredValue, token: str, to
             "project's. If the secret is to move to this account, or all its tokens were deleted by hand, store a "
             "placeholder as its value, then rotate again."
         )
-
-
-def _make(rotation: Rotation, tokens: list[Token]) -> NewToken:
-    """Make a token; if that is refused, delete this secret's orphans and try once more."""
-    try:
-        return rotation.docker_hub.tokens.create(rotation.label)
-    except DockerHubRefused as refusal:
-        refused = refusal
-    if not retirement.sweep(rotation, rotation.versions.arn, tokens):
-        raise refused
-    return rotation.docker_hub.tokens.create(rotation.label)
 
 
 def _delete_unstored(token: NewToken, rotation: Rotation) -> None:
