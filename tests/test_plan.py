@@ -332,7 +332,13 @@ def test_a_token_that_the_current_value_holds_is_never_taken_away(tokens: list[T
         ),
         pytest.param([made(NOW)], versions(current=NOW), set(), id="no previous version"),
         pytest.param(
-            [made(NOW)], versions(current=NOW, previous=OLD, pinned=OLD), set(), id="no token of a pinned one"
+            [made(NOW)], versions(current=NOW, previous=OLDEST, pinned=OLD), {OLDEST}, id="nor of a pinned one"
+        ),
+        pytest.param(
+            [made(NOW)],
+            versions(current=NOW, previous=OLD, pinned=OLD),
+            {OLD},
+            id="no token of the previous and pinned",
         ),
         pytest.param(
             [made(NOW), made(OLDEST, "a"), made(OLDEST, "b")],

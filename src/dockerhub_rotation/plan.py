@@ -80,9 +80,10 @@ class Group:
         """Whether only the stored value can tell which token it is.
 
         It can't if none of several works. A version without a token may hold a value that somebody has put there.
+        Where it is pinned that is asked once, when it is superseded: its token stays, but it is said.
         """
         if self.pins and not self.in_use:
-            return False
+            return PREVIOUS in self.labels and not self.tokens
         if self.tokens:
             return bool(self.labels) and len(self.tokens) > 1 and any(token.active for token in self.tokens)
         return bool(self.labels & {CURRENT, PREVIOUS})

@@ -1,0 +1,243 @@
+"""What a rotation leaves active, or can't find, is said and counted; and its outcome does not claim the opposite."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from dockerhub_rotation.token_labels import label_for
+from rehearsal import docker_hub
+from rehearsal.docker_hub import Fault, Token
+from rehearsal.world import FUNCTION_ARN, PLACEHOLDER, World
+from tests.rotation.seen import finished, hand_made, holder, lines, ours, token_under, warnings
+
+ALL_RETIRED = "The new token is AWSCURRENT, and what it supersedes is retired."
+NOT_ALL = "The new token is AWSCURRENT. A token may still be active that no consumer needs: see above."
+UNSTAGED = "99999999-2222-4333-8444-555555555555"
+
+
+def rotate(world: World, secret: str) -> str:
+    """Rotate one of several secrets, and return the event with which that ended."""
+    world.client.rotate_secret(SecretId=secret, RotationLambdaARN=FUNCTION_ARN)
+    world.aws.wait()
+    return world.aws.events[-1].name
+
+
+def test_where_everything_is_retired_the_outcome_says_so_and_nothing_is_warned_of(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+
+    world.rotate()
+
+    assert finished(world) == (ALL_RETIRED, {"disabled": 1})
+    assert warnings(world) == []
+
+
+# A token that another secret's label names
+
+
+def replica_of(world: World) -> tuple[str, Token]:
+    """Return a secret that began as a replica, and the token of its origin that it holds."""
+    world.rotate()
+    origin = token_under(world)
+    return world.aws.create_secret("promoted-replica", origin.value), origin
+
+
+def test_a_superseded_token_that_is_another_secrets_stays_as_it_is_through_several_rotations_and_is_said_once(
+    make_world: Callable[..., World],
+) -> None:
+    """Once a replica is promoted, its origin still needs the token with which both began."""
+    world = make_world()
+    replica, origin = replica_of(world)
+    label = origin.label
+
+    assert rotate(world, replica) == "RotationSucceeded"
+
+    assert finished(world) == (NOT_ALL, {"left": 1})
+    said = f"Token {origin.uuid} of version "
+    assert [w for w in warnings(world) if w.startswith(said) and "made for another secret" in w] == warnings(world)
+    for _ in range(2):
+        assert rotate(world, replica) == "RotationSucceeded"
+        assert finished(world)[0] == ALL_RETIRED
+    assert len(warnings(world)) == 1
+    assert (origin.active, origin.label) == (True, label)
+    assert world.current_token() == origin.value
+
+    assert rotate(world, world.secret_arn) == "RotationSucceeded"  # it is the origin's to retire, and is retired
+    assert not origin.active
+
+
+def test_a_superseded_token_that_is_another_secrets_is_counted_also_in_the_report_of_a_retirement_that_failed(
+    make_world: Callable[..., World],
+) -> None:
+    """And an attempt that makes up for that leaves it alone, too."""
+    world = make_world()
+    replica, origin = replica_of(world)
+    world.hub.add_token(label_for(replica, UNSTAGED)).created_at -= timedelta(days=1)
+    world.hub.faults += [Fault("DELETE", "/v2/access-tokens/*", 400, {"message": "no", "errinfo": {}})] * 5
+
+    assert rotate(world, replica) == "RotationFailed"
+
+    message, counts = finished(world)
+    assert message.startswith("Promoted: AWSCURRENT is the new token, but an old token may still be active.")
+    assert counts == {"left": 1}
+    assert rotate(world, replica) == "RotationSucceeded"
+    assert world.hub.authenticates(origin.value)
+
+
+# An age that can't be read
+
+
+@pytest.mark.parametrize("created_at", [None, "2020-01-01T00:00:00", 1577836800, "0001-01-01T00:00:00Z", "yesterday"])
+def test_an_orphan_of_unreadable_age_is_left_and_said_and_goes_once_it_can_be_read(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch, created_at: object
+) -> None:
+    world = make_world()
+    orphan = world.hub.add_token(label_for(world.secret_arn, UNSTAGED))
+    body = docker_hub._token_body
+
+    def without_age(token: Token, *value: str) -> dict[str, object]:
+        return body(token, *value) | ({"created_at": created_at} if token is orphan else {})
+
+    with monkeypatch.context() as for_now:
+        for_now.setattr(docker_hub, "_token_body", without_age)
+        assert world.rotate() == ["RotationStarted", "RotationSucceeded"]
+
+    assert finished(world) == (NOT_ALL, {"disabled": 1, "left": 1})
+    assert warnings(world) == [f"Token {orphan.uuid} of version {UNSTAGED} is left active: its age can't be read"]
+    assert world.hub.authenticates(orphan.value)
+
+    world.rotate()
+    assert orphan.uuid not in world.hub.tokens
+    assert finished(world)[0] == ALL_RETIRED
+
+
+def test_with_no_age_readable_at_all_the_superseded_token_is_disabled_and_nothing_is_deleted(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = docker_hub._token_body
+    monkeypatch.setattr(docker_hub, "_token_body", lambda *token: body(*token) | {"created_at": None})
+    world = make_world()
+    tokens = set(world.hub.tokens)
+
+    for _ in range(3):
+        assert world.rotate() == ["RotationStarted", "RotationSucceeded"]
+
+    assert tokens < set(world.hub.tokens)
+    assert sorted(ours(world).values()) == [False, False, False, True]
+    assert world.hub.authenticates(world.current_token())
+    assert finished(world) == (ALL_RETIRED, {"disabled": 1})  # what is left is disabled
+
+
+# Values that somebody has stored
+
+
+def test_a_placeholder_stored_by_hand_over_a_token_of_ours_is_said_and_the_token_does_not_live_on(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    world.rotate()
+    covered = token_under(world)
+    world.client.put_secret_value(SecretId=world.secret_arn, SecretString=PLACEHOLDER)
+    placeholder = holder(world, "AWSCURRENT")
+    assert covered.active
+
+    assert world.rotate() == ["RotationStarted", "RotationSucceeded"]
+
+    message, counts = finished(world)
+    assert (message, counts["unidentified"]) == (NOT_ALL, 1)
+    (warning,) = warnings(world)
+    assert warning.startswith(f"The value under AWSPREVIOUS (version {placeholder}) is no token")
+    assert "disable that by hand in the account settings" in warning
+    assert not world.hub.authenticates(covered.value)
+    assert PLACEHOLDER not in world.function.log()
+
+
+def test_a_placeholder_stored_by_hand_over_a_hand_made_token_is_said_for_that_token_is_not_touched(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    world.rotate()
+    covered = world.hub.add_token("put there by hand")
+    for value in (covered.value, PLACEHOLDER):
+        world.client.put_secret_value(SecretId=world.secret_arn, SecretString=value)
+
+    assert world.rotate() == ["RotationStarted", "RotationSucceeded"]
+
+    message, counts = finished(world)
+    assert (message, counts["unidentified"]) == (NOT_ALL, 2)  # what was replaced by hand, and what it was replaced by
+    assert (covered.active, covered.label) == (True, "put there by hand")
+
+
+def test_the_placeholder_with_which_a_secret_began_is_nothing_to_be_said(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    begun = world.aws.create_secret("begun-with-a-placeholder", PLACEHOLDER)
+
+    assert rotate(world, begun) == "RotationSucceeded"
+
+    assert finished(world) == (ALL_RETIRED, {})
+    assert warnings(world) == []
+
+
+def test_a_hand_made_token_that_was_replaced_by_hand_is_said_and_counted_and_left_alone(
+    make_world: Callable[..., World],
+) -> None:
+    """As the README advises for secrets that share a token: give each its own before rotation is switched on."""
+    world = make_world()
+    shared, replaced = hand_made(world), holder(world, "AWSCURRENT")
+    own = world.hub.add_token("of this secret alone")
+    world.client.put_secret_value(SecretId=world.secret_arn, SecretString=own.value)
+
+    world.rotate()
+
+    assert finished(world) == (NOT_ALL, {"disabled": 1, "unidentified": 1})
+    (warning,) = warnings(world)
+    assert warning.startswith(f"Version {replaced} was replaced by a value that somebody stored")
+    assert "disable it by hand in the account settings" in warning
+    assert (shared.active, shared.label, own.active) == (True, "made by hand", False)
+
+    world.rotate()
+    assert finished(world)[0] == ALL_RETIRED
+    assert shared.active
+
+
+def test_a_superseded_token_that_cannot_be_found_is_said_and_counted(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    superseded = holder(world, "AWSCURRENT")
+    del world.hub.tokens[hand_made(world).uuid]
+
+    assert world.rotate() == ["RotationStarted", "RotationSucceeded"]
+
+    assert finished(world) == (NOT_ALL, {"unidentified": 1})
+    assert [w for w in warnings(world) if f"AWSPREVIOUS (version {superseded}) is not one that the" in w] != []
+
+
+# A retirement that fails
+
+
+def test_every_retirement_that_fails_is_named_and_what_was_done_all_the_same_is_counted(
+    make_world: Callable[..., World], clock: Any
+) -> None:
+    world = make_world()
+    first = hand_made(world)
+    world.rotate()
+    superseded, orphan = token_under(world), world.hub.add_token(label_for(world.secret_arn, UNSTAGED))
+    orphan.created_at = datetime.fromtimestamp(clock.now - 86400, UTC)
+    no = (400, {"message": "no", "errinfo": {}})
+    world.hub.faults += [
+        Fault("PATCH", f"/v2/access-tokens/{superseded.uuid}", *no),
+        Fault("DELETE", f"/v2/access-tokens/{first.uuid}", *no),
+    ]
+
+    assert world.rotate() == ["RotationStarted", "RotationFailed", "RotationSucceeded"]
+
+    failed = next(run for run in world.steps if run.error)
+    assert failed.error is not None
+    for token in (superseded, first):
+        assert f"{token.uuid}: Docker Hub answered 400" in failed.error
+    assert orphan.uuid not in failed.after.tokens
+    line = next(line for line in lines(world) if line.get("error") == "RetirementFailed")
+    assert [line[count] for count in ("disabled", "deleted", "orphans", "unidentified", "left")] == [0, 0, 1, 0, 0]
+    assert not superseded.active
