@@ -7,7 +7,7 @@ from typing import Any
 from dockerhub_rotation.docker_hub import answers
 from dockerhub_rotation.docker_hub.answers import Answer, Token
 from dockerhub_rotation.docker_hub.management_login import ManagementLogin
-from dockerhub_rotation.errors import AnswerUnknown
+from dockerhub_rotation.errors import AnswerUnknown, RotationError
 from dockerhub_rotation.settings import fall_short
 
 _PATH = "/v2/access-tokens"
@@ -76,8 +76,12 @@ class PersonalTokens:
             wrong = "a token that may do less than DOCKERHUB_TOKEN_SCOPES asks for; see what the account may do"
         else:
             return NewToken(made.uuid, value)
-        self.delete(made.uuid)
-        raise AnswerUnknown(f"{answer.what}: Docker Hub made {wrong}. It is deleted again.")
+        then = "It is deleted again."
+        try:
+            self.delete(made.uuid)
+        except RotationError as failure:
+            then = f"It could not be deleted again. {failure}"
+        raise AnswerUnknown(f"{answer.what}: Docker Hub made {wrong}. {then}")
 
     def listed(self, *expected: str) -> list[Token]:
         """Return every token of the account, whoever made it, in no particular order.
