@@ -74,7 +74,7 @@ def test_the_new_token_is_labelled_for_this_secret_and_version_and_has_the_confi
     assert made.creator_ua.startswith("dockerhub-rotation/")
 
 
-@pytest.mark.parametrize("faults", [(), (Fault(9, FaultKind.LOST_BEFORE),), (Fault(9, FaultKind.LOST_AFTER),)])
+@pytest.mark.parametrize("faults", [(), (Fault(8, FaultKind.LOST_BEFORE),), (Fault(8, FaultKind.LOST_AFTER),)])
 def test_when_a_twin_has_stored_its_token_ours_is_deleted(
     make_world: Callable[..., World], faults: tuple[Fault, ...]
 ) -> None:
@@ -138,12 +138,12 @@ def test_when_it_is_unknown_whether_the_value_was_stored_the_stored_token_stays_
     make_world: Callable[..., World], clock: Any
 ) -> None:
     """AWS stores the value at the first of three tries, and every answer is lost."""
-    world = make_world(Scene(faults=tuple(Fault(at, FaultKind.UNAVAILABLE_AFTER) for at in (9, 10, 11))))
+    world = make_world(Scene(faults=tuple(Fault(at, FaultKind.UNAVAILABLE_AFTER) for at in (8, 9, 10))))
 
     events = world.rotate()
 
     assert events == ["RotationStarted", "RotationFailed", "RotationSucceeded"]
-    assert [request.name for request in world.wire.requests[8:11]] == ["PutSecretValue"] * 3
+    assert [request.name for request in world.wire.requests[7:10]] == ["PutSecretValue"] * 3
     assert [request.name for request in world.wire.requests].count("POST /v2/access-tokens") == 1
     assert [value for value in ours(world) if world.hub.authenticates(value)] == [world.current_token()]
 
@@ -151,24 +151,24 @@ def test_when_it_is_unknown_whether_the_value_was_stored_the_stored_token_stays_
 def test_when_it_is_unknown_whether_the_value_was_stored_and_it_was_not_the_orphan_goes_with_the_next_attempt(
     make_world: Callable[..., World],
 ) -> None:
-    world = make_world(Scene(faults=(Fault(9, FaultKind.HTML),)))
+    world = make_world(Scene(faults=(Fault(8, FaultKind.HTML),)))
 
     events = world.rotate()
 
     assert events == ["RotationStarted", "RotationFailed", "RotationSucceeded"]
-    assert world.wire.requests[8].name == "PutSecretValue"
+    assert world.wire.requests[7].name == "PutSecretValue"
     assert [run.error is None for run in world.steps] == [False, True, True, True, True]
     assert world.hub.authenticates(world.current_token())
     assert sum(world.hub.authenticates(value) for value in ours(world)) == 1
 
 
 def test_a_lost_answer_to_storing_is_asked_again_by_itself_and_harmless(make_world: Callable[..., World]) -> None:
-    world = make_world(Scene(faults=(Fault(9, FaultKind.LOST_AFTER),)))
+    world = make_world(Scene(faults=(Fault(8, FaultKind.LOST_AFTER),)))
 
     events = world.rotate()
 
     assert events == ["RotationStarted", "RotationSucceeded"]
-    assert [request.name for request in world.wire.requests[8:10]] == ["PutSecretValue", "PutSecretValue"]
+    assert [request.name for request in world.wire.requests[7:9]] == ["PutSecretValue", "PutSecretValue"]
     assert sum(world.hub.authenticates(value) for value in ours(world)) == 1
 
 
@@ -178,7 +178,7 @@ def test_a_lost_answer_to_storing_is_asked_again_by_itself_and_harmless(make_wor
 def test_a_process_killed_while_storing_leaves_at_most_an_orphan_which_finish_secret_deletes(
     make_world: Callable[..., World], kind: FaultKind, orphans: int
 ) -> None:
-    world = make_world(Scene(faults=(Fault(9, kind),)), run_function=Function)
+    world = make_world(Scene(faults=(Fault(8, kind),)), run_function=Function)
 
     world.rotate()
 
@@ -192,7 +192,7 @@ def test_a_process_killed_while_storing_leaves_at_most_an_orphan_which_finish_se
 def test_making_a_token_is_not_repeated_when_its_answer_is_lost(
     make_world: Callable[..., World], kind: FaultKind
 ) -> None:
-    world = make_world(Scene(faults=(Fault(8, kind),)))
+    world = make_world(Scene(faults=(Fault(7, kind),)))
     world.hub.add_token("unused")
     held_before_create(world)
 

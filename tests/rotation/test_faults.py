@@ -42,17 +42,18 @@ FIRST = "the first rotation"
 STEADY = "the steady state"
 CATCHING_UP = "the rotation after one that could not retire the hand-made token"
 _PATCH, _DELETE = "PATCH /v2/access-tokens/{uuid}", "DELETE /v2/access-tokens/{uuid}"
-_TO_LIST = (*_READ, _LOG_IN, _LIST, *_CREATE, *_SET_TO_LIST)
+# With the token that is to be superseded, where no rotation has made it and ended well; and with the password.
+_ASK_IT = (*_READ, _LOG_IN, _LOG_IN, *_CREATE, *_SET_TO_LIST)
 REQUESTS = {
-    FIRST: (*_READ, _LOG_IN, _LIST, _LOG_IN, *_CREATE, *_SET_TO_LIST, *_PROMOTE, "GetSecretValue", _PATCH),
-    STEADY: (*_TO_LIST, *_PROMOTE, _PATCH, _DELETE),
+    FIRST: (*_ASK_IT, *_PROMOTE, "GetSecretValue", _PATCH),
+    STEADY: (*_READ, _LOG_IN, _LIST, *_CREATE, *_SET_TO_LIST, *_PROMOTE, _PATCH, _DELETE),
     CATCHING_UP: (
-        *(*_TO_LIST, "GetSecretValue", "DescribeSecret", "GetSecretValue", _LOG_IN, _PATCH),
+        *(*_ASK_IT, "GetSecretValue", "DescribeSecret", "GetSecretValue", _LOG_IN, _PATCH),
         *(*_PROMOTE, _PATCH),
     ),
 }
 # At which request the faults begin: until the list of tokens, catching up is like the others.
-BEGIN_AT = {FIRST: 1, STEADY: 1, CATCHING_UP: len(_TO_LIST)}
+BEGIN_AT = {FIRST: 1, STEADY: 1, CATCHING_UP: len(_ASK_IT)}
 
 LOUD = {"POWERTOOLS_LOG_LEVEL": "DEBUG", "POWERTOOLS_LOGGER_LOG_EVENT": "true"}
 

@@ -275,7 +275,7 @@ def test_a_twin_that_promotes_first_does_no_harm(make_world: Callable[..., World
 
 def test_of_two_tokens_for_the_new_version_the_stored_one_stays(make_world: Callable[..., World]) -> None:
     world = make_world()
-    world.wire.faults.append(Fault(8, FaultKind.LOST_AFTER))  # makes a token whose value nobody knows
+    world.wire.faults.append(Fault(7, FaultKind.LOST_AFTER))  # makes a token whose value nobody knows
 
     events = world.rotate()
 
@@ -288,7 +288,7 @@ def test_of_two_tokens_neither_is_touched_if_the_login_names_nobody_and_the_next
 ) -> None:
     world = make_world()
     world.hub.jwt_names_source = False
-    world.wire.faults.append(Fault(8, FaultKind.LOST_AFTER))
+    world.wire.faults.append(Fault(7, FaultKind.LOST_AFTER))
 
     events = world.rotate()
 
@@ -615,7 +615,7 @@ def test_an_empty_version_is_not_promoted_on_the_strength_of_an_orphan(make_worl
     """The answer to making a token was lost: it is active and labelled for the version, but nobody knows its value."""
     world = make_world()
     world.hold_before = "setSecret"
-    world.wire.faults.append(Fault(8, FaultKind.LOST_AFTER))
+    world.wire.faults.append(Fault(7, FaultKind.LOST_AFTER))
     world.aws._attempts = 1
     world.rotate()
     before = world.state()
@@ -628,7 +628,7 @@ def test_an_empty_version_is_not_promoted_on_the_strength_of_an_orphan(make_worl
 
 def test_a_dead_token_is_not_promoted_on_the_strength_of_an_orphan(make_world: Callable[..., World]) -> None:
     world = make_world()
-    world.wire.faults.append(Fault(8, FaultKind.LOST_AFTER))
+    world.wire.faults.append(Fault(7, FaultKind.LOST_AFTER))
     ready_to_finish(world)
     value = world.aws.value(world.secret_arn, "AWSPENDING")
     next(token for token in world.hub.tokens.values() if token.value == value).active = False

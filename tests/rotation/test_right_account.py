@@ -237,7 +237,7 @@ def test_the_first_rotation_logs_in_once_with_the_token_and_later_ones_know_the_
 ) -> None:
     world = make_world()
     world.rotate()
-    assert in_create_secret(world) == [LOGIN, LIST, LOGIN, CREATE]  # the first of them with the password
+    assert in_create_secret(world) == [LOGIN, LOGIN, CREATE]  # the second of them with the password
 
     world.rotate()
     assert in_create_secret(world) == [LIST, CREATE]
@@ -247,7 +247,7 @@ def test_the_first_rotation_logs_in_once_with_the_token_and_later_ones_know_the_
     assert in_create_secret(world) == [LOGIN, LIST, CREATE]
 
 
-def test_the_account_is_known_by_its_list_also_where_no_rotation_has_ended_well_yet(
+def test_the_account_is_known_by_a_login_where_no_rotation_has_ended_well_yet(
     make_world: Callable[..., World],
 ) -> None:
     world = make_world()
@@ -256,7 +256,7 @@ def test_the_account_is_known_by_its_list_also_where_no_rotation_has_ended_well_
 
     world.rotate()
 
-    assert in_create_secret(world) == [LIST, CREATE]
+    assert in_create_secret(world) == [LOGIN, CREATE]
 
 
 def test_a_placeholder_is_logged_in_with_by_nobody(make_world: Callable[..., World]) -> None:

@@ -3,7 +3,6 @@
 import logging
 
 from dockerhub_rotation import credential, retirement
-from dockerhub_rotation.docker_hub.answers import Token
 from dockerhub_rotation.docker_hub.personal_tokens import NewToken
 from dockerhub_rotation.errors import (
     AwsRefused,
@@ -61,20 +60,17 @@ def create_secret(rotation: Rotation) -> Outcome:
 def _require_our_account(rotation: Rotation, stored: StoredValue, token: str) -> None:
     """Refuse to replace the token of another account: its consumers would get what ours may pull, and it would live on.
 
-    The list proves the account without a login where it shows the current version's token; or another one of this
-    secret, if a rotation has made the current version: then its token is gone, which rotating cures. A login for each
-    secret whose token is gone would lock the user name.
+    A token that a rotation has made is proven by the list, if that shows any token of this secret: then it is the right
+    account, though this very token may be gone, which rotating cures. A login for each secret whose token is gone would
+    lock the user name. A value that somebody has stored is asked itself.
 
     Raises:
         SecretUnusable: the current token is another account's, or nothing speaks for ours.
     """
     by_rotation = rotation.versions.rotated_since(stored)
-
-    def speaks_for_us(listed: Token) -> bool:
-        version = version_of(listed, rotation.versions.arn)
-        return version is not None and (by_rotation or version == rotation.versions.holder(CURRENT))
-
-    if not credential.looks_like_token(token) or rotation.docker_hub.tokens.any(speaks_for_us):
+    if not credential.looks_like_token(token):
+        return
+    if by_rotation and rotation.docker_hub.tokens.any(lambda t: version_of(t, rotation.versions.arn) is not None):
         return
     try:
         identity = rotation.docker_hub.login.identify(rotation.account.username, token)
