@@ -12,7 +12,7 @@ from rehearsal.docker_hub import Fault, Token
 from rehearsal.sandbox import FunctionError
 from rehearsal.wire import Request
 from rehearsal.world import World
-from tests.rotation.seen import asked, event, holder, ours
+from tests.rotation.seen import asked, event, holder, ours, token_under
 
 UNSTAGED = [f"9999999{n}-2222-4333-8444-555555555555" for n in range(3)]
 REMEDY = "Creating a token: Docker Hub answered 400. The account may have reached its number of tokens .delete those"
@@ -74,6 +74,19 @@ def test_an_account_that_is_full_of_other_peoples_tokens_is_refused_with_the_rem
     assert world.state() == before
     assert creates(world, since) == 1
     assert {name.split()[0] for name in asked(world, since)} == {"GET", "POST"}
+
+
+def test_sweeping_disables_and_enables_nothing_for_that_is_finish_secrets(make_world: Callable[..., World]) -> None:
+    world = before_create(make_world())
+    previous, current = token_under(world, "AWSPREVIOUS"), token_under(world)
+    previous.active, current.active = True, False
+    swept = orphan(world)
+    fill(world)
+
+    world.function.invoke(event(world, "createSecret"))
+
+    assert swept.uuid not in world.hub.tokens
+    assert (previous.active, current.active) == (True, False)
 
 
 def test_neither_a_young_orphan_nor_another_secrets_is_swept(make_world: Callable[..., World]) -> None:
