@@ -183,6 +183,8 @@ class DockerHub:
         requests: Every request answered so far, oldest first.
         issued: Every JWT handed out so far; the token between the two steps of a login is one, too.
         codes: Every one-time code that was sent so far.
+        refused_logins: How many logins failed, and counted towards a lockout of their user name.
+        lockouts: How often a user name was locked.
         lock: Held while a request is served.
     """
 
@@ -209,6 +211,8 @@ class DockerHub:
         self.requests: list[Served] = []
         self.issued: set[str] = set()
         self.codes: set[str] = set()
+        self.refused_logins = 0
+        self.lockouts = 0
         self.lock = RLock()
         self.app = self._build_app()
         self._account_uuid = str(uuid4())
@@ -418,7 +422,9 @@ class DockerHub:
         now = self.clock()
         recent = [at for at in self._failures[username] if at > now - self.lockout_seconds]
         self._failures[username] = [*recent, now]
+        self.refused_logins += 1
         if len(recent) + 1 >= self.lockout_after:
+            self.lockouts += 1
             self._locked_until[username] = now + self.lockout_seconds
 
     def _locked(self, username: str) -> bool:

@@ -184,6 +184,11 @@ class Aws:
             secret = self._find(secret_id)
             return secret.versions.get(_holder(secret, label) or "", {}).get("secret_string")
 
+    def mark_rotated(self, secret_id: str) -> None:
+        """Let a rotation of a secret have ended well now, by its LastRotatedDate."""
+        with self._lock:
+            self._find(secret_id).last_rotation_date = self._moment()  # type: ignore[assignment]  # moto has no fractions
+
     def wait(self, timeout: float = 60.0) -> None:
         """Block until no rotation is running. Raises TimeoutError after `timeout` seconds."""
         deadline = time.monotonic() + timeout
@@ -379,7 +384,7 @@ class Aws:
                 failure = failure or _shortfall(rotation)
                 if failure is None:
                     _detach(rotation.secret, "AWSPENDING")
-                    rotation.secret.last_rotation_date = self._moment()  # type: ignore[assignment]  # moto has no fractions
+                    self.mark_rotated(rotation.secret.arn)
                     rotation.state = "done"
                     self._record("RotationSucceeded", rotation)
                     return
