@@ -11,7 +11,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from rehearsal import bench, fleet, rehearse, replay
+from rehearsal import bench, rehearse, replay
+from rehearsal.fleet import table as fleet
+from rehearsal.fleet.scenes import Past
+from rehearsal.fleet.scenes import Scene as FleetScene
 from rehearsal.wire import Fault, FaultKind
 from rehearsal.world import Scene, Shape
 
@@ -67,13 +70,19 @@ def main(arguments: list[str]) -> int:
         usage='make fleet ARGS="OPTIONS"',
         description="Rotate many secrets of one account at once, in virtual time, and show what it took.",
     )
-    many.add_argument("--secrets", type=_at_least(1), default=200, metavar="N", help="how many (default: 200)")
+    many.add_argument(
+        "--scene",
+        type=Past,
+        choices=list(Past),
+        help="what happened to the tokens before; without any option, all of these are shown",
+    )
+    many.add_argument("--secrets", type=_at_least(1), metavar="N", help="how many (default: 200 due at once, else 12)")
     many.add_argument(
         "--per-minute",
         type=_at_least(1),
         action="append",
         metavar="N",
-        help="requests that Docker Hub answers in a minute; may be given again (default: 600 and 180)",
+        help="requests that Docker Hub answers in a minute; may be given again (default: 600, and 180 if due at once)",
     )
     many.add_argument("--timeout", type=_at_least(1), default=120, metavar="N", help="the function's (default: 120)")
     many.add_argument("--two-factor", action="store_true", help="the account logs in with one-time codes")
@@ -90,10 +99,8 @@ def main(arguments: list[str]) -> int:
         except (OSError, ValueError) as unreadable:
             events.error(f"{asked.event} does not hold an event: {unreadable}")
     if asked.command == "fleet":
-        scenes = [
-            fleet.Scene(asked.secrets, limit, timeout=asked.timeout, two_factor=asked.two_factor, seed=asked.seed)
-            for limit in asked.per_minute or (600, 180)
-        ]
+        pasts = list(Past) if len(arguments) == 1 else [asked.scene or Past.DUE_AT_ONCE]
+        scenes = [scene for past in pasts for scene in _fleets(asked, past)]
         return 0 if fleet.show(scenes, console) else 1
     if asked.serve and (asked.rotations > 1 or asked.fault):
         rotate.error("--serve shows the rotations that you start: it goes with neither --rotations nor --fault")
@@ -109,6 +116,21 @@ def main(arguments: list[str]) -> int:
         rehearse.serve(scene, console)
         return 0
     return 0 if rehearse.rehearse(scene, asked.rotations, console) else 1
+
+
+def _fleets(asked: argparse.Namespace, past: Past) -> list[FleetScene]:
+    due_at_once = past is Past.DUE_AT_ONCE
+    return [
+        FleetScene(
+            secrets=asked.secrets or (200 if due_at_once else 12),
+            per_minute=limit,
+            past=past,
+            timeout=asked.timeout,
+            two_factor=asked.two_factor,
+            seed=asked.seed,
+        )
+        for limit in asked.per_minute or ((600, 180) if due_at_once else (600,))
+    ]
 
 
 def _forget_the_readers_environment() -> None:

@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 
 from rehearsal.__main__ import main
-from rehearsal.fleet import NOT_LOCKED, Fleet, Report, Scene
+from rehearsal.fleet.scenes import Past, Report, Scene
+from rehearsal.fleet.world import NOT_LOCKED, Fleet
 from rehearsal.invariants import NO_LEAK, NO_REMAINS, ONLY_OURS, WORKS
 
 HELD = Counter({WORKS: 0, ONLY_OURS: 0, NOT_LOCKED: 0, NO_REMAINS: 0, NO_LEAK: 0})
+
+LABELS = ("AWSCURRENT", "AWSPREVIOUS")
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -57,6 +60,34 @@ def test_a_fleet_repeated_is_the_same_fleet() -> None:
     assert rotate(scene) == rotate(scene)
 
 
+@pytest.mark.parametrize(
+    ("past", "secrets"),
+    [(Past.TIDIED_UP, 12), (Past.TIDIED_UP, 30), (Past.LEAKED, 12), (Past.LEAKED, 30), (Past.SHARED, 30)],
+)
+def test_a_token_that_is_gone_costs_no_login(past: Past, secrets: int) -> None:
+    report = rotate(Scene(secrets=secrets, past=past))
+
+    took = (report.rotated, report.refused_logins, report.lockouts, report.retries)
+    assert took == (secrets, 0, 0, 0)
+    assert report.broken == HELD
+
+
+@pytest.mark.parametrize("past", [past for past in Past if past.rotations])
+def test_what_happened_before_has_happened(past: Past) -> None:
+    """Else a scene would show nothing."""
+    fleet = Fleet(Scene(secrets=2, past=past))
+    live = {token.value: token.active for token in fleet.hub.tokens.values()}
+    current, previous = ([live.get(fleet.aws.value(arn, label) or "") for arn in fleet.secrets] for label in LABELS)
+
+    assert (current, previous) == {
+        Past.TIDIED_UP: ([True, True], [None, None]),
+        Past.LEAKED: ([None, None], [False, False]),
+        Past.SHARED: ([True, True], [False, False]),
+    }[past]
+    shared = len({fleet.aws.value(arn, "AWSPREVIOUS") for arn in fleet.secrets}) == 1
+    assert shared is (past is Past.SHARED)
+
+
 @pytest.mark.parametrize("seed", range(1, 4))
 def test_five_secrets_of_a_two_factor_account_get_through_in_the_attempts_there_are(seed: int) -> None:
     report = rotate(Scene(secrets=5, two_factor=True, seed=seed))
@@ -83,6 +114,15 @@ def test_the_command_prints_what_it_took(capsys: pytest.CaptureFixture[str]) -> 
     assert rows["answered 429"][0] == "0" != rows["answered 429"][1]
     assert rows["logins with the password"] == ["8", "8"]
     assert printed.count("holds") == 10
+
+
+def test_the_command_shows_a_scene(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fleet", "--scene", "leaked", "--secrets", "3"]) == 0
+
+    printed = capsys.readouterr().out
+    rows = {line[:60].strip(): line[60:].split() for line in printed.splitlines()}
+    assert "tokens in use of 3 secrets" in printed
+    assert (rows["secrets rotated"], rows["logins refused"], rows["lockouts of the user name"]) == (["3"], ["0"], ["0"])
 
 
 def test_the_command_fails_if_a_user_name_was_locked(capsys: pytest.CaptureFixture[str]) -> None:
