@@ -166,22 +166,24 @@ def catch_up(invocation: Invocation, versions: SecretVersions, tokens: list[Toke
     return CaughtUp([disabled.get(token.uuid, token) for token in asked.tokens], frozenset(disabled), _counted(done))
 
 
-def sweep(invocation: Invocation, arn: str) -> int:
+def sweep(invocation: Invocation, arn: str, empty: str) -> int:
     """Delete this secret's orphans, and return how many there were.
 
-    An orphan is labelled for a version that carries no staging label in a look at them that comes after the list, and
-    is older than the current token, or than an hour: a rotation that has begun since has made none of those.
+    An orphan is labelled for a version that carries no staging label in a look at them that comes after the list, or
+    has no value to which it could belong; and it is older than the current token, or than an hour: a rotation that has
+    begun since, or a twin, has made none of those.
+
+    Args:
+        empty: the version that is to get a value, and had none in this invocation.
 
     Raises:
         RotationError: of the client or the gateway.
     """
-    tokens = invocation.docker_hub.tokens.listed()
+    tokens, now = invocation.docker_hub.tokens.listed(), invocation.docker_hub.http.now()
     versions = invocation.secrets_manager.versions(arn)
-    changes = [
-        change for change in plan(tokens, versions, {}, invocation.docker_hub.http.now()) if change.becomes == "deleted"
-    ]
-    done, failures = _apply(invocation, changes)
-    if failures:
+    versions = replace(versions, labels={v: labels for v, labels in versions.labels.items() if v != empty})
+    done, failures = _apply(invocation, [c for c in plan(tokens, versions, {}, now) if c.becomes == "deleted"])
+    if failures and not done:
         raise failures[0]
     return len(done)
 

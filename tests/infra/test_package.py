@@ -155,7 +155,8 @@ def test_the_package_holds_the_function_its_dependencies_and_nothing_else(conten
         "idna",
         "typing_extensions.py",
     }
-    sources = {path.name: path.read_bytes() for path in (ROOT / "src" / "dockerhub_rotation").glob("*.py*")}
+    package = ROOT / "src" / "dockerhub_rotation"
+    sources = {str(path.relative_to(package)): path.read_bytes() for path in package.rglob("*.py")}
     packed = {name: content for name, content in contents.items() if name.startswith("dockerhub_rotation/")}
     assert packed == {f"dockerhub_rotation/{name}": content for name, content in sources.items()} | {
         "dockerhub_rotation/py.typed": b""

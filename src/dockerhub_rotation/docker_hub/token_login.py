@@ -27,14 +27,17 @@ class TokenLogin:
         self._known = known
         self._refused = 0
 
+    def known(self, token: str) -> str | None:
+        """Return the uuid of a token that has logged in in this sandbox before, or None."""
+        return self._known.get(_digest(token))
+
     def whose(self, username: str, token: str) -> str | None:
         """Return the uuid of a token, or None if logging in with it does not tell. Says nothing of whether it works.
 
         Raises:
             LoginRefused: it could not be asked.
         """
-        known = self._known.get(_digest(token))
-        return known if known is not None else self.identify(username, token).token_uuid
+        return self.known(token) or self.identify(username, token).token_uuid
 
     def identify(self, username: str, token: str) -> Identity:
         """Log in at the Hub API with a token and return what the login says of itself.

@@ -70,8 +70,12 @@ def _require_our_account(rotation: Rotation, stored: StoredValue, token: str) ->
     by_rotation = rotation.versions.rotated_since(stored)
     if not credential.looks_like_token(token):
         return
-    if by_rotation and rotation.docker_hub.tokens.any(lambda t: version_of(t, rotation.versions.arn) is not None):
+    tokens = rotation.docker_hub.tokens
+    if by_rotation and tokens.any(lambda listed: version_of(listed, rotation.versions.arn) is not None):
         return
+    known = rotation.docker_hub.login.known(token)
+    if known and tokens.find(known):
+        return  # several secrets hold it, and one of them may have retired it
     try:
         identity = rotation.docker_hub.login.identify(rotation.account.username, token)
     except LoginRefused:
@@ -93,7 +97,7 @@ def _make(rotation: Rotation) -> NewToken:
         return rotation.docker_hub.tokens.create(rotation.label)
     except DockerHubRefused as refusal:
         refused = refusal
-    if not retirement.sweep(rotation, rotation.versions.arn):
+    if not retirement.sweep(rotation, rotation.versions.arn, empty=rotation.request.version_id):
         raise refused
     return rotation.docker_hub.tokens.create(rotation.label)
 

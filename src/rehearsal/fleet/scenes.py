@@ -43,7 +43,7 @@ class Scene:
     secrets: int = 200
     per_minute: int = 600
     past: Past = Past.DUE_AT_ONCE
-    timeout: float = 120
+    timeout: float = 180
     attempts: int = 5
     pause: float = 300
     two_factor: bool = False
