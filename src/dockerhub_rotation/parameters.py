@@ -189,7 +189,7 @@ def _from_extension(name: str, port: int | None) -> str | None:
 
 
 @dataclass(frozen=True)
-class _Refusal:
+class _ExtensionRefusal:
     """What the extension answered instead of a parameter.
 
     Attributes:
@@ -225,7 +225,7 @@ class _Refusal:
         )
 
 
-def _extensions_answer(request: urllib.request.Request) -> str | _Refusal:
+def _extensions_answer(request: urllib.request.Request) -> str | _ExtensionRefusal:
     local = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with local.open(request, timeout=_EXTENSION_TIMEOUT_SECONDS) as answer:
@@ -234,7 +234,7 @@ def _extensions_answer(request: urllib.request.Request) -> str | _Refusal:
         body = None
         with error, suppress(OSError, http.client.HTTPException):  # its body may break off
             body = error.read()
-        return _Refusal(error.code, body)
+        return _ExtensionRefusal(error.code, body)
     except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError) as error:
         kind = type(error).__name__
     raise AwsUnavailable(
