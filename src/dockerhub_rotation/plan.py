@@ -12,6 +12,8 @@ AWSPREVIOUS                            disabled: deleting it would take away the
 any other                              deleted, if it is older than the current token, or than an hour
 =====================================  ===================================================================
 
+Where the value of a pinned version may be a copy of an older one, made by hand, the last row is left out.
+
 A younger one may belong to a rotation that began after the staging labels were read. One whose age can't be read is
 left and said.
 
@@ -87,6 +89,11 @@ class Group:
         if self.tokens:
             return bool(self.labels) and len(self.tokens) > 1 and any(token.active for token in self.tokens)
         return bool(self.labels & {CURRENT, PREVIOUS})
+
+    @property
+    def holds_an_unknown_token(self) -> bool:
+        """Whether people have pinned the version, and its value may be a copy of an older one: that token is in use."""
+        return bool(self.pins) and not self.in_use and not self.tokens
 
     @property
     def real_is_known(self) -> bool:
@@ -173,6 +180,8 @@ def plan(tokens: Iterable[Token], versions: SecretVersions, stored: Mapping[str,
     """
     groups = grouped(tokens, versions, stored)
     current = groups.get(versions.holder(CURRENT) or "", NOTHING)
+    if any(group.holds_an_unknown_token for group in groups.values()):
+        groups = {version: group for version, group in groups.items() if group.labels}
     changes = []
     for version, group in groups.items():
         label = label_for(versions.arn, version)
@@ -209,9 +218,15 @@ def left_active(tokens: list[Token], versions: SecretVersions, stored: Mapping[s
         tokens, versions, stored, now: as for `plan`.
     """
     changed = {change.token.uuid for change in plan(tokens, versions, stored, now)}
-    for version, group in grouped(tokens, versions, stored).items():
+    groups = grouped(tokens, versions, stored)
+    unknown = any(group.holds_an_unknown_token for group in groups.values())
+    for version, group in groups.items():
         for token in group.tokens:
-            why = None if group.in_use or token.uuid in changed or not token.active else _why_left(token, group, now)
+            why = (
+                None
+                if group.in_use or token.uuid in changed or not token.active
+                else _why_left(token, group, now, unknown)
+            )
             if why is not None:
                 yield Left(token, version, why)
     holders = _holders(versions, stored)
@@ -221,13 +236,13 @@ def left_active(tokens: list[Token], versions: SecretVersions, stored: Mapping[s
             yield Left(token, holder, "it was made for another secret, to which it is left")
 
 
-def _why_left(token: Token, group: Group, now: float) -> str | None:
+def _why_left(token: Token, group: Group, now: float, unknown: bool) -> str | None:
     """Return why a token that may be superseded is left, or None if that it may belong to a rotation that goes on."""
     if group.pins:
         return f"its version is pinned by {_named(group.pins)}, and it is {_age(token, now)}"
     if PREVIOUS in group.labels:
         return "it may be the one that AWSCURRENT holds"
-    return None if token.created_at is not None else "its age can't be read"
+    return "its age can't be read" if token.created_at is None else "a pinned version may hold it" if unknown else None
 
 
 def _named(pins: frozenset[str]) -> str:

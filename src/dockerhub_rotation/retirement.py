@@ -13,6 +13,7 @@ from dockerhub_rotation.errors import DockerHubUnavailable, LoginRefused, Logins
 from dockerhub_rotation.invocation import Invocation
 from dockerhub_rotation.plan import Change, grouped, left_active, plan
 from dockerhub_rotation.secrets_manager import CURRENT, PREVIOUS, SecretVersions, StoredValue
+from dockerhub_rotation.token_labels import version_of
 
 logger = logging.getLogger(__name__)
 
@@ -149,10 +150,11 @@ def catch_up(invocation: Invocation, versions: SecretVersions, tokens: list[Toke
     previous, current = versions.holder(PREVIOUS), versions.holder(CURRENT)
     if previous is None or groups[previous].tokens or groups[previous].pins or current is None:
         return CaughtUp(tokens)
-    if versions.rotated_since(_stored(invocation, versions.arn, current)):
+    superseding = _stored(invocation, versions.arn, current)
+    if versions.rotated_since(superseding):
         return CaughtUp(tokens)  # what superseded it ended well: its token is gone, or was reported then
     if not groups[current].tokens:
-        return CaughtUp(tokens, retired=_say_replaced_by_hand(invocation, versions.arn, previous))
+        return CaughtUp(tokens, retired=_say_replaced_by_hand(invocation, versions.arn, previous, superseding))
     versions = invocation.secrets_manager.versions(versions.arn)  # somebody may have moved AWSCURRENT back meanwhile
     asked = _ask(invocation, versions, tokens)
     changes = plan(asked.tokens, versions, asked.stored, invocation.docker_hub.http.now())
@@ -182,7 +184,17 @@ def sweep(invocation: Invocation, arn: str, empty: str) -> int:
     tokens, now = invocation.docker_hub.tokens.listed(), invocation.docker_hub.http.now()
     versions = invocation.secrets_manager.versions(arn)
     versions = replace(versions, labels={v: labels for v, labels in versions.labels.items() if v != empty})
-    done, failures = _apply(invocation, [c for c in plan(tokens, versions, {}, now) if c.becomes == "deleted"])
+    groups = grouped(tokens, versions)
+    # A staged value may be a copy of an older one, made by hand: then the token of that is in use.
+    all_known = all(groups[version].tokens for version in versions.labels)
+    orphans = [
+        change
+        for change in plan(tokens, versions, {}, now)
+        if change.becomes == "deleted" and (all_known or version_of(change.token, arn) == empty)
+    ]
+    done, failures = _apply(invocation, orphans)
+    for change in done:
+        logger.warning("Token %s was an orphan, and is deleted to make room", change.token.uuid)
     if failures and not done:
         raise failures[0]
     return len(done)
@@ -261,9 +273,9 @@ def _found(invocation: Invocation, value: str | None, tokens: list[Token]) -> To
     return listed or invocation.docker_hub.tokens.find(uuid)
 
 
-def _say_replaced_by_hand(invocation: Invocation, arn: str, version: str) -> Retired:
+def _say_replaced_by_hand(invocation: Invocation, arn: str, version: str, by: StoredValue | None) -> Retired:
     token = _token_in(_stored(invocation, arn, version))
-    if token is None or not credential.looks_like_token(token):
+    if token is None or not credential.looks_like_token(token) or token == _token_in(by):
         return Retired()
     logger.warning(_REPLACED_BY_HAND, version)
     return Retired(unidentified=1)
@@ -277,7 +289,10 @@ def _apply(invocation: Invocation, changes: list[Change]) -> tuple[list[Change],
             _make(invocation, change)
             done.append(change)
         except RotationError as failure:
-            failures.append(failure)
+            if change.becomes == "disabled" and change.token.active is False:
+                logger.warning("Token %s is disabled, but could not be labelled. %s", change.token.uuid, failure)
+            else:
+                failures.append(failure)
     return done, failures
 
 

@@ -16,6 +16,8 @@ from dockerhub_rotation.token_labels import label_for, version_of
 
 logger = logging.getLogger(__name__)
 
+_CLOCKS_AGREE_SECONDS = 60
+
 
 def finish_secret(rotation: Rotation) -> Outcome:
     """Promote the pending version, then retire what it supersedes.
@@ -44,7 +46,9 @@ def finish_secret(rotation: Rotation) -> Outcome:
         return _resume(rotation)
     listed = _listed(rotation)
     caught_up = retirement.catch_up(rotation, versions, listed)
-    if _was_given_up(versions, listed):  # then an earlier try of this one may have disabled some, to make up for it
+    if _was_given_up(
+        versions, listed, rotation.docker_hub.http.clock_ahead
+    ):  # then an earlier try of this one may have disabled some, to make up for it
         caught_up = replace(caught_up, disabled=caught_up.disabled | _disabled(listed))
     _prove(rotation, caught_up.tokens)
     rotation.secrets_manager.promote(request.secret_id, request.version_id, versions.holder(CURRENT))
@@ -67,11 +71,14 @@ def _disabled(tokens: Iterable[Token]) -> frozenset[str]:
     return frozenset(token.uuid for token in tokens if token.active is False)
 
 
-def _was_given_up(versions: SecretVersions, tokens: Iterable[Token]) -> bool:
-    """Tell whether the rotation that made the current token has not ended well since."""
-    current = versions.holder(CURRENT)
+def _was_given_up(versions: SecretVersions, tokens: Iterable[Token], clock_ahead: float) -> bool:
+    """Tell whether the rotation that made the current token has not ended well since.
+
+    Docker Hub dates the token, and AWS the end of the rotation, so a minute more or less tells nothing.
+    """
+    current, ended = versions.holder(CURRENT), versions.rotated_at + clock_ahead + _CLOCKS_AGREE_SECONDS
     born = [token.created_at for token in tokens if current and version_of(token, versions.arn) == current]
-    return any(moment is None or moment.timestamp() > versions.rotated_at for moment in born)
+    return any(moment is None or moment.timestamp() > ended for moment in born)
 
 
 def _listed(rotation: Rotation) -> list[Token]:
