@@ -1,4 +1,4 @@
-"""The time an invocation has left, and all waiting that is done in it."""
+"""The time an invocation has left, and all waiting for Docker Hub that is done in it."""
 
 import random
 import time

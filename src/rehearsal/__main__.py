@@ -32,8 +32,8 @@ def main(arguments: list[str]) -> int:
         description="Show rotations from start to end on this machine.",
         epilog="killed: the function's process dies. lost: the connection is dropped. unavailable: 503. Each before or "
         "after the request took effect. rate-limited: 429, for seconds or until a unix time. html: a web page with "
-        "status 200. slow: the answer comes too late. N counts all requests of the function, those that are repeated, "
-        "too.",
+        "status 200. gateway: 404 with a gateway's JSON. firewall: 403 in plain text. slow: the answer comes too late. "
+        "N counts all requests of the function, those that are repeated, too.",
     )
     rotate.add_argument(
         "--shape", type=Shape, choices=list(Shape), default=Shape.PLAIN, help="what the secret looks like"
@@ -84,7 +84,7 @@ def main(arguments: list[str]) -> int:
         metavar="N",
         help="requests that Docker Hub answers in a minute; may be given again (default: 600, and 180 if due at once)",
     )
-    many.add_argument("--timeout", type=_at_least(1), default=120, metavar="N", help="the function's (default: 120)")
+    many.add_argument("--timeout", type=_at_least(1), default=180, metavar="N", help="the function's (default: 180)")
     many.add_argument("--two-factor", action="store_true", help="the account logs in with one-time codes")
     many.add_argument("--seed", type=int, default=1, metavar="N", help="of everything random (default: 1)")
 

@@ -25,7 +25,7 @@ class TokenLogin:
         self._settings = settings
         self._http = http
         self._known = known
-        self._refused = 0
+        self._refused_logins = 0
 
     def known(self, token: str) -> str | None:
         """Return the uuid of a token that has logged in in this sandbox before, or None."""
@@ -53,7 +53,7 @@ class TokenLogin:
             json={"identifier": username, "secret": token},
         )
         if answer.refuses_login(400, 401):
-            self._refused += 1
+            self._refused_logins += 1
             raise LoginRefused
         if not answer.success:
             raise answer.error(answers.CHECK_URLS)
@@ -90,7 +90,7 @@ class TokenLogin:
         if answer.refuses_login(401, 403):
             if probe and "insufficient scopes" in answer.said():
                 raise _probe_failed(probe, actions)
-            self._refused += 1
+            self._refused_logins += 1
             raise LoginRefused
         if not answer.success:
             raise answer.error(answers.CHECK_URLS)
@@ -101,7 +101,7 @@ class TokenLogin:
             self._show_to_registry(registry_token)
 
     def _spare_the_user_name(self) -> None:
-        if self._refused >= _MAX_REFUSED:
+        if self._refused_logins >= _MAX_REFUSED:
             raise LoginsUsedUp(
                 f"Docker Hub has refused {_MAX_REFUSED} logins of this invocation, which makes no more, as they can "
                 "lock the user name. Secrets Manager tries again by itself; look which of the secret's versions hold "
