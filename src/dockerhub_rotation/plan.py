@@ -222,11 +222,9 @@ def left_active(tokens: list[Token], versions: SecretVersions, stored: Mapping[s
     unknown = any(group.holds_an_unknown_token for group in groups.values())
     for version, group in groups.items():
         for token in group.tokens:
-            why = (
-                None
-                if group.in_use or token.uuid in changed or not token.active
-                else _why_left(token, group, now, unknown)
-            )
+            if group.in_use or token.uuid in changed or not token.active:
+                continue
+            why = _why_left(token, group, now, unknown)
             if why is not None:
                 yield Left(token, version, why)
     holders = _holders(versions, stored)

@@ -15,6 +15,7 @@ from rehearsal.docker_hub import Token
 from rehearsal.sandbox import FunctionError
 from rehearsal.wire import Fault, FaultKind, Request
 from rehearsal.world import FUNCTION_ARN, Scene, Shape, World, token_in
+from tests.rotation.seen import hand_made, ours
 
 STRANGER = {"https://hub.docker.com": {"username": "somebody", "source": "docker_pat|1"}}
 LOGIN_OF_A_STRANGER = HubFault(
@@ -45,18 +46,6 @@ def ready_to_finish(world: World) -> World:
     world.hold_before = "finishSecret"
     world.rotate()
     return world
-
-
-def hand_made(world: World) -> Token:
-    return next(token for token in world.hub.tokens.values() if token.label == "made by hand")
-
-
-def ours(world: World) -> dict[str, bool]:
-    """The tokens labelled as this product's: the version in the label, and whether it is active."""
-    tokens = [token for token in world.hub.tokens.values() if token.label.startswith("dockerhub-rotation/")]
-    versions = {token.label.rpartition("/")[2]: token.active for token in tokens}
-    assert len(versions) == len(tokens), "two tokens for one version"
-    return versions
 
 
 def test_the_new_token_becomes_current_and_the_hand_made_one_is_disabled_and_labelled(

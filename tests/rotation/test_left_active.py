@@ -13,7 +13,7 @@ from rehearsal.world import FUNCTION_ARN, PLACEHOLDER, World
 from tests.rotation.seen import finished, hand_made, holder, lines, ours, token_under, warnings
 
 ALL_RETIRED = "The new token is AWSCURRENT, and what it supersedes is retired."
-NOT_ALL = "The new token is AWSCURRENT. A token may still be active that no consumer needs: see above."
+NOT_ALL = "The new token is AWSCURRENT, but a token that no consumer needs may still be active."
 UNSTAGED = "99999999-2222-4333-8444-555555555555"
 
 

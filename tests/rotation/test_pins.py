@@ -9,7 +9,7 @@ from rehearsal.docker_hub import Token
 from rehearsal.world import World
 from tests.rotation.seen import asked, finished, hand_made, holder, ours, token_under, warnings
 
-NOT_ALL = "The new token is AWSCURRENT. A token may still be active that no consumer needs: see above."
+NOT_ALL = "The new token is AWSCURRENT, but a token that no consumer needs may still be active."
 MONTH = 30
 
 

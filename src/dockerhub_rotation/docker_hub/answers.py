@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from math import nan
 from typing import Any
 
@@ -22,7 +23,6 @@ from dockerhub_rotation.errors import AnswerUnknown, DockerHubRefused, DockerHub
 
 # No request limit of Docker Hub lasts longer than hours; whoever tells of more is not understood.
 _MAX_SECONDS_TO_WAIT = 86_400
-
 
 # For a refusal for which no reason is known.
 CHECK_URLS = "Check the DOCKERHUB_ URLs; if they are right, please report this line."
@@ -82,7 +82,7 @@ class Answer:
         It has `message` beside `errinfo`, or `detail`; the token service has `details`, the registry `errors`
         (https://distribution.github.io/distribution/spec/api/#errors). A `message` alone is a gateway's.
         """
-        said = self.json()
+        said = self.json
         return (
             self.status >= 400
             and isinstance(said, dict)
@@ -95,8 +95,9 @@ class Answer:
         """Whether Docker Hub says that there is no such thing."""
         return self.status == 404 and self.refusal_is_known
 
+    @cached_property
     def json(self) -> Any:
-        """Return what it says in JSON, or None."""
+        """What it says in JSON, or None. Read once, for a page of the list is long."""
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):  # the latter for what is nested too deep
@@ -108,14 +109,14 @@ class Answer:
         Raises:
             DockerHubUnavailable: it is none.
         """
-        answer = self.json()
+        answer = self.json
         if not isinstance(answer, dict):
             raise self.unexpected()
         return answer
 
     def says(self, key: str) -> Any:
         """Return what it says under a key, or None if it is no JSON object or does not have it."""
-        answer = self.json()
+        answer = self.json
         return answer.get(key) if isinstance(answer, dict) else None
 
     def text(self, key: str) -> str:
@@ -134,7 +135,7 @@ class Answer:
 
         It is under `message`, `detail` or, at the token service, `details`; abuse limits answer in plain text.
         """
-        answer = self.json()
+        answer = self.json
         if not isinstance(answer, dict):
             return self.body.decode(errors="replace").lower()
         return " ".join(str(answer.get(key, "")) for key in ("message", "detail", "details", "errors")).lower()
@@ -161,7 +162,7 @@ class Answer:
 
     def unknown(self) -> AnswerUnknown:
         """Return the error for a refusal that may be anybody's, to be raised. Names the body's keys, never values."""
-        said = self.json()
+        said = self.json
         if isinstance(said, dict):
             keys = ", ".join(sorted(key for key in said if re.fullmatch("[A-Za-z_][A-Za-z0-9_-]{0,31}", key))[:8])
             body = f"a JSON object with {keys or 'no key that could be shown'}"

@@ -46,9 +46,8 @@ def finish_secret(rotation: Rotation) -> Outcome:
         return _resume(rotation)
     listed = _listed(rotation)
     caught_up = retirement.catch_up(rotation, versions, listed)
-    if _was_given_up(
-        versions, listed, rotation.docker_hub.http.clock_ahead
-    ):  # then an earlier try of this one may have disabled some, to make up for it
+    if _was_given_up(versions, listed, rotation.docker_hub.http.clock_ahead):
+        # An earlier try of this rotation may have disabled some, to make up for it.
         caught_up = replace(caught_up, disabled=caught_up.disabled | _disabled(listed))
     _prove(rotation, caught_up.tokens)
     rotation.secrets_manager.promote(request.secret_id, request.version_id, versions.holder(CURRENT))
@@ -132,9 +131,7 @@ def _retire(rotation: Rotation, versions: SecretVersions, caught_up: CaughtUp) -
         raise _not_retired(failures, retired) from failures[0]
     if retired.complete:
         return Outcome("The new token is AWSCURRENT, and what it supersedes is retired.", retired)
-    return Outcome(
-        "The new token is AWSCURRENT. A token may still be active that no consumer needs: see above.", retired
-    )
+    return Outcome("The new token is AWSCURRENT, but a token that no consumer needs may still be active.", retired)
 
 
 def _not_retired(failures: list[RotationError], retired: Retired) -> RetirementFailed:
