@@ -133,13 +133,17 @@ class PersonalTokens:
         """Enable a token."""
         self._change(f"Enabling token {uuid}", uuid, {"is_active": True})
 
-    def disable(self, uuid: str, label: str | None = None) -> None:
-        """Disable a token and, if asked, label it anew. Disabling one that is gone is done."""
-        relabel = {} if label is None else {"token_label": label}
-        self._change(f"Disabling token {uuid}", uuid, {"is_active": False} | relabel)
+    def disable(self, uuid: str, label: str | None = None, *, before: Callable[[], None] = lambda: None) -> None:
+        """Disable a token and, if asked, label it anew. Disabling one that is gone is done.
 
-    def _change(self, what: str, uuid: str, change: dict[str, Any]) -> None:
-        answer = self._login.send(what, "PATCH", f"{_PATH}/{uuid}", json=change)
+        Args:
+            before: as for `Http.send`.
+        """
+        relabel = {} if label is None else {"token_label": label}
+        self._change(f"Disabling token {uuid}", uuid, {"is_active": False} | relabel, before=before)
+
+    def _change(self, what: str, uuid: str, change: dict[str, Any], **how: Any) -> None:
+        answer = self._login.send(what, "PATCH", f"{_PATH}/{uuid}", json=change, **how)
         active = change["is_active"]
         if answer.status == 404 and not active:
             if self._is_gone(answer, uuid):
@@ -152,9 +156,13 @@ class PersonalTokens:
         if answer.says("is_active") is not active:
             raise answer.unexpected()  # taken at its word, a proxy's page would leave a superseded token active
 
-    def delete(self, uuid: str) -> None:
-        """Delete a token. Deleting one that is gone is done."""
-        answer = self._login.send(f"Deleting token {uuid}", "DELETE", f"{_PATH}/{uuid}")
+    def delete(self, uuid: str, *, before: Callable[[], None] = lambda: None) -> None:
+        """Delete a token. Deleting one that is gone is done.
+
+        Args:
+            before: as for `Http.send`.
+        """
+        answer = self._login.send(f"Deleting token {uuid}", "DELETE", f"{_PATH}/{uuid}", before=before)
         if not answer.success and answer.status != 404:
             raise answer.error(_BY_HAND)
         if not self._is_gone(answer, uuid):
