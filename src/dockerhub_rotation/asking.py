@@ -18,6 +18,10 @@ _NOT_FOUND = (
     "The token under AWSPREVIOUS (version %s) is not one that the account's list shows; if it still works, disable it "
     "by hand in the account settings"
 )
+GONE = (
+    "No token of version %s is in the account's list; if a rotation of another function made it, disable it by hand in "
+    "the account settings"
+)
 _NOT_TOLD = "Which of the account's tokens version %s holds can't be told; its tokens are left for the next rotation"
 _PLACEHOLDER = (
     "The value under AWSPREVIOUS (version %s) is no token; if it stood for one that still works, disable that by hand "
@@ -32,12 +36,14 @@ class Asked:
     Attributes:
         stored: version to the uuid of the token that it holds.
         unidentified: versions whose value did not tell, each with the sentence that says so.
+        gone: superseded versions whose token a rotation must have made, and which the list does not show.
         tokens: every token of the account, with those that were told and are not listed yet.
     """
 
     tokens: list[Token]
     stored: dict[str, str] = field(default_factory=dict)
     unidentified: dict[str, str] = field(default_factory=dict)
+    gone: list[str] = field(default_factory=list)
 
 
 def ask(invocation: Invocation, versions: SecretVersions, tokens: list[Token]) -> Asked:
@@ -52,7 +58,10 @@ def ask(invocation: Invocation, versions: SecretVersions, tokens: list[Token]) -
         is_previous = version == versions.holder(PREVIOUS)
         value = stored_value(invocation, versions.arn, version)
         if not group.tokens and rotated_before and versions.rotated_since(value):
-            continue  # a rotation made it and ended well, so its token was listed then, and is gone
+            # A rotation made it and ended well. If that was one of ours, its token was listed then, and is gone.
+            if is_previous:
+                asked.gone.append(version)
+            continue
         token = token_in(value)
         if token is not None and not credential.looks_like_token(token):
             if is_previous and rotated_before:  # else it is the placeholder with which the secret began

@@ -34,6 +34,7 @@ class Retired:
         orphans: active, and deleted because no version holds their value.
         unidentified: stored values whose token could not be found; a superseded one may still be active.
         left: known to be active and left so, each with its reason in the log.
+        gone: superseded, and not in the account's list; deleted by hand, or never this function's.
     """
 
     disabled: int = 0
@@ -41,6 +42,7 @@ class Retired:
     orphans: int = 0
     unidentified: int = 0
     left: int = 0
+    gone: int = 0
 
     def plus(self, other: "Retired") -> "Retired":
         """Return the sum of both."""
@@ -49,7 +51,7 @@ class Retired:
     @property
     def complete(self) -> bool:
         """Whether nothing that was superseded may still be active."""
-        return not self.unidentified and not self.left
+        return not (self.unidentified or self.left or self.gone)
 
 
 @dataclass(frozen=True)
@@ -117,9 +119,11 @@ def retire(invocation: Invocation, look: Look, tokens: list[Token], keep: Collec
         return Retirement(retired, [failure], look.versions)
     for version, sentence in asked.unidentified.items():
         logger.warning(sentence, version)
+    for version in asked.gone:
+        logger.warning(asking.GONE, version)
     for one in left:
         logger.warning("Token %s of version %s is left active: %s", one.token.uuid, one.version, one.why)
-    retired = replace(retired, unidentified=len(asked.unidentified), left=len(left))
+    retired = replace(retired, unidentified=len(asked.unidentified), left=len(left), gone=len(asked.gone))
     return Retirement(retired, made.failures, look.versions)
 
 
@@ -127,8 +131,8 @@ def catch_up(invocation: Invocation, versions: SecretVersions, tokens: list[Toke
     """Disable and label the token under AWSPREVIOUS, if the rotation that superseded it did not get that far.
 
     To be called before a promotion: it takes AWSPREVIOUS away, and nothing else names a token that has no label of
-    ours. Where it was no rotation that superseded it but somebody who stored another value, it is left alone, and said:
-    it may have been replaced because others use it, too.
+    ours. Where it was no rotation of ours that superseded it, it is left alone, and said: somebody may have replaced it
+    because others use it, too, and a rotation of another function may have left it active.
 
     Args:
         versions: the staging labels before the promotion.
@@ -142,10 +146,10 @@ def catch_up(invocation: Invocation, versions: SecretVersions, tokens: list[Toke
     if previous is None or groups[previous].tokens or groups[previous].pins or current is None:
         return CaughtUp(tokens)
     superseding = asking.stored_value(invocation, versions.arn, current)
+    if not groups[current].tokens:
+        return CaughtUp(tokens, retired=_say_superseded_by_others(invocation, versions, previous, superseding))
     if versions.rotated_since(superseding):
         return CaughtUp(tokens)  # what superseded it ended well: its token is gone, or was reported then
-    if not groups[current].tokens:
-        return CaughtUp(tokens, retired=_say_replaced_by_hand(invocation, versions.arn, previous, superseding))
     look = changes.look(invocation, versions.arn)  # somebody may have moved AWSCURRENT back meanwhile
     asked = asking.ask(invocation, look.versions, tokens)
     planned = plan(asked.tokens, look.versions, asked.stored, invocation.docker_hub.http.now())
@@ -209,10 +213,16 @@ def _orphans(tokens: list[Token], versions: SecretVersions, empty: str, now: flo
     ]
 
 
-def _say_replaced_by_hand(invocation: Invocation, arn: str, version: str, by: StoredValue | None) -> Retired:
-    token = asking.token_in(asking.stored_value(invocation, arn, version))
+def _say_superseded_by_others(
+    invocation: Invocation, versions: SecretVersions, version: str, by: StoredValue | None
+) -> Retired:
+    """Say that the token of a version may be active, and count it, if that holds one that nothing else holds."""
+    token = asking.token_in(asking.stored_value(invocation, versions.arn, version))
     if token is None or not credential.looks_like_token(token) or token == asking.token_in(by):
         return Retired()
+    if versions.rotated_since(by):
+        logger.warning(asking.GONE, version)
+        return Retired(gone=1)
     logger.warning(_REPLACED_BY_HAND, version)
     return Retired(unidentified=1)
 
