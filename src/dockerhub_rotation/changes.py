@@ -98,6 +98,10 @@ def _make(invocation: Invocation, change: Change, before_taking_away: Callable[[
         case "active":
             tokens.enable(change.token.uuid)
         case "disabled":
-            tokens.disable(change.token.uuid, change.label, before=before_taking_away)
+            if not tokens.disable(change.token.uuid, change.label, before=before_taking_away):
+                logger.warning(
+                    "Token %s is disabled, but did not take its label, so no rotation deletes it: do that by hand",
+                    change.token.uuid,
+                )
         case "deleted":
             tokens.delete(change.token.uuid, before=before_taking_away)

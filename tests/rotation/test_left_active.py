@@ -287,6 +287,25 @@ def test_a_disabled_token_that_was_deleted_by_hand_is_nothing_to_be_said(make_wo
     assert warnings(world) == []
 
 
+# A label that is not taken
+
+
+@pytest.mark.parametrize(("says", "warned"), [("made by hand", True), (None, False), (7, True)])
+def test_a_token_that_is_said_to_have_kept_its_label_is_warned_of_for_no_rotation_finds_it_again(
+    make_world: Callable[..., World], says: object, warned: bool
+) -> None:
+    world = make_world()
+    first = hand_made(world)
+    answer = {"is_active": False, "token_label": says}
+    world.hub.faults.append(Fault("PATCH", "/v2/access-tokens/*", 200, answer, after_effect=True))
+
+    assert world.rotate() == ["RotationStarted", "RotationSucceeded"]
+
+    assert not first.active
+    said = f"Token {first.uuid} is disabled, but did not take its label, so no rotation deletes it: do that by hand"
+    assert warnings(world) == [said] * warned
+
+
 # A retirement that fails
 
 
