@@ -9,7 +9,7 @@ import pytest
 from dockerhub_rotation.token_labels import label_for
 from rehearsal import docker_hub
 from rehearsal.docker_hub import Fault, Token
-from rehearsal.world import FUNCTION_ARN, PLACEHOLDER, World
+from rehearsal.world import FUNCTION_ARN, PLACEHOLDER, Scene, World
 from tests.rotation.seen import finished, hand_made, holder, lines, ours, token_under, warnings
 
 ALL_RETIRED = "The new token is AWSCURRENT, and what it supersedes is retired."
@@ -201,6 +201,20 @@ def test_a_hand_made_token_that_was_replaced_by_hand_is_said_and_counted_and_lef
     world.rotate()
     assert finished(world)[0] == ALL_RETIRED
     assert shared.active
+
+
+@pytest.mark.parametrize("value", [PLACEHOLDER, "acme:hunter2"], ids=["a placeholder", "no value that is understood"])
+def test_where_no_token_was_replaced_by_hand_there_is_nothing_to_be_said(
+    make_world: Callable[..., World], value: str
+) -> None:
+    world = make_world(Scene(placeholder=True))
+    for stored in (value, world.hub.add_token("of this secret").value):
+        world.client.put_secret_value(SecretId=world.secret_arn, SecretString=stored)
+
+    world.rotate()
+
+    assert finished(world) == (ALL_RETIRED, {"disabled": 1})
+    assert warnings(world) == []
 
 
 def test_a_superseded_token_that_cannot_be_found_is_said_and_counted(make_world: Callable[..., World]) -> None:
