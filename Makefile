@@ -127,7 +127,7 @@ format: $(READY) ## Put style right
 	@$(VENV)/bin/ruff format -q .
 
 package: $(OPERATE)/.ready ## Build dist/dockerhub-rotation.zip, the same bytes on any machine
-	@$(OPERATE)/bin/python infra/package.py
+	@$(OPERATE)/bin/python infra/package.py >&2 # standard output belongs to the verb that needs it
 
 wheel: package $(READY) ## Build a wheel with the commands and all they deploy, in dist
 	@$(VENV)/bin/python -m hatchling build -t wheel

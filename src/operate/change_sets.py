@@ -56,15 +56,15 @@ def change(
 
 
 def _await(aws: Aws, show: Show, change_set: str, stack: str) -> Any:
+    pause = pauses()
     with show.waiting(f"{stack}: AWS looks for what changes"):
-        for pause in pauses():
+        while True:
             found = aws.ask("cloudformation", "describe_change_set", ChangeSetName=change_set)
             if found["Status"] in ("CREATE_COMPLETE", "FAILED"):
                 return found
             if not found["Status"].startswith("CREATE_"):
                 raise Problem(f"Somebody has deleted the change set of stack {stack}: run this again.")
-            time.sleep(pause)
-    raise AssertionError
+            time.sleep(next(pause))
 
 
 def _why_not(aws: Aws, stack: str, made: Mapping[str, str], found: Mapping[str, Any], *, update: bool) -> Problem:

@@ -138,10 +138,11 @@ _BY_CLASS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...]
         (
             *(exceptions.SSOError, exceptions.TokenRetrievalError, exceptions.LoginRefreshRequired),
             *(exceptions.LoginTokenLoadError, exceptions.LoginAuthorizationCodeError),
+            exceptions.RefreshWithMFAUnsupportedError,
         ),
         _EXPIRED,
     ),
-    (exceptions.MissingDependencyException, "Run `make clean`, then this again."),
+    (exceptions.MissingDependencyException, "A part of this environment is missing: remove it, and make it anew."),
     (
         (exceptions.ConfigParseError, exceptions.ConfigNotFound, exceptions.InvalidConfigError),
         _CONFIGURATION,

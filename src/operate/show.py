@@ -33,9 +33,9 @@ class Show:
         self._hidden: set[str] = set()
 
     def hide(self, secret: str) -> None:
-        """Take a secret out of everything that is said from now on."""
-        if secret:
-            self._hidden |= {secret, json.dumps(secret)[1:-1], repr(secret)[1:-1], quote(secret, safe="")}
+        """Take a secret out of everything that is said from now on, in each form in which it may be quoted."""
+        forms = {secret, json.dumps(secret)[1:-1], repr(secret)[1:-1], quote(secret, safe=""), " ".join(secret.split())}
+        self._hidden |= forms - {""}
 
     def without_secrets(self, text: str) -> str:
         """Return a text in which nothing is left that was entered in secret."""

@@ -7,12 +7,18 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import werkzeug
 
 from operate.__main__ import assignments, parser
+from rehearsal.wire import Server
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 ROOT = Path(__file__).parents[2]
 PYTHON = """#!{python} -IS
@@ -42,7 +48,7 @@ def make(folder: Path, *arguments: str, **environment: str) -> list[Any]:
     assert not (folder / ".venv" / ".ready").exists(), "deploying needs the development environment"
     if done.returncode != 0:
         return [done.stderr]
-    *_, (switch, module, *words) = map(json.loads, done.stdout.splitlines())
+    ((switch, module, *words),) = map(json.loads, done.stdout.splitlines())
     assert (switch, module) == ("-m", "operate")
     return [parser().parse_args(words)]
 
@@ -69,6 +75,31 @@ def test_every_verb_can_answer_a_program(tmp_path: Path, verb: str) -> None:
     (options,) = make(tmp_path, verb, "ARGS=--json")
 
     assert (options.command, options.json) == (verb, True)
+
+
+def test_what_deploys_is_fetched_from_the_mirror_that_pip_is_told(tmp_path: Path) -> None:
+    asked = []
+
+    def mirror(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        asked.append(environ["PATH_INFO"])
+        return werkzeug.Response(status=404)(environ, start_response)
+
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
+    with Server(mirror) as server:
+        environment = {"PIP_INDEX_URL": f"{server.url}/simple", "PIP_CONFIG_FILE": os.devnull, "PIP_NO_CACHE_DIR": "1"}
+        done = subprocess.run(
+            ["make", ".venv/operate/.ready", f"PYTHON={sys.executable}"],
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"], **environment},
+            capture_output=True,
+            check=False,
+        )
+
+    assert done.returncode != 0
+    assert asked[0].startswith("/simple/")
+    assert not (tmp_path / ".venv" / "operate" / ".ready").exists()
+    assert not (tmp_path / ".venv" / "bin").exists()
 
 
 @pytest.mark.parametrize("target", ["deploy", "deploy-secret"])

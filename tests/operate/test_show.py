@@ -64,12 +64,14 @@ def test_a_pipe_gets_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("kind", [Show, Terminal])
 def test_a_secret_is_taken_out_of_everything_that_is_said(kind: type[Show], screen: Screen) -> None:
     show = kind(screen)
-    show.hide('a"b\\c')
-    show.hide("")
-    for said in ('a"b\\c', json.dumps('a"b\\c'), repr('a"b\\c'), "a%22b%5Cc"):
+    secret = 'a"b\\c  d'
+    for it in (secret, "", "  "):
+        show.hide(it)
+    for said in (secret, json.dumps(secret), repr(secret), "a%22b%5Cc%20%20d", " ".join(secret.split())):
         show.line(f"It is {said}!")
 
-    assert screen.getvalue().count("[hidden]") == 4
+    assert screen.getvalue().count("[hidden]") == 5
+    assert screen.getvalue().count("It is") == 5
 
 
 VERBS = (("credentials",), ("deploy", "--ask-token"), ("deploy",), ("rotate",), ("destroy", "--yes"))
