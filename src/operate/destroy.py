@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from operate.names import Deployment
-from operate.package import bucket_exists
 from operate.rotations import labels_of
 from operate.session import Aws, Refused
 from operate.settings import PARAMETER_NAMES, function_settings
@@ -32,31 +31,43 @@ def destroy(aws: Aws, show: Show, wanted: Deployment, *, sure: bool) -> dict[str
     outputs = {name: value for stack in stacks for name, value in stack.outputs.items()}
     bucket = outputs.get("BucketName", wanted.bucket_in(aws.region))
     settings = function_settings(known, wanted)
-    stays = []
+    stays: list[str] = []
     if stacks:
         for stack in stacks:
             _require_deletable(stack)
         _confirm(show, stacks, sure=sure)
         secrets = [stack.outputs["SecretArn"] for stack in stacks if "SecretArn" in stack.outputs]
-        tokens = [_token_of(secret, _labels_if_there(aws, secret)) for secret in secrets]
+        stays += filter(None, [_token_of(secret, _labels_if_there(aws, secret)) for secret in secrets])
+        if any(stack.name == wanted.function_stack for stack in stacks):
+            stays.append(_ATTACHED)
         for stack in stacks:
             known.delete(stack)
-        stays += [f"at Docker Hub {token}" for token in tokens if token]
-        if any(stack.name == wanted.function_stack for stack in stacks):
-            stays.append(
-                "the rotation of secrets that you attached yourself, which fails from now on: cancel it with "
-                "`aws secretsmanager cancel-rotate-secret --secret-id <name>`"
-            )
     else:
         show.line(f"There is no stack of project {wanted.project}.")
-    if bucket_exists(aws, bucket):
-        stays.append(f"the bucket {bucket}: an older package is the way back to an older function")
-    names = [settings.get(key) or name for key, name in PARAMETER_NAMES.items()]
-    for stored in aws.ask("ssm", "get_parameters", Names=names)["Parameters"]:
-        stays.append(f"the parameter {stored['Name']}: no stack made it, and other projects may read it")
     for it in stays:
         show.step("stays", it)
+    for it in _left(aws, bucket, [settings.get(key) or name for key, name in PARAMETER_NAMES.items()]):
+        show.step("stays", it)
+        stays.append(it)
     return {"deleted": [stack.name for stack in stacks], "stays": stays}
+
+
+_ATTACHED = (
+    "the rotation of secrets that you attached yourself, which fails from now on: cancel it with "
+    "`aws secretsmanager cancel-rotate-secret --secret-id <name>`"
+)
+
+
+def _left(aws: Aws, bucket: str, parameters: Sequence[str]) -> Iterator[str]:
+    """Yield what is there of what no stack deletes."""
+    try:
+        aws.ask("s3", "head_bucket", Bucket=bucket, ExpectedBucketOwner=aws.account)
+        yield f"the bucket {bucket}: an older package is the way back to an older function"
+    except Refused as refused:
+        if refused.code not in ("403", "404", "NoSuchBucket"):  # another account's is none of ours
+            raise
+    for stored in aws.ask("ssm", "get_parameters", Names=list(parameters))["Parameters"]:
+        yield f"the parameter {stored['Name']}: no stack made it, and other projects may read it"
 
 
 def project_stacks(stacks: Sequence[Stack], wanted: Deployment) -> list[Stack]:
@@ -121,7 +132,8 @@ def _token_of(secret: str, labels: Mapping[str, Sequence[str]]) -> str:
     if not current:
         return ""
     if not any("AWSPREVIOUS" in held for held in labels.values()):  # never rotated
-        return f"the token that you gave {secret}, if you gave it one: active until you disable it"
+        return f"at Docker Hub the token that you gave {secret}, if you gave it one: active until you disable it"
     return (
-        f"the token of {secret}: active until you disable it. If the function made it, its label ends in {current[0]}"
+        f"at Docker Hub the token of {secret}: active until you disable it. If the function made it, its label ends in "
+        f"{current[0]}"
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from .aws import Account, Bucket
-from .cloudformation import AwsError
+from .cloudformation import ACCOUNT, AwsError
 from .conftest import PROJECT, Command, add_account, add_function, add_secret_stack
 
 IN_ORDER = [f"{PROJECT}-{kind}" for kind in ("secret", "secret-second", "function", "bucket")]
@@ -63,6 +63,30 @@ def test_destroy_says_which_token_stays_active(
     secret.labels = dict(labels)
 
     assert f"at Docker Hub {said.format(secret.arn)}" in run("destroy", "--yes").out
+
+
+@pytest.mark.parametrize("bucket", [Bucket(owner="999999999999"), Bucket(region="us-east-1"), None])
+def test_what_became_of_the_bucket_keeps_nothing_from_its_end(
+    two: Account, run: Command, bucket: Bucket | None
+) -> None:
+    add_account(two)
+    two.buckets = {"theirs": bucket} if bucket else {}
+
+    done = run("destroy", "--yes")
+
+    assert done.status == 0
+    assert ("the bucket theirs" in done.out) is (bucket is not None and bucket.owner == ACCOUNT)
+    assert "the parameter DOCKER_HUB_PASSWORD" in done.out
+
+
+def test_what_stays_is_told_as_far_as_it_is_known_whatever_is_refused(two: Account, run: Command) -> None:
+    two.refuse["ssm:GetParameters"] = AwsError("AccessDeniedException", "Not you")
+
+    done = run("destroy", "--yes")
+
+    assert (done.status, "Not you" in done.err) == (1, True)
+    assert "at Docker Hub the token that you gave" in done.out
+    assert "the bucket theirs" in done.out
 
 
 def test_a_secret_that_was_deleted_behind_the_stacks_back_keeps_nothing(two: Account, run: Command) -> None:
