@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup rehearse replay bench fleet check test faults e2e mutants lint format package lock clean \
-	deploy deploy-bucket deploy-package deploy-function deploy-secret destroy credentials rotate
+	wheel deploy deploy-bucket deploy-package deploy-function deploy-secret destroy credentials rotate
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,6 +8,7 @@ READY := $(VENV)/.ready
 SCAN := $(VENV)/scan
 EMULATOR := $(VENV)/emulator
 MUTATION := $(VENV)/mutation
+OPERATE := $(VENV)/operate
 REGISTRY := $(VENV)/registry
 ARGS ?=
 EVENT ?= events/finish_secret.json
@@ -25,20 +26,22 @@ SECRET_PARAMETERS ?=
 TOKEN =
 YES =
 export PROJECT SECRET BUCKET FUNCTION_PARAMETERS SECRET_PARAMETERS
-DEPLOY := $(VENV)/bin/python infra/deploy.py
+DEPLOY := $(OPERATE)/bin/python -m operate
 DEPLOYMENT := --project "$$PROJECT" --secret "$$SECRET" --bucket "$$BUCKET" \
-	--function-parameters "$$FUNCTION_PARAMETERS" --secret-parameters "$$SECRET_PARAMETERS"
+	--function-parameters "$$FUNCTION_PARAMETERS" --secret-parameters "$$SECRET_PARAMETERS" $(ARGS)
 FIRST_TOKEN = $(if $(filter-out ask,$(TOKEN)),$(error Only TOKEN=ask is understood: the token is asked for then))$(if $(TOKEN),--ask-token)
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(READY) ## Make .venv with the locked dependencies (done by every other target, once)
+setup: $(READY) ## Make .venv with the locked dependencies (done by every target that needs it, once)
 	@:
 
+NEW_ENOUGH = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	{ echo "Python 3.11 or newer is needed; name one: make setup PYTHON=python3.12" >&2; exit 1; }
+
 $(READY): requirements/setup.txt requirements/dev.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "Python 3.11 or newer is needed; name one: make setup PYTHON=python3.12" >&2; exit 1; }
+	@$(NEW_ENOUGH)
 	@echo "Setting up $(VENV) (once)" >&2
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/setup.txt
@@ -65,6 +68,17 @@ $(MUTATION)/.ready: requirements/dev.txt requirements/mutation.txt | $(READY)
 	@$(VENV)/bin/uv venv -q --clear --python $(VENV)/bin/python $(MUTATION)
 	@$(VENV)/bin/uv pip install -qq --python $(MUTATION)/bin/python --require-hashes \
 		-r requirements/dev.txt -r requirements/mutation.txt
+	@touch $@
+
+# What deploys needs nothing of all that. pip alone makes it, which goes by PIP_INDEX_URL and pip.conf, and leaves with its
+# companion once it is done: half of what they are is more than the commands.
+$(OPERATE)/.ready: requirements/operate.txt
+	@$(NEW_ENOUGH)
+	@echo "Setting up $(OPERATE) (once)" >&2
+	@$(PYTHON) -m venv --clear $(OPERATE)
+	@$(OPERATE)/bin/python -m pip install -qq --disable-pip-version-check --no-compile --require-hashes \
+		-r requirements/operate.txt
+	@$(OPERATE)/bin/python -m pip uninstall -qq -y setuptools pip
 	@touch $@
 
 rehearse: $(READY) ## Rotate a token from start to end on this machine: make rehearse ARGS="--help"
@@ -112,13 +126,16 @@ format: $(READY) ## Put style right
 	@$(VENV)/bin/ruff check -q --fix .
 	@$(VENV)/bin/ruff format -q .
 
-package: $(READY) ## Build dist/dockerhub-rotation.zip, the same bytes on any machine
-	@$(VENV)/bin/python infra/package.py
+package: $(OPERATE)/.ready ## Build dist/dockerhub-rotation.zip, the same bytes on any machine
+	@$(OPERATE)/bin/python infra/package.py >&2 # standard output belongs to the verb that needs it
+
+wheel: package $(READY) ## Build a wheel with the commands and all they deploy, in dist
+	@$(VENV)/bin/python -m hatchling build -t wheel
 
 deploy: package ## Make or update everything in AWS: bucket, package, function, secret
 	@$(DEPLOY) deploy $(DEPLOYMENT) $(FIRST_TOKEN)
 
-deploy-bucket: $(READY) ## Make or update the bucket of packages alone
+deploy-bucket: $(OPERATE)/.ready ## Make or update the bucket of packages alone
 	@$(DEPLOY) deploy $(DEPLOYMENT) --only bucket
 
 deploy-package: package ## Upload the package alone
@@ -127,35 +144,31 @@ deploy-package: package ## Upload the package alone
 deploy-function: package ## Make or update the function and its alarms alone
 	@$(DEPLOY) deploy $(DEPLOYMENT) --only function
 
-deploy-secret: $(READY) ## Make or update one secret alone: make deploy-secret SECRET=team-a/dockerhub
+deploy-secret: $(OPERATE)/.ready ## Make or update one secret alone: make deploy-secret SECRET=team-a/dockerhub
 	@$(DEPLOY) deploy $(DEPLOYMENT) --only secret $(FIRST_TOKEN)
 
-credentials: $(READY) ## Store the Docker Hub account in Parameter Store; asks for it without echo
+credentials: $(OPERATE)/.ready ## Store the Docker Hub account in Parameter Store; asks for it without echo
 	@$(DEPLOY) credentials $(DEPLOYMENT)
 
-rotate: $(READY) ## Start a rotation in AWS and follow it to its end
+rotate: $(OPERATE)/.ready ## Start a rotation in AWS and follow it to its end
 	@$(DEPLOY) rotate $(DEPLOYMENT)
 
-destroy: $(READY) ## Remove from AWS what was made, and say what stays
+destroy: $(OPERATE)/.ready ## Remove from AWS what was made, and say what stays
 	@$(DEPLOY) destroy $(DEPLOYMENT) $(if $(YES),--yes)
 
+COMPILE = cd requirements && ../$(VENV)/bin/uv pip compile -q -U --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command "make lock"
+
 lock: $(READY) ## Renew the locked versions and hashes in requirements/
-	@cd requirements && ../$(VENV)/bin/uv pip compile -q -U --universal --python-version 3.11 --generate-hashes \
-		--custom-compile-command "make lock" -o runtime.txt ../pyproject.toml
-	@cd requirements && ../$(VENV)/bin/uv pip compile -q -U --universal --python-version 3.11 --generate-hashes \
-		--custom-compile-command "make lock" -c runtime.txt --group ../pyproject.toml:dev -o dev.txt ../pyproject.toml
-	@cd requirements && ../$(VENV)/bin/uv pip compile -q -U --universal --python-version 3.11 --generate-hashes \
-		--custom-compile-command "make lock" -o setup.txt setup.in
-	@cd requirements && ../$(VENV)/bin/uv pip compile -q -U --universal --python-version 3.11 --generate-hashes \
-		--custom-compile-command "make lock" -o lambda.txt lambda.in
-	@cd requirements && ../$(VENV)/bin/uv pip compile -q -U --universal --python-version 3.11 --generate-hashes \
-		--custom-compile-command "make lock" -o scan.txt scan.in
-	@cd requirements && ../$(VENV)/bin/uv pip compile -q -U --universal --python-version 3.11 --generate-hashes \
-		--custom-compile-command "make lock" -o emulator.txt emulator.in
-	@cd requirements && ../$(VENV)/bin/uv pip compile -q -U --universal --python-version 3.11 --generate-hashes \
-		--custom-compile-command "make lock" -c dev.txt -o baseline.txt baseline.in
-	@cd requirements && ../$(VENV)/bin/uv pip compile -q -U --universal --python-version 3.11 --generate-hashes \
-		--custom-compile-command "make lock" -c dev.txt -o mutation.txt mutation.in
+	@$(COMPILE) -o runtime.txt --group ../pyproject.toml:function
+	@$(COMPILE) -c runtime.txt -o operate.txt --group ../pyproject.toml:package ../pyproject.toml
+	@$(COMPILE) -c runtime.txt -c operate.txt -o dev.txt --group ../pyproject.toml:dev ../pyproject.toml
+	@$(COMPILE) -o setup.txt setup.in
+	@$(COMPILE) -o lambda.txt lambda.in
+	@$(COMPILE) -o scan.txt scan.in
+	@$(COMPILE) -o emulator.txt emulator.in
+	@$(COMPILE) -c dev.txt -o baseline.txt baseline.in
+	@$(COMPILE) -c dev.txt -o mutation.txt mutation.in
 
 clean: ## Remove .venv and everything generated
 	@rm -rf $(VENV) dist mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis

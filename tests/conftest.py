@@ -21,7 +21,7 @@ hypothesis.settings.load_profile("everybody")
 # Where servers and programs are started, or hundreds of rotations run. `make check` leaves that out; what is not named
 # here is part of it, and starts none.
 _SERVED = (
-    *("e2e", "fleet", "infra", "rehearsal", "rotation"),
+    *("e2e", "fleet", "infra", "operate", "rehearsal", "rotation"),
     *("docker_hub/test_bounds.py", "docker_hub/test_network.py", "docker_hub/test_no_answer.py"),
     *("test_notifications.py", "test_parameters.py", "test_secrets_manager.py"),
 )

@@ -62,14 +62,10 @@ def test_every_sample_event_is_described() -> None:
 
 
 def test_the_permissions_to_deploy_are_what_the_commands_ask_and_what_the_templates_make() -> None:
-    source = (ROOT / "infra/deploy.py").read_text()
-    calls = set(re.findall(r'"(cloudformation|s3api|ssm|secretsmanager|logs|sts)",\s*"([a-z-]+)"', source))
-    asked = {f"{service}:{operation.title().replace('-', '')}" for service, operation in calls}
-    objects = {
-        "s3api:HeadBucket": "s3:ListBucket",
-        "s3api:HeadObject": "s3:GetObject",
-        "s3api:PutObject": "s3:PutObject",
-    }
+    source = "\n".join(file.read_text() for file in (ROOT / "src/operate").glob("*.py"))
+    calls = set(re.findall(r'"(cloudformation|s3|ssm|secretsmanager|logs|sts)",\s*"([a-z_]+)"', source))
+    asked = {f"{service}:{operation.title().replace('_', '')}" for service, operation in calls}
+    objects = {"s3:HeadBucket": "s3:ListBucket", "s3:HeadObject": "s3:GetObject"}
     made = {
         kind
         for template in (ROOT / "infra").glob("*.yaml")

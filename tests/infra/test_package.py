@@ -134,10 +134,29 @@ def test_another_clone_builds_the_same_whatever_lies_about_in_it(archive: Path, 
 
 @pytest.mark.parametrize("machine", PACKAGE.MACHINES)
 @pytest.mark.parametrize("python", PACKAGE.PYTHONS)
-def test_one_package_fits_every_runtime_and_architecture(contents: dict[str, bytes], python: str, machine: str) -> None:
-    ours = {name: content for name, content in contents.items() if name.startswith("dockerhub_rotation/")}
+def test_one_package_fits_every_runtime_and_architecture(
+    contents: dict[str, bytes], tmp_path: Path, python: str, machine: str
+) -> None:
+    """Another installer, which is told the runtime, brings the same files."""
+    subprocess.run(
+        [
+            *(UV, "pip", "install", "--quiet", "--target", tmp_path, "--group", "pyproject.toml:function"),
+            *("--excludes", "requirements/lambda.in", "--constraints", "requirements/runtime.txt"),
+            *("--only-binary", ":all:", "--python-version", python, "--python-platform", f"{machine}-manylinux2014"),
+        ],
+        cwd=ROOT,
+        check=True,
+    )
+    written_by_it = {".lock", "INSTALLER", "RECORD", "REQUESTED"}
+    installed = {
+        path.relative_to(tmp_path).as_posix(): path.read_bytes()
+        for path in tmp_path.rglob("*")
+        if path.is_file() and path.name not in written_by_it and path.parent.name not in ("bin", "tests")
+    }
 
-    assert {**PACKAGE.dependencies(python, machine), **ours, "LICENSE": contents["LICENSE"]} == contents
+    assert installed == {
+        name: content for name, content in contents.items() if not re.match("dockerhub_rotation/|LICENSE$", name)
+    }
 
 
 def test_the_package_holds_the_function_its_dependencies_and_nothing_else(contents: dict[str, bytes]) -> None:
@@ -210,11 +229,16 @@ def test_every_entry_is_readable_by_all_and_written_as_any_machine_would(archive
     assert [entry.filename for entry in entries] == sorted(entry.filename for entry in entries)
 
 
-def refused(clone: Path) -> str:
+def refused(clone: Path, environment: Mapping[str, str] = os.environ) -> str:
     """Try to build the package of a clone, and return what is said about why it can't be."""
     archive = clone / "dist" / "dockerhub-rotation.zip"
     done = subprocess.run(
-        [sys.executable, clone / "infra" / "package.py"], check=False, cwd=clone, capture_output=True, text=True
+        [sys.executable, clone / "infra" / "package.py"],
+        check=False,
+        cwd=clone,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode != 0
     assert not archive.exists()
@@ -222,24 +246,66 @@ def refused(clone: Path) -> str:
 
 
 def test_a_dependency_with_compiled_parts_is_refused(clone: Path) -> None:
-    (clone / "pyproject.toml").write_text('[project]\nname = "it"\nversion = "1"\ndependencies = ["simplejson"]\n')
-    shutil.copy(clone / "requirements" / "lambda.txt", clone / "requirements" / "runtime.txt")
+    (clone / "pyproject.toml").write_text('[dependency-groups]\nfunction = ["awscrt"]\n')
+    shutil.copy(clone / "requirements" / "operate.txt", clone / "requirements" / "runtime.txt")
 
-    assert re.fullmatch(r"simplejson-\S+ is not in pure Python\..*\n", refused(clone))
+    assert re.fullmatch(r"awscrt-\S+ is not in pure Python\..*\n", refused(clone))
 
 
 def test_a_dependency_that_is_not_the_locked_one_is_refused(clone: Path) -> None:
     lock = clone / "requirements" / "runtime.txt"
     lock.write_text(re.sub(r"sha256:\w+", f"sha256:{'0' * 64}", lock.read_text()))
 
-    assert "Hash mismatch" in refused(clone)
+    assert "DO NOT MATCH THE HASHES" in refused(clone)
 
 
 def test_a_dependency_that_is_not_locked_is_refused(clone: Path) -> None:
     lock = clone / "requirements" / "runtime.txt"
     lock.write_text(re.sub(r"(?m)^idna==(.*\n)+?(?=\S)", "", lock.read_text()))
 
-    assert "idna" in refused(clone)
+    assert re.search(r"(anyio|httpx)-\S+ needs idna, which requirements/runtime.txt does not lock", refused(clone))
+
+
+def test_a_dependency_of_the_function_that_is_not_locked_is_refused(clone: Path) -> None:
+    project = clone / "pyproject.toml"
+    project.write_text(project.read_text().replace('    "httpx",  ', '    "httpx", "requests",  '))
+
+    assert "pyproject.toml needs requests, which requirements/runtime.txt does not lock" in refused(clone)
+
+
+def test_what_was_downloaded_once_is_taken_again_unless_it_is_not_what_is_locked(clone: Path, tmp_path: Path) -> None:
+    first = build(tmp_path / "first.zip", root=clone)
+    wheels = sorted((clone / "dist" / "wheels").glob("*.whl"))
+    nowhere = {
+        **os.environ,
+        "PIP_INDEX_URL": "http://127.0.0.1:9/",
+        "PIP_NO_CACHE_DIR": "1",
+        "PIP_CONFIG_FILE": os.devnull,
+    }
+
+    assert build(tmp_path / "again.zip", root=clone, env=nowhere) == first
+
+    wheels[0].write_bytes(b"somebody else's")
+    assert build(tmp_path / "mended.zip", root=clone) == first
+    assert sorted((clone / "dist" / "wheels").iterdir()) == wheels
+
+
+def test_a_mirror_of_packages_is_asked_for_them(clone: Path) -> None:
+    """Its name is in pip's own configuration, as in a company's."""
+    asked = []
+
+    def mirror(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        asked.append(environ["PATH_INFO"])
+        return werkzeug.Response(status=404)(environ, start_response)
+
+    with Server(mirror) as server:
+        configuration = clone / "pip.conf"
+        configuration.write_text(f"[global]\nindex-url = {server.url}/simple\n")
+        environment = {"PATH": os.environ["PATH"], "PIP_CONFIG_FILE": str(configuration), "PIP_NO_CACHE_DIR": "1"}
+        refused(clone, environment)
+
+    assert asked
+    assert {path.split("/")[1] for path in asked} == {"simple"}
 
 
 class Answer(NamedTuple):

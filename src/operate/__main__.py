@@ -1,0 +1,141 @@
+"""`python -m operate`, behind `make deploy`, `destroy`, `credentials` and `rotate`; installed, `dockerhub-rotation`.
+
+The verbs, their exit statuses, and how a problem is shown: 0 if all is done, 1 if something kept it from that, 2 if the
+command line can't be read, 130 if it was interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import shlex
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+
+from operate.credentials import credentials
+from operate.deploy import STEPS, deploy
+from operate.destroy import destroy
+from operate.names import PROJECT, SECRET, Deployment, check_names
+from operate.rotations import ROTATION_SECONDS, rotate
+from operate.session import connect
+from operate.show import Problem, Show, command, shown
+
+# Parameters that the commands give a value, and what they take it from.
+_SET_BY = {
+    "ProjectName": "PROJECT=...",
+    "ArtifactBucket": "BUCKET=...",
+    "ArtifactKey": "the package",
+    "SecretName": "SECRET=...",
+    "RotationFunctionArn": "the function's stack",
+    "RotationRoleArn": "the function's stack",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status."""
+    options = parser().parse_args(arguments)
+    show = shown(as_json=options.json)
+    try:
+        with warnings.catch_warnings():
+            # Without a terminal, getpass warns and reads standard input: what boto3 asks for would get our lines.
+            warnings.simplefilter("error", getpass.GetPassWarning)
+            result: dict[str, object] = {"ok": True, **run(options, show)}
+        status = 0
+    except getpass.GetPassWarning:
+        said = "The role needs a one-time code, and there is no terminal to ask at: run it at one."
+        result, status = {"ok": False, "problem": show.problem(options.command, said)}, 1
+    except Problem as problem:
+        result, status = {"ok": False, "problem": show.problem(options.command, str(problem))}, 1
+    except (KeyboardInterrupt, EOFError):
+        said = "stopped here; what AWS has begun goes on there."
+        result, status = {"ok": False, "problem": show.problem(f"\n{options.command}", said)}, 130
+    if options.json:
+        show.document({"command": options.command, **result})
+    return status
+
+
+def run(options: argparse.Namespace, show: Show) -> dict[str, object]:
+    """Do what the command line says, and return what has come of it.
+
+    Raises:
+        Problem: it could not be done.
+    """
+    wanted = Deployment(
+        project=options.project,
+        secret=options.secret,
+        bucket=options.bucket,
+        function_parameters=assignments(options.function_parameters),
+        secret_parameters=assignments(options.secret_parameters),
+    )
+    aws = connect()
+    check_names(wanted, aws.region)
+    token = _ask_token(show) if options.command == "deploy" and options.ask_token else ""
+    show.line(f"Account {aws.account}, Region {aws.region}")
+    match options.command:
+        case "deploy":
+            result = deploy(aws, show, wanted, [options.only] if options.only else STEPS, token)
+        case "destroy":
+            result = destroy(aws, show, wanted, sure=options.yes)
+        case "credentials":
+            result = credentials(aws, show, wanted)
+        case _:
+            result = rotate(aws, show, wanted, options.seconds)
+    return {"account": aws.account, "region": aws.region, **result}
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return what reads the command line."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--project", default=PROJECT, help="first part of every name (%(default)s)")
+    common.add_argument("--secret", default=SECRET, help="the secret's name (%(default)s)")
+    common.add_argument("--bucket", default="", help="name of the bucket of packages, if the usual one is taken")
+    common.add_argument("--function-parameters", default="", help='"Key=Value Key=Value" for function.yaml')
+    common.add_argument("--secret-parameters", default="", help='"Key=Value Key=Value" for secret.yaml')
+    common.add_argument("--json", action="store_true", help="on standard output, the result alone, as JSON")
+    made = argparse.ArgumentParser(
+        prog="dockerhub-rotation", description="From nothing to a rotating Docker Hub token in AWS, and away again."
+    )
+    commands = made.add_subparsers(dest="command", required=True)
+    making = commands.add_parser("deploy", parents=[common], help="make everything, or bring it up to date")
+    making.add_argument("--only", choices=STEPS, help="this step alone")
+    making.add_argument("--ask-token", action="store_true", help="ask for the secret's first token, without echo")
+    removing = commands.add_parser("destroy", parents=[common], help="remove everything, say what stays")
+    removing.add_argument("--yes", action="store_true", help="do not ask")
+    commands.add_parser("credentials", parents=[common], help="store the account's credential in Parameter Store")
+    turning = commands.add_parser("rotate", parents=[common], help="start a rotation and follow it to its end")
+    turning.add_argument("--seconds", type=float, default=ROTATION_SECONDS, help="how long to follow it (%(default)s)")
+    return made
+
+
+def assignments(text: str) -> Mapping[str, str]:
+    """Take `Key=Value Key='a value'` apart.
+
+    Raises:
+        Problem: it is not of that form, holds a secret, or sets what the commands set themselves.
+    """
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise Problem(f"A quotation mark is missing in the parameters: {error}.") from None
+    given = dict(word.partition("=")[::2] for word in words)
+    if "Token" in given:
+        ask = command("deploy", ask_token="1")  # noqa: S106 - a switch
+        raise Problem(f"A token on a command line is there for all to read: run `{ask}` and enter it then.")
+    if wrong := [word for word in words if "=" not in word]:
+        raise Problem(f"Parameters are given as Key=Value, which {' '.join(wrong)} is not.")
+    if ours := [f"{key} is set by {_SET_BY[key]}" for key in given if key in _SET_BY]:
+        raise Problem(f"{', '.join(ours)}: leave it out of the parameters.")
+    return given
+
+
+def _ask_token(show: Show) -> str:
+    token = getpass.getpass("Token: ") if sys.stdin.isatty() else sys.stdin.readline().strip()
+    if not token:
+        raise Problem("No token was entered: run it without asking for one, and the first rotation makes one.")
+    show.hide(token)
+    return token
+
+
+if __name__ == "__main__":
+    sys.exit(main())

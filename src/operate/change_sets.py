@@ -1,0 +1,120 @@
+"""Change sets: made, read, carried out.
+
+With one, a second run finds nothing to change and says so. What AWS says about one that can't be made is fetched before
+anything is tidied away.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import uuid4
+
+from operate.following import follow, pauses
+from operate.session import Aws, Refused
+from operate.show import Problem, Show
+from operate.stack import describe
+
+
+def change(
+    aws: Aws, show: Show, stack: str, body: str, parameters: Sequence[Mapping[str, Any]], *, update: bool
+) -> bool:
+    """Make a change set, carry it out and follow it to its end; return whether there was anything to change.
+
+    Args:
+        body: the template.
+        parameters: as CloudFormation takes them.
+        update: whether the stack is there.
+
+    Raises:
+        Problem: AWS cannot make the change set, or the change failed.
+    """
+    token = str(uuid4())
+    made = aws.ask(
+        "cloudformation",
+        "create_change_set",
+        StackName=stack,
+        ChangeSetName=f"deploy-{token}",
+        ChangeSetType="UPDATE" if update else "CREATE",
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+        TemplateBody=body,
+        Parameters=parameters,
+        ClientToken=token,  # so that one whose answer was lost is asked for again, and not made twice
+    )
+    found = _await(aws, show, made["Id"], stack)
+    if found["Status"] == "FAILED":
+        if _has_nothing_to_change(found):
+            aws.ask("cloudformation", "delete_change_set", ChangeSetName=made["Id"])
+            return False
+        raise _why_not(aws, stack, made, found, update=update)
+    show.detail(f"{stack}: {len(found.get('Changes', []))} changes")
+    aws.ask("cloudformation", "execute_change_set", ChangeSetName=made["Id"], ClientRequestToken=token)
+    follow(aws, show, stack, made["StackId"], token)
+    return True
+
+
+def _await(aws: Aws, show: Show, change_set: str, stack: str) -> Any:
+    pause = pauses()
+    with show.waiting(f"{stack}: AWS looks for what changes"):
+        while True:
+            found = aws.ask("cloudformation", "describe_change_set", ChangeSetName=change_set)
+            if found["Status"] in ("CREATE_COMPLETE", "FAILED"):
+                return found
+            if not found["Status"].startswith("CREATE_"):
+                raise Problem(f"Somebody has deleted the change set of stack {stack}: run this again.")
+            time.sleep(next(pause))
+
+
+def _why_not(aws: Aws, stack: str, made: Mapping[str, str], found: Mapping[str, Any], *, update: bool) -> Problem:
+    """Fetch why a change set could not be made, and only then delete it, and the empty stack that it has made."""
+    reason = found.get("StatusReason", "AWS does not say why")
+    said = f"AWS cannot change stack {stack}: {reason}"
+    look = f"aws cloudformation describe-events --change-set-name {made['Id']} --filters FailedEvents=true"
+    try:
+        causes = _causes(aws, made["Id"])
+    except Refused as refused:
+        return Problem(f"{said}\n  The events, which say more, can't be read: {refused}\n{_kept(look)}")
+    if not causes and "DescribeEvents" in reason:
+        return Problem(f"{said}\n  There are no events yet, which say more.\n{_kept(look)}")
+    said = "\n".join([said, *causes])
+    try:
+        aws.ask("cloudformation", "delete_change_set", ChangeSetName=made["Id"])
+        if not update and _is_empty(aws, made["StackId"]):
+            aws.ask("cloudformation", "delete_stack", StackName=made["StackId"])
+    except Refused as refused:
+        return Problem(f"{said}\nThe change set could not be deleted: {refused}")
+    return Problem(said)
+
+
+def _causes(aws: Aws, change_set: str) -> list[str]:
+    """Return what failed in a change set that could not be made: resource, type and reason, a line each."""
+    request = {"ChangeSetName": change_set, "Filters": {"FailedEvents": True}}
+    pages = aws.pages("cloudformation", "describe_events", **request)
+    events = [event for page in pages for event in page.get("OperationEvents", [])]
+    lines = []
+    for event in events:
+        reasons = (event.get(f"{part}StatusReason") for part in ("Validation", "Hook", "Resource"))
+        reason = next(filter(None, reasons), "")
+        if reason and event.get("LogicalResourceId"):
+            place = f" at {event['ValidationPath']}" if event.get("ValidationPath") else ""
+            kind = event.get("ResourceType", "of unknown type")
+            lines.append(f"  {event['LogicalResourceId']} ({kind}){place}: {reason}")
+    return list(dict.fromkeys(lines))
+
+
+def _is_empty(aws: Aws, stack_id: str) -> bool:
+    """Whether a stack has nothing but change sets. A twin may have begun to create it."""
+    return [stack.status for stack in describe(aws, stack_id)] == ["REVIEW_IN_PROGRESS"]
+
+
+def _has_nothing_to_change(change_set: Mapping[str, Any]) -> bool:
+    """Whether a change set failed because there is nothing to change, for which AWS has two sentences and no code."""
+    reason = re.sub("[^a-z ]", "", change_set.get("StatusReason", "").lower())
+    said = "didnt contain changes" in reason or "did not contain changes" in reason or "no updates are to be" in reason
+    return said and not change_set.get("Changes")
+
+
+def _kept(look: str) -> str:
+    return f"So the change set is left as it is. Look at it, delete it, then run this again:\n  {look}"

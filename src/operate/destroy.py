@@ -1,0 +1,139 @@
+"""`destroy`: every stack of the project deleted, and what stays, and why."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+
+from operate.names import Deployment
+from operate.rotations import labels_of
+from operate.session import Aws, Refused
+from operate.settings import PARAMETER_NAMES, function_settings
+from operate.show import Problem, Show, command
+from operate.stack import Stack, require_changeable
+from operate.stacks import Stacks
+
+
+def destroy(aws: Aws, show: Show, wanted: Deployment, *, sure: bool) -> dict[str, object]:
+    """Delete every stack of the project, and say what stays and why.
+
+    Args:
+        sure: whether to do it without asking.
+
+    Returns:
+        the stacks that are deleted, and what stays.
+
+    Raises:
+        Problem: nobody confirmed it, or something could not be deleted.
+    """
+    known = Stacks(aws, show)
+    stacks = project_stacks(known.all(), wanted)
+    outputs = {name: value for stack in stacks for name, value in stack.outputs.items()}
+    bucket = outputs.get("BucketName", wanted.bucket_in(aws.region))
+    settings = function_settings(known, wanted)
+    stays: list[str] = []
+    if stacks:
+        for stack in stacks:
+            _require_deletable(stack)
+        _confirm(show, stacks, sure=sure)
+        secrets = [stack.outputs["SecretArn"] for stack in stacks if "SecretArn" in stack.outputs]
+        stays += filter(None, [_token_of(secret, _labels_if_there(aws, secret)) for secret in secrets])
+        if any(stack.name == wanted.function_stack for stack in stacks):
+            stays.append(_ATTACHED)
+        for stack in stacks:
+            known.delete(stack)
+    else:
+        show.line(f"There is no stack of project {wanted.project}.")
+    for it in stays:
+        show.step("stays", it)
+    for it in _left(aws, bucket, [settings.get(key) or name for key, name in PARAMETER_NAMES.items()]):
+        show.step("stays", it)
+        stays.append(it)
+    return {"deleted": [stack.name for stack in stacks], "stays": stays}
+
+
+_ATTACHED = (
+    "the rotation of secrets that you attached yourself, which fails from now on: cancel it with "
+    "`aws secretsmanager cancel-rotate-secret --secret-id <name>`"
+)
+
+
+def _left(aws: Aws, bucket: str, parameters: Sequence[str]) -> Iterator[str]:
+    """Yield what is there of what no stack deletes."""
+    try:
+        aws.ask("s3", "head_bucket", Bucket=bucket, ExpectedBucketOwner=aws.account)
+        yield f"the bucket {bucket}: an older package is the way back to an older function"
+    except Refused as refused:
+        if refused.code not in ("403", "404", "NoSuchBucket"):  # another account's is none of ours
+            raise
+    for stored in aws.ask("ssm", "get_parameters", Names=list(parameters))["Parameters"]:
+        yield f"the parameter {stored['Name']}: no stack made it, and other projects may read it"
+
+
+def project_stacks(stacks: Sequence[Stack], wanted: Deployment) -> list[Stack]:
+    """Return the project's stacks in the order in which they can be deleted."""
+    secrets = f"{wanted.project}-secret"
+    mine = {stack.name: stack for stack in stacks if _belongs(stack, wanted)}
+    names = [name for name in sorted(mine) if name == secrets or name.startswith(f"{secrets}-")]
+    return [mine[name] for name in [*names, wanted.function_stack, wanted.bucket_stack] if name in mine]
+
+
+def _belongs(stack: Stack, wanted: Deployment) -> bool:
+    if stack.status == "REVIEW_IN_PROGRESS":
+        # A deployment that was interrupted left it. It has no parameters yet, so the whole name must do.
+        secrets = (*wanted.secret_stacks, *wanted.earlier_secret_stacks)
+        return stack.name in (*secrets, wanted.function_stack, wanted.bucket_stack)
+    return stack.parameters.get("ProjectName") == wanted.project
+
+
+def _require_deletable(stack: Stack) -> None:
+    """Refuse a stack in which something else is going on than its deletion.
+
+    Raises:
+        Problem: saying what to do.
+    """
+    if stack.status.endswith("_IN_PROGRESS") and stack.status not in ("DELETE_IN_PROGRESS", "REVIEW_IN_PROGRESS"):
+        require_changeable(stack)
+
+
+def _confirm(show: Show, stacks: Sequence[Stack], *, sure: bool) -> None:
+    """Say what will be deleted, and ask whether that is meant.
+
+    Raises:
+        Problem: it is not, or nobody is there to ask.
+    """
+    show.line("These stacks will be deleted:")
+    for stack in stacks:
+        # CloudFormation leaves no recovery window:
+        # https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/1999
+        secret = stack.outputs.get("SecretArn")
+        show.line(f"  {stack.name}{f', and with it {secret}, at once and for good' if secret else ''}")
+    if sure:
+        return
+    if not sys.stdin.isatty():
+        confirmed = command("destroy", yes="1")
+        raise Problem(f"Nothing is deleted: nobody is there to confirm it. Run `{confirmed}` if it is meant.")
+    if show.ask("Delete them? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise Problem("Nothing is deleted.")
+
+
+def _labels_if_there(aws: Aws, secret: str) -> dict[str, list[str]]:
+    try:
+        return labels_of(aws.ask("secretsmanager", "describe_secret", SecretId=secret))
+    except Refused as refused:
+        if refused.code == "ResourceNotFoundException":
+            return {}  # deleted behind the stack's back
+        raise
+
+
+def _token_of(secret: str, labels: Mapping[str, Sequence[str]]) -> str:
+    """Say which token of a secret stays at Docker Hub; nothing if it has no version."""
+    current = [version for version, held in labels.items() if "AWSCURRENT" in held]
+    if not current:
+        return ""
+    if not any("AWSPREVIOUS" in held for held in labels.values()):  # never rotated
+        return f"at Docker Hub the token that you gave {secret}, if you gave it one: active until you disable it"
+    return (
+        f"at Docker Hub the token of {secret}: active until you disable it. If the function made it, its label ends in "
+        f"{current[0]}"
+    )

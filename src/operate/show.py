@@ -1,0 +1,136 @@
+"""What people and programs get to see: progress at a terminal, lines in a pipe, one document for programs.
+
+Everything that is said goes through here, so that what was entered in secret is taken out of it in one place.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TextIO
+from urllib.parse import quote
+
+from operate import IN_A_CLONE
+
+_COLOURS = {"ERROR": "red", "FAILED": "red", "WARNING": "yellow", "COMPLETE": "green", "INFO": "green"}
+
+
+class Problem(Exception):
+    """What keeps a command from its end, in a sentence that names the remedy."""
+
+
+class Show:
+    """Plain lines, at once: for a pipe, a log, or whoever reads standard error.
+
+    Args:
+        stream: where to.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._hidden: set[str] = set()
+
+    def hide(self, secret: str) -> None:
+        """Take a secret out of everything that is said from now on, in each form in which it may be quoted."""
+        forms = {secret, json.dumps(secret)[1:-1], repr(secret)[1:-1], quote(secret, safe=""), " ".join(secret.split())}
+        self._hidden |= forms - {""}
+
+    def without_secrets(self, text: str) -> str:
+        """Return a text in which nothing is left that was entered in secret."""
+        for secret in sorted(self._hidden, key=len, reverse=True):
+            text = text.replace(secret, "[hidden]")
+        return text
+
+    def line(self, text: str) -> None:
+        """Say a sentence."""
+        self._write("", text)
+
+    def step(self, word: str, text: str) -> None:
+        """Say what has come of a step."""
+        self._write(f"{word:<9} ", text)
+
+    def detail(self, text: str) -> None:
+        """Say something about the step that is under way, or has just been told."""
+        self._write(" " * 10, text)
+
+    @contextmanager
+    def waiting(self, text: str) -> Iterator[None]:  # noqa: ARG002 - what a terminal shows, and takes back
+        """Say, where that can be taken back, what is waited for."""
+        yield
+
+    def ask(self, question: str) -> str:
+        """Ask whoever is at the terminal, and return the answer."""
+        print(question, end="", file=self._stream, flush=True)
+        return input()
+
+    def problem(self, command: str, text: str) -> str:
+        """Say on standard error what kept a command from its end, and return what was said."""
+        said = self.without_secrets(text)
+        print(f"{command}: {said}", file=sys.stderr, flush=True)
+        return said
+
+    def document(self, result: Mapping[str, object]) -> None:
+        """Print a command's result, for a program, on standard output."""
+        print(self.without_secrets(json.dumps(result, indent=2)), flush=True)
+
+    def _write(self, beginning: str, text: str) -> None:
+        print(beginning + self.without_secrets(text), file=self._stream, flush=True)
+
+
+class Terminal(Show):
+    """Colour, and progress that moves, for somebody who watches."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        from rich.console import Console  # in a pipe nobody waits for its import
+
+        self._console = Console(file=stream, highlight=False)
+
+    @contextmanager
+    def waiting(self, text: str) -> Iterator[None]:
+        """Show that it goes on, and for how long it has."""
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+        with Progress(*columns, console=self._console, transient=True) as progress:
+            progress.add_task(self.without_secrets(text), total=None)
+            yield
+
+    def _write(self, beginning: str, text: str) -> None:
+        from rich.text import Text
+
+        said = Text(self.without_secrets(text))
+        for word, colour in _COLOURS.items():
+            said.highlight_regex(rf"\b\w*{word}\b", style=colour)
+        # Not wrapped: an ARN is there to be copied.
+        self._console.print(Text.assemble((beginning, "bold cyan"), said), soft_wrap=True)
+
+
+def shown(*, as_json: bool) -> Show:
+    """Return what suits standard output; with JSON there, everything else is said on standard error."""
+    stream = sys.stderr if as_json else sys.stdout
+    return Terminal(stream) if stream.isatty() else Show(stream)
+
+
+def command(verb: str, **options: str) -> str:
+    """Return the whole command that does something, as it is typed where this runs.
+
+    Args:
+        verb: one of the verbs; "package" only makes sense in a clone.
+        options: of the verb, by the names of its arguments; the value "1" stands for a switch.
+    """
+    only = options.pop("only", "")
+    if IN_A_CLONE:
+        words = [f"make {verb}-{only}" if only else f"make {verb}"]
+        words += [_AS_VARIABLE.get(name, f"{name.upper()}={value}") for name, value in options.items()]
+    else:
+        words = [f"dockerhub-rotation {verb}", *([f"--only {only}"] if only else [])]
+        words += [
+            f"--{name.replace('_', '-')}" + ("" if value == "1" else f" {value}") for name, value in options.items()
+        ]
+    return " ".join(words)
+
+
+_AS_VARIABLE: Mapping[str, str] = {"yes": "YES=1", "ask_token": "TOKEN=ask"}

@@ -1,0 +1,309 @@
+"""An AWS account in this process, behind boto3's own wire: requests are signed and read, answers written and parsed.
+
+It keeps state, and refuses what AWS refuses. `refuse` and `broken` have an operation answer an error of AWS's, or none.
+Time is the test's clock: see `later`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
+from moto.core.parse import QueryParser
+from moto.core.serialize import JSONSerializer, QuerySerializer
+from moto.core.utils import get_service_model
+from werkzeug.datastructures import MultiDict
+
+from .cloudformation import ACCOUNT, REGION, AwsError, CloudFormation, Stack
+
+FUNCTION_ARN = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:dockerhub-rotation"
+_SNAKE = re.compile("(?<=[a-z])(?=[A-Z])")
+
+
+@dataclass
+class Secret:
+    """A secret of Secrets Manager.
+
+    Attributes:
+        labels: version id to staging labels.
+        described: what DescribeSecret says beside, which a test may change.
+        value: the current one.
+    """
+
+    name: str
+    arn: str
+    labels: dict[str, list[str]]
+    described: dict[str, Any] = field(default_factory=dict)
+    value: str = ""
+
+
+@dataclass
+class Bucket:
+    """A bucket of S3."""
+
+    owner: str = ACCOUNT
+    region: str = REGION
+    objects: dict[str, bytes] = field(default_factory=dict)
+
+
+class Account:
+    """The account.
+
+    Attributes:
+        requests: every operation that was asked for, as in "s3:PutObject", in order.
+        bodies: what was sent with each.
+        regions: the Regions that were asked.
+        signed_with: the access keys of the requests.
+        parameters: name to what PutParameter was sent.
+        rotate: what RotateSecret begins; it returns the version.
+        date: what AWS's clock says; None, if the same as this machine's.
+    """
+
+    def __init__(self) -> None:
+        self.formation = CloudFormation()
+        self.formation.made, self.formation.unmade = self._made, self._unmade
+        self.requests: list[str] = []
+        self.bodies: list[str] = []
+        self.regions: set[str] = set()
+        self.signed_with: list[str] = []
+        self.buckets: dict[str, Bucket] = {}
+        self.parameters: dict[str, dict[str, Any]] = {}
+        self.secrets: dict[str, Secret] = {}
+        self.log: dict[str, list[tuple[float, str]]] = {}
+        self.refuse: dict[str, AwsError] = {}
+        self.broken: dict[str, Exception] = {}
+        self.rotate: Callable[[Secret], str] = self._pending
+        self.date: datetime | None = None
+        self._later: list[tuple[float, Callable[[], None]]] = []
+
+    def later(self, seconds: float, act: Callable[[], None]) -> None:
+        """Have something happen, once so much time has passed."""
+        self._later.append((time.time() + seconds, act))
+
+    def add_secret(self, name: str, **described: Any) -> Secret:
+        """Have a secret that the function rotates, with a value that it was given."""
+        arn = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}-AbCdEf"
+        rotated = {"RotationEnabled": True, "RotationLambdaARN": FUNCTION_ARN}
+        self.secrets[name] = Secret(name, arn, {"old": ["AWSCURRENT"]}, {**rotated, **described})
+        return self.secrets[name]
+
+    # --- The wire ---
+
+    def send(self, request: AWSPreparedRequest) -> AWSResponse:
+        """Answer a request; takes the place of botocore's own sender."""
+        url = urlsplit(request.url)
+        host = url.hostname or ""
+        service = "s3" if ".s3." in host or host.startswith("s3.") else host.partition(".")[0]
+        body = _bytes(request.body)
+        for due, act in [it for it in self._later if it[0] <= time.time()]:
+            self._later.remove((due, act))
+            act()
+        if host == "169.254.170.2":  # where a container's role is
+            return self._answer(request, 200, {}, json.dumps(_credentials("ASIACONTAINER")).encode())
+        self.signed_with += re.findall("Credential=([^/]+)/", _header(request, "Authorization"))
+        self.regions.add(host.removesuffix(".amazonaws.com").rpartition(".")[2])
+        if service == "s3":
+            return self._s3(request, host, unquote(url.path), body)
+        name = dict(parse_qsl(body.decode())).get("Action") or _header(request, "X-Amz-Target").partition(".")[2]
+        model = get_service_model(service).operation_model(name)
+        self._note(service, name, body)
+        try:
+            if service in ("sts", "cloudformation"):
+                result = self._query(service, name, model, body)
+            else:
+                result = getattr(self, f"_{_SNAKE.sub('_', name).lower()}")(json.loads(body))
+            self._interfere(f"{service}:{name}")
+        except AwsError as error:
+            return self._error(request, service, error)
+        written = (QuerySerializer if service in ("sts", "cloudformation") else JSONSerializer)(model).serialize(result)
+        return self._answer(request, written["status_code"], dict(written["headers"]), _bytes(written["body"]))
+
+    def _note(self, service: str, name: str, body: bytes) -> None:
+        self.requests.append(f"{service}:{name}")
+        self.bodies.append(body.decode(errors="replace"))
+        if error := self.broken.get(f"{service}:{name}"):
+            raise error
+
+    def _interfere(self, operation: str) -> None:
+        if error := self.refuse.get(operation):
+            raise error
+
+    def _query(self, service: str, name: str, model: Any, body: bytes) -> Any:
+        self._interfere(f"{service}:{name}")
+        if name == "AssumeRole":
+            return {"Credentials": _credentials("ASIAROLE") | {"SessionToken": "session"}}
+        if service == "sts":
+            return {"Account": ACCOUNT, "UserId": "AID", "Arn": f"arn:aws:iam::{ACCOUNT}:user/it"}
+        values = MultiDict(parse_qsl(body.decode(), keep_blank_values=True))
+        asked = QueryParser(model).parse({"values": values})  # type: ignore[typeddict-item] # all that it looks at
+        return getattr(self.formation, _SNAKE.sub("_", name).lower())(asked)
+
+    def _error(self, request: AWSPreparedRequest, service: str, error: AwsError) -> AWSResponse:
+        if service in ("sts", "cloudformation"):
+            told = (
+                f"<Error><Type>Sender</Type><Code>{error.code}</Code><Message>{_xml(error.message)}</Message></Error>"
+            )
+            return self._answer(request, error.status_code, {}, f"<ErrorResponse>{told}</ErrorResponse>".encode())
+        told = json.dumps({"__type": error.code, "message": error.message})
+        return self._answer(request, error.status_code, {}, told.encode())
+
+    def _answer(self, request: AWSPreparedRequest, status: int, headers: dict[str, str], body: bytes) -> AWSResponse:
+        date = format_datetime(self.date or datetime.now(UTC), usegmt=True)
+        told = HTTPHeaders()
+        for name, value in {**headers, "Date": date}.items():
+            told[name] = value
+        return AWSResponse(request.url, status, told, _Raw(body))
+
+    # --- S3 ---
+
+    def _s3(self, request: AWSPreparedRequest, host: str, path: str, body: bytes) -> AWSResponse:
+        name = host.partition(".s3.")[0]
+        key = path.lstrip("/")
+        operation = {"HEAD": "HeadObject" if key else "HeadBucket", "PUT": "PutObject"}[request.method]
+        self._note("s3", operation, b"")
+        bucket = self.buckets.get(name)
+        owner = _header(request, "x-amz-expected-bucket-owner")
+        if error := self.refuse.get(f"s3:{operation}"):
+            return self._answer(request, error.status_code, {}, b"")
+        if not bucket:
+            return self._answer(request, 404, {}, b"")
+        if owner and owner != bucket.owner:
+            return self._answer(request, 403, {}, b"")
+        headers = {"x-amz-bucket-region": bucket.region}
+        if request.method == "PUT":
+            sent = _unchunked(request, body)
+            digest = base64.b64encode(hashlib.sha256(sent).digest()).decode()
+            if _header(request, "x-amz-checksum-sha256") not in ("", digest):
+                return self._answer(request, 400, {}, b"<Error><Code>BadDigest</Code></Error>")
+            bucket.objects[key] = sent
+        elif key and key not in bucket.objects:
+            return self._answer(request, 404, {}, b"")
+        return self._answer(request, 200, headers, b"")
+
+    # --- Parameter Store, Secrets Manager, CloudWatch Logs ---
+
+    def _put_parameter(self, asked: dict[str, Any]) -> dict[str, Any]:
+        self._interfere("ssm:PutParameter")
+        if asked["Name"] in self.parameters and not asked.get("Overwrite"):
+            raise AwsError("ParameterAlreadyExists", "The parameter already exists.")
+        self.parameters[asked["Name"]] = asked
+        return {"Version": 1}
+
+    def _get_parameters(self, asked: dict[str, Any]) -> dict[str, Any]:
+        there = [self.parameters[name] for name in asked["Names"] if name in self.parameters]
+        missing = [name for name in asked["Names"] if name not in self.parameters]
+        return {"Parameters": [{"Name": it["Name"]} for it in there], "InvalidParameters": missing}
+
+    def _find_secret(self, secret_id: str) -> Secret:
+        """Find a secret by its name, its ARN, or its ARN without the last six characters."""
+        for secret in self.secrets.values():
+            if secret_id in (secret.name, secret.arn, secret.arn[:-7]):
+                return secret
+        raise AwsError("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+
+    def _describe_secret(self, asked: dict[str, Any]) -> dict[str, Any]:
+        secret = self._find_secret(asked["SecretId"])
+        said = {"Name": secret.name, "ARN": secret.arn, "VersionIdsToStages": secret.labels, **secret.described}
+        return {key: value for key, value in said.items() if value is not None}
+
+    def _rotate_secret(self, asked: dict[str, Any]) -> dict[str, Any]:
+        secret = self._find_secret(asked["SecretId"])
+        self._interfere("secretsmanager:RotateSecret")
+        if any("AWSPENDING" in it and "AWSCURRENT" not in it for it in secret.labels.values()):
+            raise AwsError(
+                "InvalidRequestException",
+                "A previous rotation isn\u2019t complete. That rotation will be reattempted.",
+            )
+        return {"Name": secret.name, "ARN": secret.arn, "VersionId": self.rotate(secret)}
+
+    def _pending(self, secret: Secret) -> str:
+        secret.labels = {**secret.labels, "new": ["AWSPENDING"]}
+        return "new"
+
+    def _filter_log_events(self, asked: dict[str, Any]) -> dict[str, Any]:
+        group = asked["logGroupName"]
+        if group not in self.log:
+            raise AwsError("ResourceNotFoundException", "The specified log group does not exist.")
+        begin = asked.get("startTime", 0)
+        events = [it for it in self.log[group] if begin <= it[0] * 1000 <= time.time() * 1000]
+        first = int(asked.get("nextToken", 0))
+        page = [{"timestamp": int(at * 1000), "message": text} for at, text in events[first : first + 2]]
+        return {"events": page, **({"nextToken": str(first + 2)} if first + 2 < len(events) else {})}
+
+    # --- What stacks make ---
+
+    def _made(self, stack: Stack) -> None:
+        given = stack.parameters
+        if "BucketName" in given:
+            name = given["BucketName"] or f"{given['ProjectName']}-lambda-archive-{REGION}"
+            self.buckets.setdefault(name, Bucket())
+            stack.outputs = {"BucketName": name}
+        elif "ArtifactKey" in given:
+            stack.outputs = dict(function_outputs(given["ProjectName"]))
+        else:
+            secret = self.add_secret(given.get("NamePrefix", "") + given["SecretName"])
+            secret.value = given.get("Token", "")
+            stack.outputs = {"SecretArn": secret.arn}
+
+    def _unmade(self, stack: Stack) -> None:
+        self.secrets = {
+            name: it for name, it in self.secrets.items() if it.arn != stack.outputs.get("SecretArn", "none")
+        }
+
+
+def function_outputs(project: str) -> Mapping[str, str]:
+    """Return what the function's stack puts out."""
+    return {
+        "FunctionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{project}",
+        "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/{project}",
+        "AlarmTopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:{project}-alarms",
+    }
+
+
+def _credentials(key: str) -> dict[str, str]:
+    return {"AccessKeyId": key, "SecretAccessKey": "x", "Token": "session", "Expiration": "2099-01-01T00:00:00Z"}
+
+
+class _Raw(io.BytesIO):
+    """An answer's body, as botocore reads it."""
+
+    def stream(self) -> Iterator[bytes]:
+        yield self.read()
+
+
+def _header(request: AWSPreparedRequest, name: str) -> str:
+    value: Any = request.headers.get(name, "")
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _unchunked(request: AWSPreparedRequest, body: bytes) -> bytes:
+    """Return what was sent, without the frames that botocore may put around it."""
+    if "aws-chunked" not in _header(request, "Content-Encoding"):
+        return body
+    stream, parts = io.BytesIO(body), []
+    while size := int(stream.readline().split(b";")[0], 16):
+        parts.append(stream.read(size))
+        stream.readline()
+    return b"".join(parts)
+
+
+def _bytes(body: Any) -> bytes:
+    if hasattr(body, "read"):
+        return _bytes(body.read())
+    return body.encode() if isinstance(body, str) else bytes(body or b"")
+
+
+def _xml(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;")

@@ -1,0 +1,147 @@
+"""`credentials`: what is entered goes into Parameter Store, and nowhere else."""
+
+from __future__ import annotations
+
+import getpass
+import json
+
+import pytest
+
+from .aws import Account
+from .cloudformation import AwsError
+from .conftest import Command, Run, add_function
+
+CREDENTIAL = ("acme", "correct-horse", "JBSW Y3DP EHPK 3PXP", "https://hooks.slack.com/services/T0/B0/x")
+NAMES = ("DOCKER_HUB_USERNAME", "DOCKER_HUB_PASSWORD", "DOCKER_HUB_TOTP", "DOCKER_HUB_SLACK_WEBHOOK_URL")
+
+
+def enter(run: Command, monkeypatch: pytest.MonkeyPatch, *lines: str, at_a_terminal: bool) -> Run:
+    """Enter something, and return what has come of it."""
+    entered = iter(lines)
+    monkeypatch.setattr(getpass, "getpass", lambda prompt: next(entered))
+    return run("credentials", stdin="\n".join(lines) + "\n", at_a_terminal=at_a_terminal)
+
+
+def values(aws: Account) -> dict[str, str]:
+    return {name: it["Value"] for name, it in aws.parameters.items()}
+
+
+@pytest.mark.parametrize("at_a_terminal", [True, False])
+def test_the_credential_is_stored_and_not_repeated(
+    aws: Account, run: Command, monkeypatch: pytest.MonkeyPatch, *, at_a_terminal: bool
+) -> None:
+    done = enter(run, monkeypatch, *CREDENTIAL, at_a_terminal=at_a_terminal)
+
+    assert values(aws) == dict(zip(NAMES, CREDENTIAL, strict=True))
+    assert {it["Type"] for it in aws.parameters.values()} == {"SecureString"}
+    said = done.out + done.err
+    assert "TotpParameter=DOCKER_HUB_TOTP SlackWebhookParameter=DOCKER_HUB_SLACK_WEBHOOK_URL" in said
+    assert [secret for secret in CREDENTIAL[1:] if secret in said] == []
+
+
+def test_what_is_optional_may_be_left_out(aws: Account, run: Command) -> None:
+    assert run("credentials", stdin="acme\ncorrect-horse\n\n").status == 0
+
+    assert list(values(aws).values()) == ["acme", "correct-horse"]
+
+
+@pytest.mark.parametrize("at_a_terminal", [True, False])
+def test_a_password_is_stored_as_it_is_and_a_name_without_what_surrounds_it(
+    aws: Account, run: Command, monkeypatch: pytest.MonkeyPatch, *, at_a_terminal: bool
+) -> None:
+    password = " correct\x0bhorse\x85battery\u2028staple "
+
+    assert enter(run, monkeypatch, " acme ", password, "", "", at_a_terminal=at_a_terminal).status == 0
+
+    assert list(values(aws).values()) == ["acme", password]
+
+
+def test_the_credential_goes_where_the_function_reads_it(aws: Account, run: Command) -> None:
+    there = {"UsernameParameter": "/hub/user", "PasswordParameter": "/hub/password", "ParametersKeyArn": "arn:key"}
+    add_function(aws, parameters=there)
+
+    assert run("credentials", stdin="acme\ncorrect-horse\n").status == 0
+
+    assert values(aws) == {"/hub/user": "acme", "/hub/password": "correct-horse"}
+    assert {it["KeyId"] for it in aws.parameters.values()} == {"arn:key"}
+
+
+def test_a_second_credential_takes_the_place_of_the_first(aws: Account, run: Command) -> None:
+    for password in ("correct-horse", "battery-staple"):
+        assert run("credentials", stdin=f"acme\n{password}\n").status == 0
+
+    assert values(aws)["DOCKER_HUB_PASSWORD"] == "battery-staple"
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (("acme",), "both needed"),
+        (("", "correct-horse"), "both needed"),
+        (("acme@example.com", "correct-horse"), "user name"),
+        (("acme", "dckr_pat_abc"), "access token"),
+        (("acme", "dckr_oat_abc"), "access token"),
+        (("acme", "correct-horse", "no base32!"), "TOTP seed"),
+        (("acme", "correct-horse", "\u00e4\u00e4"), "TOTP seed"),
+        (("acme", "correct-horse", "234567"), "not a code"),
+        (("acme", "correct-horse", "23456723"), "not a code"),
+        (("acme", "correct-\udcff"), "not in UTF-8"),
+        (("acme", "correct-horse", "", "http://hooks.slack.com/x"), "https://"),
+        (("acme", "correct-horse", "", "https://hooks.slack.com/workflows/T0/A0/1/x"), "hooks.slack.com/services/"),
+        (("acme", "correct-horse", "", "https://hooks.slack.com/triggers/T0/1/x"), "hooks.slack.com/services/"),
+        (("acme", "correct-horse", "", "https://Hooks.Slack-Gov.com/triggers/T0/1/x"), "hooks.slack.com/services/"),
+        (("acme", "correct-horse", "", "", "more"), "too many lines"),
+    ],
+)
+def test_what_cannot_be_right_is_refused_and_nothing_stored(
+    aws: Account, run: Command, lines: tuple[str, ...], said: str
+) -> None:
+    done = run("credentials", stdin="\n".join(lines))
+
+    assert (done.status, said in done.err) == (1, True), done.err
+    assert aws.parameters == {}
+
+
+@pytest.mark.parametrize(
+    "webhook",
+    [
+        "https://hooks.slack-gov.com/services/T0/B0/x",
+        "https://discord.com/api/webhooks/1/x/slack",
+        "https://mattermost.example.com/hooks/x",
+        "https://hooks.slack.com.example.com/triggers/x",
+    ],
+)
+def test_what_takes_slacks_messages_elsewhere_is_taken_for_a_webhook(aws: Account, run: Command, webhook: str) -> None:
+    assert run("credentials", stdin=f"acme\ncorrect-horse\n\n{webhook}\n").status == 0
+
+    assert list(values(aws).values()) == ["acme", "correct-horse", webhook]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ("PasswordParameter=arn:aws:ssm:eu-central-1:123456789012:parameter/x", "is no name of a parameter"),
+        ("TotpParameter=//x", "is no name of a parameter"),
+        (f"PasswordParameter={'p' * 980}", "is too long"),
+    ],
+)
+def test_a_name_that_cannot_be_is_refused_before_the_first_value_is_stored(
+    aws: Account, run: Command, parameters: str, said: str
+) -> None:
+    done = run("credentials", "--function-parameters", parameters, stdin="acme\ncorrect-horse\n")
+
+    assert (done.status, said in done.err) == (1, True), done.err
+    assert aws.parameters == {}
+
+
+def test_an_error_does_not_quote_the_secret_it_is_about(aws: Account, run: Command) -> None:
+    password = "correct-\"horse\\' & more"
+    wrong = f"Value {json.dumps(password)} or {password!r} or {password} is wrong"
+    aws.refuse["ssm:PutParameter"] = AwsError("ValidationException", wrong)
+
+    done = run("credentials", stdin=f"acme\n{password}\n")
+
+    assert done.status == 1
+    assert "is not stored: AWS refused PutParameter (ValidationException)" in done.err
+    assert done.err.count("[hidden]") == 3
+    assert "horse" not in done.err

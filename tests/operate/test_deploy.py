@@ -1,0 +1,303 @@
+"""`deploy`: what it makes, what it leaves alone, and what it refuses before anything has changed."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from operate import package
+from operate.__main__ import assignments
+
+from .aws import Account, Bucket
+from .conftest import PROJECT, Command, add_account, add_function, add_secret_stack, forget
+
+BUCKET = f"{PROJECT}-lambda-archive-eu-central-1"
+SECRET = f"{PROJECT}-secret"
+
+
+def changed(aws: Account) -> bool:
+    """Whether anything was made, or begun to be made."""
+    return bool({"cloudformation:CreateChangeSet", "s3:PutObject", "ssm:PutParameter"} & set(aws.requests))
+
+
+def test_everything_is_made_from_nothing(deployed: Account) -> None:
+    assert list(deployed.formation.stacks) == [f"{PROJECT}-{kind}" for kind in ("bucket", "function", "secret")]
+    (key,) = deployed.buckets[BUCKET].objects
+    assert deployed.formation.stacks[f"{PROJECT}-function"].parameters["ArtifactKey"] == key
+    assert list(deployed.secrets) == ["dockerhub-token"]
+
+
+def test_a_second_deployment_says_of_everything_that_it_is_there(deployed: Account, run: Command) -> None:
+    done = run("deploy")
+
+    assert re.findall(r"^(\w+) .* is (?:up to date|there already)$", done.out, re.MULTILINE) == [
+        *("bucket", "package", "function", "secret")
+    ]
+
+
+def test_what_is_shown_of_a_stack_is_shown_when_its_step_is_done(deployed: Account, run: Command) -> None:
+    function = deployed.formation.stacks[f"{PROJECT}-function"]
+    function.status = "UPDATE_ROLLBACK_FAILED"
+
+    done = run("deploy")
+
+    assert (done.status, "UPDATE_ROLLBACK_FAILED" in done.err) == (1, True)
+    assert re.search(r"is up to date\n +BucketName +\S+\npackage", done.out)
+
+
+# --- The package and its bucket ---
+
+
+def test_without_a_package_it_says_how_to_make_one(deployed: Account, run: Command) -> None:
+    package.ARCHIVE.unlink()
+
+    assert "run `make package` first" in run("deploy", "--only", "package").err
+
+
+def test_the_function_is_not_given_a_package_that_is_not_there(deployed: Account, run: Command) -> None:
+    package.ARCHIVE.write_bytes(b"another package")
+
+    done = run("deploy", "--only", "function")
+
+    assert "is missing: run `make deploy-package` first" in done.err
+    assert not changed(deployed)
+
+
+def test_a_bucket_without_a_stack_is_used_as_it_is(aws: Account, run: Command) -> None:
+    aws.buckets[BUCKET] = Bucket()
+
+    done = run("deploy", "--only", "bucket")
+
+    assert "is there from an earlier deployment, and is used as it is" in done.out
+    assert run("deploy", "--only", "package").status == 0
+    assert len(aws.buckets[BUCKET].objects) == 1
+    assert aws.formation.stacks == {}
+
+
+@pytest.mark.parametrize("step", ["bucket", "package", "function"])
+@pytest.mark.parametrize(
+    ("bucket", "said"),
+    [
+        (Bucket(owner="999999999999"), "belongs to another account"),
+        (Bucket(region="us-east-1"), "is in us-east-1, and Lambda takes a package only from its own Region"),
+    ],
+)
+def test_a_bucket_that_does_not_serve_is_told_with_the_way_out(
+    aws: Account, run: Command, step: str, bucket: Bucket, said: str
+) -> None:
+    aws.buckets[BUCKET] = bucket
+
+    done = run("deploy", "--only", step)
+
+    assert done.status == 1
+    assert said in done.err
+    assert f"`make deploy BUCKET={BUCKET}-<something of yours>`" in done.err
+    assert not changed(aws)
+
+
+# --- Parameters ---
+
+
+def test_values_may_hold_spaces() -> None:
+    assert assignments("A=1 Schedule='cron(0 4 ? * 2#1 *)' B=") == {
+        "A": "1",
+        "Schedule": "cron(0 4 ? * 2#1 *)",
+        "B": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("option", "parameters", "said"),
+    [
+        ("--function-parameters", "NoSuch=1", "infra/function.yaml has no parameter NoSuch: it has ProjectName"),
+        ("--secret-parameters", "NoSuch=1", "infra/secret.yaml has no parameter NoSuch"),
+        ("--function-parameters", "word", "Key=Value"),
+        ("--function-parameters", "A='1", "quotation"),
+        (
+            "--function-parameters",
+            "ProjectName=other ArtifactKey=mine",
+            "ProjectName is set by PROJECT=..., ArtifactKey is set by the package",
+        ),
+        (
+            "--secret-parameters",
+            "SecretName=foo Shape=plain RotationRoleArn=x",
+            "SecretName is set by SECRET=..., RotationRoleArn is set by the function's stack",
+        ),
+    ],
+)
+def test_parameters_that_cannot_be_are_refused_before_anything_is_made(
+    aws: Account, run: Command, option: str, parameters: str, said: str
+) -> None:
+    add_account(aws)
+
+    done = run("deploy", option, parameters)
+
+    assert (done.status, said in done.err) == (1, True), done.err
+    assert not changed(aws)
+
+
+@pytest.mark.parametrize("parameters", ["Token=dckr_pat_first", "Token='dckr_pat_first", "Shape Token=dckr_pat_first"])
+def test_a_token_on_the_command_line_is_refused_and_not_repeated(aws: Account, run: Command, parameters: str) -> None:
+    done = run("deploy", "--secret-parameters", parameters)
+
+    assert done.status == 1
+    assert "dckr_pat_first" not in done.out + done.err
+    assert aws.requests == []
+
+
+def test_without_the_parameters_nothing_is_made(aws: Account, run: Command) -> None:
+    aws.parameters["DOCKER_HUB_PASSWORD"] = {"Name": "DOCKER_HUB_PASSWORD"}
+
+    done = run("deploy", "--function-parameters", "TotpParameter=DOCKER_HUB_TOTP")
+
+    assert "no DOCKER_HUB_USERNAME and no DOCKER_HUB_TOTP: run `make credentials` first" in done.err
+    assert not changed(aws)
+
+
+# --- The secret ---
+
+
+def test_the_first_token_is_asked_for_and_stored(deployed: Account, run: Command) -> None:
+    assert run("deploy", "--only", "secret", "--secret", "b", "--ask-token", stdin="dckr_pat_first\n").status == 0
+
+    assert deployed.secrets["b"].value == "dckr_pat_first"
+
+
+def test_an_error_does_not_quote_the_token_it_is_about(deployed: Account, run: Command) -> None:
+    deployed.formation.refusal = "no: dckr_pat_first"
+
+    done = run("deploy", "--only", "secret", "--secret", "b", "--ask-token", stdin="dckr_pat_first\n")
+
+    assert "no: [hidden]" in done.err
+
+
+def test_a_token_that_is_not_entered_is_no_placeholder(aws: Account, run: Command) -> None:
+    done = run("deploy", "--ask-token", stdin="\n")
+
+    assert "No token was entered" in done.err
+    assert aws.requests == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("--ask-token",), "Token"),
+        (("--secret-parameters", "Shape=ecs Username=acme"), "Shape and Username"),
+    ],
+)
+def test_an_update_that_would_lose_the_live_token_is_refused(
+    deployed: Account, run: Command, arguments: tuple[str, ...], named: str
+) -> None:
+    done = run("deploy", "--only", "secret", *arguments, stdin="dckr_pat_first\n")
+
+    assert f"a change of {named} would lose the token" in done.err
+    assert not changed(deployed)
+
+
+def test_only_a_new_secret_is_given_the_functions_topic(deployed: Account, run: Command) -> None:
+    stack = deployed.formation.stacks[SECRET]
+    assert stack.parameters["AlarmTopicArn"].endswith("-alarms")
+
+    stack.parameters["AlarmTopicArn"] = ""
+    assert run("deploy", "--only", "secret").status == 0
+
+    assert stack.parameters["AlarmTopicArn"] == ""
+
+
+@pytest.mark.parametrize(("at_once", "told"), [("true", True), ("false", False)])
+def test_a_first_rotation_that_has_begun_is_told_with_how_to_follow_it(
+    deployed: Account, run: Command, at_once: str, *, told: bool
+) -> None:
+    secret = ("--only", "secret", "--secret", "b", "--secret-parameters", f"RotateImmediately={at_once}")
+
+    first, second = run("deploy", *secret), run("deploy", *secret)
+
+    assert ("`make rotate`" in first.out.splitlines()[-1]) is told
+    assert "`make rotate`" not in second.out
+
+
+# --- A name is an identity ---
+
+
+def test_two_secrets_whose_names_differ_in_a_sign_have_a_stack_each(deployed: Account, run: Command) -> None:
+    for secret in ("team/a", "team-a", "team.a"):
+        assert run("deploy", "--only", "secret", "--secret", secret).status == 0
+
+    assert set(deployed.secrets) >= {"team/a", "team-a", "team.a"}
+    assert deployed.formation.stacks[f"{SECRET}-team-a"].parameters["SecretName"] == "team-a"
+
+
+def test_a_stack_of_an_older_version_is_used_for_the_secret_it_holds_and_for_no_other(
+    deployed: Account, run: Command
+) -> None:
+    old = add_secret_stack(deployed, f"{SECRET}-team-a", {"SecretName": "team/a"})
+    stacks = len(deployed.formation.stacks)
+
+    assert run("deploy", "--only", "secret", "--secret", "team/a").status == 0
+    assert len(deployed.formation.stacks) == stacks
+    assert old.status == "UPDATE_COMPLETE"
+
+    assert run("deploy", "--only", "secret", "--secret", "team-a").status == 0
+    assert old.parameters["SecretName"] == "team/a"
+    assert set(deployed.secrets) >= {"team/a", "team-a"}
+    assert run("deploy", "--only", "secret", "--secret", "team-a").status == 0
+    assert len(deployed.formation.stacks) == stacks + 1
+
+
+ECR = {"SecretName": "hub", "NamePrefix": "ecr-pullthroughcache/", "Shape": "ecr", "Username": "acme"}
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        ("--secret", "ecr-pullthroughcache/hub"),
+        ("--secret", "hub", "--secret-parameters", "NamePrefix=ecr-pullthroughcache/"),
+        ("--secret", "ecr-pullthroughcache/hub", "--secret-parameters", "NamePrefix=ecr-pullthroughcache/"),
+    ],
+)
+def test_a_pull_through_caches_secret_of_an_older_version_is_found_by_its_whole_name(
+    deployed: Account, run: Command, named: tuple[str, ...]
+) -> None:
+    add_secret_stack(deployed, f"{SECRET}-hub", ECR)
+    stacks, secrets = len(deployed.formation.stacks), len(deployed.secrets)
+
+    assert run("deploy", "--only", "secret", *named).status == 0
+
+    assert (len(deployed.formation.stacks), len(deployed.secrets)) == (stacks, secrets)
+
+
+def test_a_forgotten_prefix_makes_no_second_secret_unless_it_is_said_that_there_is_none(
+    deployed: Account, run: Command
+) -> None:
+    add_secret_stack(deployed, f"{SECRET}-hub", ECR)
+
+    done = run("deploy", "--only", "secret", "--secret", "hub")
+    assert f"Stack {SECRET}-hub has the secret ecr-pullthroughcache/hub, not hub" in done.err
+    assert not changed(deployed)
+
+    assert run("deploy", "--only", "secret", "--secret", "hub", "--secret-parameters", "NamePrefix=''").status == 0
+    assert set(deployed.secrets) >= {"hub", "ecr-pullthroughcache/hub"}
+    assert run("deploy", "--only", "secret", "--secret", "hub").status == 0
+    assert len([name for name in deployed.secrets if name.endswith("hub")]) == 2
+
+
+def test_a_prefix_in_the_name_is_given_to_the_template_as_such(deployed: Account, run: Command) -> None:
+    named = ("--secret", "ecr-pullthroughcache/hub", "--secret-parameters", "Shape=ecr Username=acme")
+
+    assert run("deploy", "--only", "secret", *named).status == 0
+
+    assert "ecr-pullthroughcache/hub" in deployed.secrets
+
+
+def test_a_secret_called_function_is_not_taken_for_another_projects_function(aws: Account, run: Command) -> None:
+    add_account(aws)
+    add_function(aws, "a")
+    theirs = add_function(aws, "a-secret")
+    forget(aws)
+
+    assert run("deploy", "--only", "secret", "--project", "a", "--secret", "function").status == 0
+
+    assert theirs.status == "CREATE_COMPLETE"
+    assert "SecretName" not in theirs.parameters
+    assert "function" in aws.secrets

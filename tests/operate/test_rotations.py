@@ -1,0 +1,333 @@
+"""`rotate`: which secret it is, a rotation that is started or joined, and how it ends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from .aws import Account, Secret
+from .cloudformation import AwsError
+from .conftest import PROJECT, Command, add_secret_stack, forget
+
+GROUP = f"/aws/lambda/{PROJECT}"
+BEFORE = {"old": ["AWSCURRENT"]}
+STAGED = {"old": ["AWSCURRENT"], "new": ["AWSPENDING"]}
+PROMOTED = {"old": ["AWSPREVIOUS"], "new": ["AWSCURRENT", "AWSPENDING"]}
+DONE = {"old": ["AWSPREVIOUS"], "new": ["AWSCURRENT"]}
+MADE = ("INFO", "createSecret", "made")
+REFUSED = ("ERROR", "testSecret", "refused")
+RETIRED = ("INFO", "finishSecret", "retired")
+
+Lines = list[tuple[str, str, str]]
+
+
+class Rotation:
+    """A rotation of a secret, as it goes on in AWS."""
+
+    def __init__(self, aws: Account, clock: Any) -> None:
+        self.aws = aws
+        self.clock = clock
+        self.secret = aws.add_secret("dockerhub-token")
+        others = ["START RequestId: 1", json.dumps({"level": "ERROR", "correlation_id": "another"}), "[1]"]
+        aws.log[GROUP] = [(clock.now, message) for message in others]
+
+    def under_way(self) -> None:
+        """Have one that somebody has begun."""
+        self.secret.labels = STAGED
+
+    def goes_on(self, *steps: tuple[float, Mapping[str, list[str]] | tuple[str, str, str]]) -> None:
+        """Move labels and write log lines, each so many seconds after now."""
+        for seconds, step in steps:
+            self.aws.later(seconds, self._act(step))
+
+    def log(self, line: tuple[str, str, str], ago: float = 0) -> None:
+        """Write a line of the function's, now or some seconds ago."""
+        entry = dict(zip(("level", "step", "message"), line, strict=True)) | {"correlation_id": "new", "at": ago}
+        self.aws.log[GROUP].append((self.clock.now - ago, json.dumps(entry)))
+
+    def _act(self, step: Mapping[str, list[str]] | tuple[str, str, str]) -> Callable[[], None]:
+        def act() -> None:
+            if isinstance(step, tuple):
+                self.log(step)
+            else:
+                self.secret.labels = dict(step)
+
+        return act
+
+
+@pytest.fixture
+def rotation(aws: Account, clock: Any) -> Rotation:
+    return Rotation(aws, clock)
+
+
+def test_a_rotation_is_followed_until_the_superseded_token_is_retired(rotation: Rotation, run: Command) -> None:
+    rotation.goes_on((3, MADE), (5, PROMOTED), (9, RETIRED))
+
+    done = run("rotate")
+
+    assert done.status == 0
+    assert done.out.count("made") == 1
+    assert done.out.index("made") < done.out.index("new AWSCURRENT AWSPENDING") < done.out.index("retired")
+    assert "version new is current" in done.out
+
+
+@pytest.mark.parametrize("end", [PROMOTED, DONE])
+def test_a_log_that_says_nothing_does_not_hold_a_rotation_up(
+    rotation: Rotation, run: Command, end: Mapping[str, list[str]]
+) -> None:
+    rotation.goes_on((3, end))
+
+    assert run("rotate").status == 0
+
+    assert sum(rotation.clock.sleeps) < 60
+
+
+def test_a_log_group_that_is_not_there_yet_is_an_empty_one(rotation: Rotation, run: Command) -> None:
+    rotation.aws.log.clear()
+    rotation.goes_on((3, DONE))
+
+    assert run("rotate").status == 0
+
+
+def test_a_line_is_seen_also_if_this_machines_clock_is_fast(rotation: Rotation, run: Command) -> None:
+    rotation.goes_on((3, DONE))
+    rotation.log(RETIRED, ago=200)
+
+    assert "retired" in run("rotate").out
+
+
+def test_a_failed_step_ends_it_with_what_to_do(rotation: Rotation, run: Command) -> None:
+    rotation.goes_on((3, MADE), (5, REFUSED))
+
+    done = run("rotate")
+
+    assert done.status == 1
+    assert "refused" in done.out
+    assert "failed in testSecret; AWSCURRENT is what it was" in done.err
+    drop = f"--secret-id {rotation.secret.arn} --version-stage AWSPENDING --remove-from-version-id new"
+    assert drop in done.err
+
+
+def test_a_failure_after_the_promotion_says_that_the_new_token_works(rotation: Rotation, run: Command) -> None:
+    rotation.goes_on((3, PROMOTED), (3, ("ERROR", "finishSecret", "an old token is still active")))
+
+    assert "the new token is current and works" in run("rotate").err
+
+
+def test_a_rotation_that_does_not_end_is_left_after_a_while(rotation: Rotation, run: Command) -> None:
+    done = run("rotate", "--seconds", "20")
+
+    assert done.status == 1
+    assert "has not ended in 20 seconds" in done.err
+    assert GROUP in done.err
+
+
+def test_a_rotation_that_was_given_up_is_told(rotation: Rotation, run: Command) -> None:
+    rotation.goes_on((4, BEFORE))
+
+    done = run("rotate")
+
+    assert (done.status, "has given version new up" in done.err) == (1, True)
+
+
+# --- One that is under way ---
+
+SAID = (
+    "A previous rotation isn't complete. That rotation will be reattempted.",
+    "A previous rotation isn\u2019t complete. That rotation will be reattempted.",
+    "Es ist noch eine andere unterwegs.",
+)
+
+
+@pytest.mark.parametrize("said", SAID)
+def test_a_rotation_that_is_under_way_is_known_by_the_code_and_the_pending_version_whatever_aws_says(
+    rotation: Rotation, run: Command, said: str
+) -> None:
+    rotation.under_way()
+    rotation.aws.refuse["secretsmanager:RotateSecret"] = AwsError("InvalidRequestException", said)
+    rotation.goes_on((6, DONE), (7, RETIRED))
+
+    done = run("rotate")
+
+    assert done.status == 0
+    assert "an earlier one has not ended; following that, version new" in done.out
+    assert "version new is current" in done.out
+
+
+def test_another_refusal_with_that_code_is_told_as_it_is(rotation: Rotation, run: Command) -> None:
+    """After a rotation, AWSPENDING may have stayed on the version that is current."""
+    rotation.secret.labels = PROMOTED
+    said = "You can't enable rotation: no Lambda function."
+    rotation.aws.refuse["secretsmanager:RotateSecret"] = AwsError("InvalidRequestException", said)
+
+    done = run("rotate")
+
+    assert (done.status, said in done.err) == (1, True)
+
+
+def test_a_label_that_stayed_on_the_current_version_is_no_rotation_under_way(rotation: Rotation, run: Command) -> None:
+    rotation.secret.labels = {"old": ["AWSCURRENT", "AWSPENDING"]}
+    rotation.goes_on((3, DONE))
+
+    done = run("rotate", "--json")
+
+    assert (done.status, done.json["joined"]) == (0, False)
+
+
+@pytest.mark.parametrize("then", [STAGED, DONE])
+def test_a_rotation_that_begins_or_ends_at_the_same_moment_is_joined(
+    rotation: Rotation, run: Command, then: Mapping[str, list[str]]
+) -> None:
+    """Between the first look and the request, or between the request and the second look."""
+    refused = AwsError("InvalidRequestException", SAID[0])
+
+    def begin(secret: Secret) -> str:
+        secret.labels = STAGED
+        raise refused
+
+    if then is STAGED:
+        rotation.aws.rotate = begin
+        rotation.goes_on((5, DONE))
+    else:
+        rotation.under_way()
+        rotation.aws.refuse["secretsmanager:RotateSecret"] = refused
+        rotation.goes_on((0.1, DONE))
+
+    done = run("rotate")
+
+    assert done.status == 0
+    assert "following that, version new" in done.out
+
+
+def test_what_kept_a_rotation_that_is_joined_is_told_once(rotation: Rotation, run: Command) -> None:
+    rotation.under_way()
+    for ago, line in ((3000, ("ERROR", "testSecret", "an old story")), (2000, ("ERROR", "testSecret", "this is why"))):
+        rotation.log(line, ago)
+    rotation.log(MADE, ago=10)
+    rotation.goes_on((5, DONE), (6, RETIRED))
+
+    done = run("rotate")
+
+    assert done.status == 0
+    out = done.out
+    assert out.index("an earlier one has not ended") < out.index("An earlier attempt failed in testSecret: this is why")
+    assert out.index("this is why") < out.index("retired")
+    assert (out.count("this is why"), out.count("an old story")) == (1, 0)
+
+
+def test_a_rotation_that_is_joined_and_fails_anew_ends_it(rotation: Rotation, run: Command) -> None:
+    rotation.under_way()
+    rotation.log(("ERROR", "testSecret", "this is why"), ago=100)
+    rotation.goes_on((5, ("ERROR", "createSecret", "again")))
+
+    assert "failed in createSecret" in run("rotate").err
+
+
+@pytest.mark.parametrize("failed", [True, False])
+def test_a_rotation_that_is_joined_and_does_not_end_says_what_it_waits_for(
+    rotation: Rotation, run: Command, *, failed: bool
+) -> None:
+    rotation.under_way()
+    if failed:
+        rotation.log(("ERROR", "testSecret", "this is why"), ago=100)
+    why = "failed in testSecret: this is why\n" if failed else "seconds.\n"
+
+    assert f"{why}The next attempt may wait for the next rotation window." in run("rotate", "--seconds", "6").err
+
+
+# --- Which secret ---
+
+
+@pytest.mark.parametrize(
+    ("asked", "rotated"),
+    [
+        (("--secret", "team/a"), "team/a"),
+        (("--secret", "team-a"), "team-a"),
+        (("--secret", "hub"), "hub"),
+        (("--secret", "ecr-pullthroughcache/hub"), "ecr-pullthroughcache/hub"),
+        (
+            ("--secret", "hub", "--secret-parameters", "NamePrefix=ecr-pullthroughcache/"),
+            "ecr-pullthroughcache/hub",
+        ),
+    ],
+)
+def test_the_secret_that_is_asked_for_is_rotated_whatever_stacks_are_called(
+    aws: Account, run: Command, asked: tuple[str, ...], rotated: str
+) -> None:
+    add_secret_stack(aws, f"{PROJECT}-secret-team-a", {"SecretName": "team/a"})
+    add_secret_stack(aws, f"{PROJECT}-secret-hub", {"SecretName": "hub", "NamePrefix": "ecr-pullthroughcache/"})
+    aws.add_secret("team-a")
+    aws.add_secret("hub")
+
+    run("rotate", *asked, "--seconds", "1")
+
+    assert [secret.name for secret in aws.secrets.values() if "new" in secret.labels] == [rotated]
+
+
+@pytest.mark.parametrize(("asked", "there"), [("team-a", "team/a"), ("hub", "ecr-pullthroughcache/hub")])
+def test_no_other_secret_is_rotated_in_place_of_one_that_is_not_there(
+    aws: Account, run: Command, asked: str, there: str
+) -> None:
+    prefix, name = ("ecr-pullthroughcache/", "hub") if "/hub" in there else ("", there)
+    add_secret_stack(aws, f"{PROJECT}-secret-{asked}", {"SecretName": name, "NamePrefix": prefix})
+
+    done = run("rotate", "--secret", asked)
+
+    assert (done.status, f"There is no secret {asked}" in done.err) == (1, True)
+    assert "secretsmanager:RotateSecret" not in aws.requests
+
+
+def test_an_arn_names_a_secret_but_a_part_of_one_does_not(aws: Account, run: Command) -> None:
+    secret = aws.add_secret("acme")
+
+    run("rotate", "--secret", secret.arn[:-7], "--seconds", "1")
+    assert secret.labels == BEFORE
+
+    run("rotate", "--secret", secret.arn, "--seconds", "1")
+    assert secret.labels == STAGED
+
+
+@pytest.mark.parametrize(
+    ("described", "said"),
+    [
+        ({"RotationEnabled": None, "RotationLambdaARN": None}, "Rotation is not configured"),
+        ({"RotationLambdaARN": None}, "is rotated by AWS itself, not by this function"),
+        ({"DeletedDate": 1}, "aws secretsmanager restore-secret --secret-id dockerhub-token"),
+    ],
+)
+def test_what_cannot_be_rotated_is_told_with_the_way_out(
+    aws: Account, run: Command, described: dict[str, Any], said: str
+) -> None:
+    aws.add_secret("dockerhub-token", **described)
+
+    done = run("rotate")
+
+    assert (done.status, said in done.err) == (1, True)
+    assert "secretsmanager:RotateSecret" not in aws.requests
+
+
+def test_a_secret_that_is_not_there_is_told_with_the_way_out(aws: Account, run: Command) -> None:
+    assert "run `make deploy`, or name it" in run("rotate").err
+
+
+def test_a_request_whose_answer_is_lost_starts_no_second_rotation(rotation: Rotation, run: Command) -> None:
+    tokens = []
+
+    def lose(secret: Secret) -> str:
+        tokens.append(json.loads(rotation.aws.bodies[-1])["ClientRequestToken"])
+        if len(tokens) == 1:
+            raise AwsError("InternalServiceError", "lost", 500)
+        secret.labels = STAGED
+        return "new"
+
+    rotation.aws.rotate = lose
+    rotation.goes_on((8, DONE))
+    forget(rotation.aws)
+
+    assert run("rotate").status == 0
+
+    assert len(tokens) == 2
+    assert len(set(tokens)) == 1

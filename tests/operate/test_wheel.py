@@ -1,0 +1,99 @@
+"""The wheel: the commands with all they deploy, in an environment of their own, which is small."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from rehearsal.runtime import UV
+
+from .test_story import ACCOUNT, REGION, emulator
+
+pytestmark = pytest.mark.xdist_group("wheel")  # they share what is built once
+
+ROOT = Path(__file__).parents[2]
+MEGABYTE = 1_000_000
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build a wheel as `make wheel` does."""
+    clone = tmp_path_factory.mktemp("clone")
+    for name in ("infra", "src"):
+        shutil.copytree(ROOT / name, clone / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("LICENSE", "README.md", "pyproject.toml"):
+        shutil.copy(ROOT / name, clone)
+    archive = clone / "dist" / "dockerhub-rotation.zip"
+    subprocess.run([sys.executable, ROOT / "infra" / "package.py", archive], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel"], cwd=clone, check=True)
+    (built,) = (clone / "dist").glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the wheel and what is locked for it, and nothing else."""
+    folder = tmp_path_factory.mktemp("environment")
+    python = folder / "bin" / "python"
+    lock = ROOT / "requirements" / "operate.txt"
+    subprocess.run([UV, "venv", "-q", "--allow-existing", "--python", sys.executable, folder], check=True)
+    into = (UV, "pip", "install", "-q", "--link-mode", "copy", "--python", python)
+    subprocess.run([*into, "--require-hashes", "-r", lock], check=True)
+    subprocess.run([*into, "--no-deps", wheel], check=True)
+    return folder
+
+
+def test_the_wheel_holds_the_commands_the_templates_and_the_package_and_none_of_the_function(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as content:
+        names = set(content.namelist())
+        templates = {name: content.read(f"operate/infra/{name}.yaml") for name in ("bucket", "function", "secret")}
+        (entry,) = (content.read(name).decode() for name in names if name.endswith("entry_points.txt"))
+
+    assert templates == {name: (ROOT / "infra" / f"{name}.yaml").read_bytes() for name in templates}
+    assert "operate/dist/dockerhub-rotation.zip" in names
+    assert "dockerhub-rotation = operate.__main__:main" in entry
+    assert {name.partition("/")[0] for name in names if ".dist-info/" not in name} == {"operate"}
+
+
+def test_what_deploys_is_smaller_than_60_megabytes(environment: Path) -> None:
+    """As `du` counts it, after every part was used once; `make deploy` has the same, without the package in it."""
+    subprocess.run([environment / "bin" / "dockerhub-rotation", "--help"], check=True, stdout=subprocess.DEVNULL)
+    installed = [path for path in environment.rglob("*") if path.is_file() and not path.is_symlink()]
+    package = [path for path in installed if path.name == "dockerhub-rotation.zip"]
+
+    assert len(package) == 1
+    assert sum(path.stat().st_blocks * 512 for path in {*installed} - {*package}) < 60 * MEGABYTE
+
+
+def test_the_installed_command_deploys_without_a_clone(environment: Path, tmp_path: Path) -> None:
+    with emulator(tmp_path, {}) as url:
+        variables = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "AWS_ACCESS_KEY_ID": ACCOUNT,
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": REGION,
+            "AWS_ENDPOINT_URL": url,
+        }
+        results = []
+        for words in (("deploy", "--only", "secret"), *(("deploy", "--only", it) for it in ("bucket", "package"))):
+            done = subprocess.run(
+                [environment / "bin" / "dockerhub-rotation", *words, "--json"],
+                cwd=tmp_path,
+                env=variables,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            results.append(json.loads(done.stdout))
+
+    assert [result["ok"] for result in results] == [False, True, True]
+    assert "run `dockerhub-rotation credentials` first" in results[0]["problem"]
+    assert results[2]["package"]["package"].startswith("s3://dockerhub-rotation-lambda-archive-eu-central-1/")
