@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse replay bench fleet check test faults e2e mutants lint format package lock clean \
+.PHONY: help setup rehearse replay bench fleet check test faults e2e mutants lint format package archive lock clean \
 	wheel deploy deploy-bucket deploy-package deploy-function deploy-secret destroy credentials rotate
 
 PYTHON ?= python3
@@ -126,22 +126,25 @@ format: $(READY) ## Put style right
 	@$(VENV)/bin/ruff check -q --fix .
 	@$(VENV)/bin/ruff format -q .
 
-package: $(OPERATE)/.ready ## Build dist/dockerhub-rotation.zip, the same bytes on any machine
+package: archive $(READY) ## Build dist/dockerhub-rotation.zip, the same bytes on any machine, with checksum and SBOM
+	@$(VENV)/bin/python infra/sbom.py
+
+archive: $(OPERATE)/.ready
 	@$(OPERATE)/bin/python infra/package.py >&2 # standard output belongs to the verb that needs it
 
-wheel: package $(READY) ## Build a wheel with the commands and all they deploy, in dist
+wheel: archive $(READY) ## Build a wheel with the commands and all they deploy, in dist
 	@$(VENV)/bin/python -m hatchling build -t wheel
 
-deploy: package ## Make or update everything in AWS: bucket, package, function, secret
+deploy: archive ## Make or update everything in AWS: bucket, package, function, secret
 	@$(DEPLOY) deploy $(DEPLOYMENT) $(FIRST_TOKEN)
 
 deploy-bucket: $(OPERATE)/.ready ## Make or update the bucket of packages alone
 	@$(DEPLOY) deploy $(DEPLOYMENT) --only bucket
 
-deploy-package: package ## Upload the package alone
+deploy-package: archive ## Upload the package alone
 	@$(DEPLOY) deploy $(DEPLOYMENT) --only package
 
-deploy-function: package ## Make or update the function and its alarms alone
+deploy-function: archive ## Make or update the function and its alarms alone
 	@$(DEPLOY) deploy $(DEPLOYMENT) --only function
 
 deploy-secret: $(OPERATE)/.ready ## Make or update one secret alone: make deploy-secret SECRET=team-a/dockerhub

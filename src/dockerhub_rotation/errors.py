@@ -4,6 +4,7 @@
   * EventRefused: the call itself is wrong, or the secret has moved on; start a rotation
   * ConfigurationError: mend a setting, a parameter, a permission or the secret, then rotate again
     * SettingsInvalid
+    * SecretNotServed
     * ParameterUnreadable
     * SecretUnusable
     * AwsRefused
@@ -67,6 +68,10 @@ class ConfigurationError(RotationError):
 
 class SettingsInvalid(ConfigurationError):
     """Environment variables of the function are wrong; the message lists every one of them."""
+
+
+class SecretNotServed(ConfigurationError):
+    """The secret is none of those that get a token; somebody has attached it to the function all the same."""
 
 
 class ParameterUnreadable(ConfigurationError):
