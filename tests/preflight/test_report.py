@@ -9,7 +9,8 @@ import pytest
 from dockerhub_rotation.docker_hub import Connection
 from dockerhub_rotation.docker_hub.http import Pool
 from dockerhub_rotation.preflight.assumptions import ASSUMPTIONS
-from rehearsal.deviations import DEVIATIONS, OfJwts, OfTokens
+from rehearsal.deviations import DEVIATIONS
+from rehearsal.deviations.kinds import OfJwts, OfTokens
 from rehearsal.docker_hub import DockerHub, Fault
 from tests.preflight.stage import USERNAME, Travel, furnished, leaked, run, seed, spoiled_at
 
