@@ -98,3 +98,23 @@ def test_when_the_callers_time_is_short_the_token_is_deleted_in_what_is_kept_of_
     assert report.left == []
     assert state(hub) == before
     assert clock.now < ends_at - 30
+
+
+def test_a_docker_hub_that_has_used_up_the_time_is_left_a_minute_for_the_deletion(
+    clock: "Clock", store: ParameterStore
+) -> None:
+    hub = furnished()
+    before, ends_at = state(hub), clock.now + 90
+    travel = Travel(hub)
+
+    def dawdle(number: int, moment: str) -> None:
+        if (number, moment) == (12, "after"):
+            clock.tick(40)
+
+    travel.happens = dawdle
+    settings = parameters(PLAIN, store)
+    report = measure(PLAIN, settings, Connection(Pool(travel)), lambda: round((ends_at - clock.now) * 1000))
+
+    assert any("time is used up" in failure for failure in report.failures)
+    assert report.left == []
+    assert state(hub) == before

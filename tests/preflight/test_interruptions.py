@@ -1,5 +1,6 @@
 """Whatever becomes of a run, it leaves nothing behind, or the next one takes it away."""
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -118,6 +119,25 @@ def test_a_signal_at_any_request_ends_the_run_and_the_token_is_deleted_all_the_s
 
         assert state(hub) == before
         assert signal.getsignal(number) is handler
+
+
+def test_a_signal_does_not_disturb_the_deletion() -> None:
+    hub = furnished()
+    before = state(hub)
+    travel, connection = travelling(hub)
+
+    def strike(number: int, moment: str) -> None:
+        if (number, moment) == (12, "before"):
+            raise ZeroDivisionError  # a defect, after which there is nothing left but the deletion
+        if number > 12:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    travel.happens = strike
+    with pytest.raises(ZeroDivisionError):
+        run(hub, connection)
+
+    assert travel.count > 12
+    assert state(hub) == before
 
 
 @pytest.mark.parametrize("after_effect", [False, True])
