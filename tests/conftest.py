@@ -23,6 +23,8 @@ hypothesis.settings.load_profile("everybody")
 _SERVED = (
     *("e2e", "fleet", "infra", "operate", "rehearsal", "rotation"),
     *("docker_hub/test_bounds.py", "docker_hub/test_network.py", "docker_hub/test_no_answer.py"),
+    "operate/test_preflight_aws.py",
+    *("preflight/test_command.py", "preflight/test_interruptions.py", "preflight/test_report.py"),
     *("test_notifications.py", "test_parameters.py", "test_secrets_manager.py"),
 )
 

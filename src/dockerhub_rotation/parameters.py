@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from dockerhub_rotation.aws import ask
 from dockerhub_rotation.errors import AwsRefused, AwsUnavailable, ParameterUnreadable, RotationError
@@ -50,6 +50,16 @@ class Account:
     def may_be(self, username: str | None) -> bool:
         """Tell whether this account may be the one of a user name; none at all (None) speaks against no account."""
         return username is None or username.lower() == self.username.lower()
+
+
+class Accounts(Protocol):
+    """Where the account comes from."""
+
+    def account(self, read_since: float = 0.0) -> Account:
+        """Return the account, as it was read since a time (seconds since 1970)."""
+
+    def forget(self) -> None:
+        """Read anew next time: what was read has been refused."""
 
 
 class Parameters:
@@ -153,17 +163,22 @@ class Parameters:
         return {name: value for name, value in found.items() if value is not None}
 
     def _checked_seed(self, text: str) -> str:
-        seed = text.replace(" ", "").replace("-", "").upper().rstrip("=")
-        try:
-            known = bool(base64.b32decode(seed + "=" * (-len(seed) % 8)))
-        except ValueError:
-            known = False
-        if not known:
+        seed = totp_seed(text)
+        if seed is None:
             raise ParameterUnreadable(
                 f"Parameter {self._settings.totp_parameter} is not a TOTP seed in base32. Store the setup key that "
                 "Docker Hub shows beside the QR code, not a code."
             )
         return seed
+
+
+def totp_seed(text: str) -> str | None:
+    """Return a TOTP seed as it is kept, or None if a text is none. It may be written in groups, as it is shown."""
+    seed = text.replace(" ", "").replace("-", "").upper().rstrip("=")
+    try:
+        return seed if base64.b32decode(seed + "=" * (-len(seed) % 8)) else None
+    except ValueError:
+        return None
 
 
 def _from_extension(name: str, port: int | None) -> str | None:

@@ -16,7 +16,7 @@ from dockerhub_rotation.docker_hub import answers, claims
 from dockerhub_rotation.docker_hub.answers import Answer
 from dockerhub_rotation.docker_hub.http import Http
 from dockerhub_rotation.errors import CredentialRefused, LockedOut
-from dockerhub_rotation.parameters import Account, Parameters
+from dockerhub_rotation.parameters import Account, Accounts
 from dockerhub_rotation.settings import Settings
 
 _TOTP_SECONDS = 30
@@ -121,7 +121,7 @@ class ManagementLogin:
     """
 
     def __init__(
-        self, settings: Settings, parameters: Parameters, http: Http, remembered: Remembered, deadline: Deadline
+        self, settings: Settings, parameters: Accounts, http: Http, remembered: Remembered, deadline: Deadline
     ) -> None:
         self._settings = settings
         self._parameters = parameters

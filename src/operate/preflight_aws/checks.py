@@ -1,0 +1,215 @@
+"""What is looked at: parameters, names, quotas, trails, the layer. Only reads."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from operate.preflight_aws.look import DENIED, Finding, Look, Refused
+
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html: so much stays unreserved.
+_UNRESERVED = 100
+# Fewer at once, and rotations of several secrets throttle each other.
+_CONCURRENCY = 10
+_PACKAGE_BYTES = 30 << 20
+_OUR_LAYER = re.compile(r"arn:aws[a-z-]*:lambda:([a-z0-9-]+):\d+:layer:([A-Za-z0-9_-]+):\d+")
+
+IDENTITY = "The credentials are valid in this Region."
+PARAMETERS = "The parameters of the account are there, as SecureStrings."
+READERS = "It is known who may decrypt them."
+SECRET_NAME = "No secret has this name, or this project's stack has made it."  # noqa: S105 - a sentence
+FUNCTION = "No function and no log group has the project's name, or its stack has made them."
+BUCKET = "The bucket's name is free, or the bucket is this account's."
+QUOTA = "The function finds the concurrency that it is to have, and room for its package."
+TRAIL = "A trail logs management events in this Region, for the events of rotations that fail."
+LAYER = "The extension's layer is of this Region."
+
+
+def identity(look: Look) -> Iterator[Finding]:
+    """Say whose credentials these are."""
+    arn = look.identity["Arn"].split(":")
+    kind = arn[5].partition("/")[0]
+    yield Finding("identity", IDENTITY, "as assumed", f"{kind} of account {arn[4]}, Region {look.region}")
+
+
+def parameters(look: Look) -> Iterator[Finding]:
+    """Look whether the account's parameters are there, without reading them."""
+    answer = look.ask("ssm", "get_parameters", Names=list(look.wanted.parameters), WithDecryption=False)
+    kinds = {found["Name"]: found["Type"] for found in answer["Parameters"]}
+    missing = [name for name in look.wanted.parameters if name not in kinds]
+    plain = [name for name, kind in kinds.items() if kind != "SecureString"]
+    seen = [f"missing: {', '.join(missing)}"] if missing else []
+    seen += [f"not encrypted: {', '.join(plain)}"] if plain else []
+    yield Finding(
+        "parameters",
+        PARAMETERS,
+        "otherwise" if seen else "as assumed",
+        "; ".join(seen) or ", ".join(kinds),
+        "The function can't log in, or a password lies open. `make credentials` stores them.",
+    )
+
+
+def readers(look: Look) -> Iterator[Finding]:
+    """Say who may decrypt them."""
+    filters = [{"Key": "Name", "Option": "Equals", "Values": list(look.wanted.parameters)}]
+    told = look.ask("ssm", "describe_parameters", ParameterFilters=filters)["Parameters"]
+    keys = sorted({found["KeyId"] for found in told if found.get("KeyId")})
+    for key in keys:
+        if key == "alias/aws/ssm":
+            seen = "with AWS's own key: whoever in the account may ssm:GetParameters on them"
+        else:
+            key_id = look.ask("kms", "describe_key", KeyId=key)["KeyMetadata"]["KeyId"]
+            policy = look.ask("kms", "get_key_policy", KeyId=key_id, PolicyName="default")["Policy"]
+            seen = f"with a key of their own, whose policy names {', '.join(_principals(policy))}"
+        yield Finding("parameter-readers", READERS, "as assumed", seen, relied_on=False)
+
+
+def _principals(policy: str) -> list[str]:
+    """Return whom a key's policy names, as far as it can be shown: the account, or the last part of an ARN."""
+    named: set[str] = set()
+    for statement in json.loads(policy)["Statement"]:
+        principal = statement.get("Principal", {})
+        for names in principal.values() if isinstance(principal, dict) else [principal]:
+            named |= {names} if isinstance(names, str) else set(names)
+    return sorted("the account, so that IAM decides" if it.endswith(":root") else it.split(":")[-1] for it in named)
+
+
+def secret(look: Look) -> Iterator[Finding]:
+    """Look whether the secret can be made."""
+    wanted = look.wanted
+    try:
+        there = look.ask("secretsmanager", "describe_secret", SecretId=wanted.secret)
+    except Refused as refused:
+        if refused.code != "ResourceNotFoundException":
+            raise
+        yield Finding("secret-name", SECRET_NAME, "as assumed", "free")
+        return
+    made_by = {tag["Key"]: tag["Value"] for tag in there.get("Tags", ())}.get("aws:cloudformation:stack-name", "")
+    if "DeletedDate" in there:
+        yield Finding(
+            "secret-name",
+            SECRET_NAME,
+            "otherwise",
+            "taken by a secret that is scheduled for deletion",
+            f"`make deploy` fails until it is gone. `aws secretsmanager restore-secret --secret-id {wanted.secret}` "
+            "brings it back; another SECRET=... is another secret.",
+        )
+        return
+    ours = made_by.startswith(f"{wanted.project}-secret")
+    yield Finding(
+        "secret-name",
+        SECRET_NAME,
+        "as assumed" if ours else "otherwise",
+        f"made by the stack {made_by}" if made_by else "made by somebody",
+        "`make deploy` can't make it. Attach it as an existing secret (see the README), or take another SECRET=...",
+    )
+
+
+def function(look: Look) -> Iterator[Finding]:
+    """Look whether the function and its log group can be made."""
+    project = look.wanted.project
+    group = f"/aws/lambda/{project}"
+    groups = look.ask("logs", "describe_log_groups", logGroupNamePrefix=group)["logGroups"]
+    taken = [f"the log group {group}"] if any(it["logGroupName"] == group for it in groups) else []
+    try:
+        look.ask("lambda", "get_function_configuration", FunctionName=project)
+        taken.insert(0, f"the function {project}")
+    except Refused as refused:
+        if refused.code != "ResourceNotFoundException":
+            raise
+    ours = bool(taken) and look.has_stack(f"{project}-function")
+    yield Finding(
+        "function-name",
+        FUNCTION,
+        "otherwise" if taken and not ours else "as assumed",
+        f"there: {' and '.join(taken)}{', with its stack' if ours else ''}" if taken else "free",
+        "`make deploy` fails, because it is there already. Delete it if nobody needs it, or take another PROJECT=...",
+    )
+
+
+def bucket(look: Look) -> Iterator[Finding]:
+    """Look whether the bucket can be made."""
+    means = "`make deploy` fails: somebody has a bucket of that name. Take another: BUCKET=..."
+    try:
+        look.ask("s3", "head_bucket", Bucket=look.wanted.bucket, ExpectedBucketOwner=look.identity["Account"])
+        yield Finding("bucket-name", BUCKET, "as assumed", "this account's")
+    except Refused as refused:
+        if refused.code in ("404", "NoSuchBucket", "NotFound"):
+            yield Finding("bucket-name", BUCKET, "as assumed", "free")
+        elif refused.code in DENIED:
+            seen = "taken by another account, or not to be looked at"
+            yield Finding("bucket-name", BUCKET, "otherwise", seen, means)
+        else:
+            raise
+
+
+def quota(look: Look) -> Iterator[Finding]:
+    """Look at Lambda's limits."""
+    told = look.ask("lambda", "get_account_settings")
+    unreserved = told["AccountLimit"]["UnreservedConcurrentExecutions"]
+    reserved = look.wanted.reserved_concurrency
+    enough = unreserved - reserved >= _UNRESERVED if reserved else unreserved >= _CONCURRENCY
+    yield Finding(
+        "concurrency",
+        QUOTA,
+        "as assumed" if enough else "otherwise",
+        f"{unreserved} unreserved, {reserved or 'none'} to be reserved",
+        "Leave ReservedConcurrency empty, or `make deploy` fails; with less than "
+        f"{_CONCURRENCY} have the quota raised (Service Quotas, Lambda, concurrent executions), or rotations throttle.",
+    )
+    left = told["AccountLimit"]["TotalCodeSize"] - told["AccountUsage"]["TotalCodeSize"]
+    yield Finding(
+        "code-storage",
+        QUOTA,
+        "as assumed" if left > _PACKAGE_BYTES else "otherwise",
+        f"{left >> 20} MiB left",
+        "`make deploy` fails. Delete old versions of functions.",
+    )
+
+
+def trail(look: Look) -> Iterator[Finding]:
+    """Look for a trail."""
+    trails = look.ask("cloudtrail", "describe_trails", includeShadowTrails=True)["trailList"]
+    logging = [trail for trail in trails if _logs(look, trail)]
+    yield Finding(
+        "trail",
+        TRAIL,
+        "as assumed" if logging else "otherwise",
+        f"{len(logging)} of {len(trails)} trails",
+        "The alarm for RotationFailed and RotationAbandoned never rings; that for the function's errors does. Make a "
+        "trail for management events (`aws cloudtrail create-trail`, then `start-logging`).",
+    )
+
+
+def _logs(look: Look, trail: Mapping[str, Any]) -> bool:
+    """Tell whether a trail logs what changes something, here and now."""
+    if not (trail.get("IsMultiRegionTrail") or trail.get("HomeRegion") == look.region):
+        return False
+    arn = trail["TrailARN"]
+    if not look.ask("cloudtrail", "get_trail_status", Name=arn)["IsLogging"]:
+        return False
+    selectors = look.ask("cloudtrail", "get_event_selectors", TrailName=arn)
+    basic, advanced = selectors.get("EventSelectors") or [], selectors.get("AdvancedEventSelectors") or []
+    return any(it.get("IncludeManagementEvents") and it.get("ReadWriteType") != "ReadOnly" for it in basic) or any(
+        field["Field"] == "eventCategory" and "Management" in field.get("Equals", ())
+        for it in advanced
+        for field in it["FieldSelectors"]
+    )
+
+
+def layer(look: Look) -> Iterator[Finding]:
+    """Look at the layer's ARN, if there is one."""
+    if not look.wanted.layer:
+        return
+    parts = _OUR_LAYER.fullmatch(look.wanted.layer)
+    here = parts is not None and parts[1] == look.region
+    yield Finding(
+        "layer-region",
+        LAYER,
+        "as assumed" if here else "otherwise",
+        f"of {parts[1]}" if parts else "no ARN of a layer's version",
+        "`make deploy` fails. Take the ARN for this Region and architecture: "
+        "https://docs.aws.amazon.com/systems-manager/latest/userguide/ps-integration-lambda-extensions.html.",
+    )
