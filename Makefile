@@ -43,7 +43,8 @@ NEW_ENOUGH = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || 
 $(READY): requirements/setup.txt requirements/dev.txt
 	@$(NEW_ENOUGH)
 	@echo "Setting up $(VENV) (once)" >&2
-	@$(PYTHON) -m venv --clear $(VENV)
+	@mkdir -p $(VENV) && find $(VENV) -mindepth 1 -maxdepth 1 ! -path $(OPERATE) -exec rm -rf {} + # that is not its own
+	@$(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/setup.txt
 	@$(VENV)/bin/uv pip install -qq --python $(VENV)/bin/python --require-hashes -r requirements/dev.txt
 	@touch $@
