@@ -240,7 +240,7 @@ def test_two_faults_in_one_rotation_are_survived(
     def a_quarter_of_an_hour() -> None:
         clock.tick(901)  # so long a sandbox whose one-time code was refused sends no other
 
-    world.aws._pause = lambda _: a_quarter_of_an_hour()
+    world.aws.engine.pause = lambda _: a_quarter_of_an_hour()
     world.rotate()
     a_quarter_of_an_hour()
     outcome = rotated_with(faults, world, invariants, a_quarter_of_an_hour)

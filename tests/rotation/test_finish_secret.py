@@ -605,7 +605,7 @@ def test_an_empty_version_is_not_promoted_on_the_strength_of_an_orphan(make_worl
     world = make_world()
     world.hold_before = "setSecret"
     world.wire.faults.append(Fault(7, FaultKind.LOST_AFTER))
-    world.aws._attempts = 1
+    world.aws.engine.attempts = 1
     world.rotate()
     before = world.state()
 
