@@ -3,7 +3,7 @@
 import pytest
 
 from dockerhub_rotation.docker_hub.answers import Token
-from dockerhub_rotation.plan import left_active
+from dockerhub_rotation.plan import left_active, plan
 from dockerhub_rotation.secrets_manager import SecretVersions
 from tests.accounts import (
     AT,
@@ -24,7 +24,10 @@ def said(
     tokens: list[Token], labels: SecretVersions, stored: dict[str, str] | None = None
 ) -> list[tuple[str, str, str]]:
     """Return what is said of which token: its uuid, the version, and why."""
-    return [(left.token.uuid, left.version, left.why) for left in left_active(tokens, labels, stored or {}, AT)]
+    planned = plan(tokens, labels, stored or {}, AT)
+    return [
+        (left.token.uuid, left.version, left.why) for left in left_active(tokens, labels, stored or {}, planned, AT)
+    ]
 
 
 DAYS = f"it is {(BIRTHDAY[NEXT] - BIRTHDAY[OLDEST]).days} days old"

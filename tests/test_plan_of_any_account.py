@@ -30,7 +30,7 @@ class Account:
 
     @cached_property
     def left(self) -> list[Left]:
-        return list(left_active(self.tokens, self.labels, self.stored, self.at))
+        return list(left_active(self.tokens, self.labels, self.stored, self.changes, self.at))
 
     @cached_property
     def after(self) -> "Account":

@@ -54,7 +54,10 @@ class RotationError(Exception):
 
 
 class EventRefused(RotationError):
-    """The event, or the secret's rotation state, does not allow this step; nothing was changed."""
+    """The event, or the secret's rotation state, does not allow this step.
+
+    Nothing was changed, unless somebody has moved AWSCURRENT after this version was promoted.
+    """
 
 
 class ConfigurationError(RotationError):

@@ -211,13 +211,16 @@ def _fate(token: Token, group: Group, current: Group, now: float) -> Fate | None
     return "deleted" if older or now - token.created_at.timestamp() > _YOUNG_SECONDS else None
 
 
-def left_active(tokens: list[Token], versions: SecretVersions, stored: Mapping[str, str], now: float) -> Iterator[Left]:
+def left_active(
+    tokens: list[Token], versions: SecretVersions, stored: Mapping[str, str], planned: Iterable[Change], now: float
+) -> Iterator[Left]:
     """Yield the tokens that the plan leaves active, although no consumer is known to need them.
 
     Args:
         tokens, versions, stored, now: as for `plan`.
+        planned: the plan.
     """
-    changed = {change.token.uuid for change in plan(tokens, versions, stored, now)}
+    changed = {change.token.uuid for change in planned}
     groups = grouped(tokens, versions, stored)
     unknown = any(group.holds_an_unknown_token for group in groups.values())
     for version, group in groups.items():

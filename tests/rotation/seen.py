@@ -6,7 +6,7 @@ from typing import Any
 from rehearsal.docker_hub import Token
 from rehearsal.world import World, token_in
 
-COUNTS = ("disabled", "deleted", "orphans", "unidentified", "left")
+COUNTS = ("disabled", "deleted", "orphans", "unidentified", "left", "gone")
 METRICS = ("TokensRetired", "OrphansDeleted", "TokensUnidentified", "TokensLeftActive")
 
 

@@ -133,17 +133,25 @@ class PersonalTokens:
         """Enable a token."""
         self._change(f"Enabling token {uuid}", uuid, {"is_active": True})
 
-    def disable(self, uuid: str, label: str | None = None) -> None:
-        """Disable a token and, if asked, label it anew. Disabling one that is gone is done."""
-        relabel = {} if label is None else {"token_label": label}
-        self._change(f"Disabling token {uuid}", uuid, {"is_active": False} | relabel)
+    def disable(self, uuid: str, label: str | None = None, *, before: Callable[[], None] = lambda: None) -> bool:
+        """Disable a token and, if asked, label it anew. Disabling one that is gone is done.
 
-    def _change(self, what: str, uuid: str, change: dict[str, Any]) -> None:
-        answer = self._login.send(what, "PATCH", f"{_PATH}/{uuid}", json=change)
+        Return False if it is said to have kept another label than it was to get.
+
+        Args:
+            before: as for `Http.send`.
+        """
+        relabel = {} if label is None else {"token_label": label}
+        kept = self._change(f"Disabling token {uuid}", uuid, {"is_active": False} | relabel, before=before)
+        return label is None or kept in (None, label)
+
+    def _change(self, what: str, uuid: str, change: dict[str, Any], **how: Any) -> object:
+        """Make a change, and return the label that the token is said to have then, or None."""
+        answer = self._login.send(what, "PATCH", f"{_PATH}/{uuid}", json=change, **how)
         active = change["is_active"]
         if answer.status == 404 and not active:
             if self._is_gone(answer, uuid):
-                return
+                return None
             raise answer.unexpected()
         if not answer.success:
             raise answer.error(_BY_HAND)
@@ -151,10 +159,15 @@ class PersonalTokens:
             answer = self._login.send(what, "GET", f"{_PATH}/{uuid}")
         if answer.says("is_active") is not active:
             raise answer.unexpected()  # taken at its word, a proxy's page would leave a superseded token active
+        return answer.says("token_label")
 
-    def delete(self, uuid: str) -> None:
-        """Delete a token. Deleting one that is gone is done."""
-        answer = self._login.send(f"Deleting token {uuid}", "DELETE", f"{_PATH}/{uuid}")
+    def delete(self, uuid: str, *, before: Callable[[], None] = lambda: None) -> None:
+        """Delete a token. Deleting one that is gone is done.
+
+        Args:
+            before: as for `Http.send`.
+        """
+        answer = self._login.send(f"Deleting token {uuid}", "DELETE", f"{_PATH}/{uuid}", before=before)
         if not answer.success and answer.status != 404:
             raise answer.error(_BY_HAND)
         if not self._is_gone(answer, uuid):

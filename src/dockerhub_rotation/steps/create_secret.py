@@ -107,7 +107,10 @@ def _make(rotation: Rotation) -> NewToken:
 
 
 def _delete_unstored(token: NewToken, rotation: Rotation) -> None:
-    """Delete a token that no version holds. If that fails, a later finishSecret finds it by its label."""
+    """Delete a token that no version holds. If that fails, a later finishSecret finds it by its label.
+
+    Its value is stored nowhere, so whatever staging label somebody moves meanwhile, it can't come to hold it.
+    """
     try:
         rotation.docker_hub.tokens.delete(token.uuid)
     except RotationError as failure:
