@@ -76,6 +76,11 @@ def until(token: Token) -> float | None:
         return None
 
 
+def said(moment: float) -> str:
+    """Return a time as messages say it."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
 def _secret(arn: str) -> str:
     return f"dockerhub-rotation/{hashlib.sha256(arn.encode()).hexdigest()[:16]}"
 
