@@ -61,13 +61,12 @@ class Invariants:
         held = {current}
         if last is not None:
             self._forget_the_last_rotation(last, state)
-        if last is not None:
             dead = (_active(last) - _active(state)) | (last.tokens.keys() - state.tokens.keys())
             self._dead_by_hand |= {self._values[uuid] for uuid in dead}
         if not world.hub.authenticates(current):
             self._dead_by_hand.add(current)
-        elif any(token.value == current and _made_by_the_function(token) for token in world.hub.tokens.values()):
-            held.add(token_in(world.aws.value(world.secret_arn, "AWSPREVIOUS") or ""))
+        else:
+            held |= _superseded_by_a_rotation(world, current)
         self._remember(world, state)
         ours = {_label(world, version) for version in state.labels}
         self.others = {
@@ -186,6 +185,16 @@ class Invariants:
         self.checked[invariant] += 1
         if not holds:
             self.broken.append(f"{invariant}: broken {where}")
+
+
+def _superseded_by_a_rotation(world: World, current: str) -> set[str]:
+    """Return the token under AWSPREVIOUS, unless a person has stored it after the current one, and moved it away."""
+    tokens = {token.value: token for token in world.hub.tokens.values()}
+    previous = tokens.get(token_in(world.aws.value(world.secret_arn, "AWSPREVIOUS") or ""))
+    new = tokens.get(current)
+    if previous is None or new is None or not _made_by_the_function(new) or previous.created_at > new.created_at:
+        return set()
+    return {previous.value}
 
 
 def _without_time(label: str) -> str:
