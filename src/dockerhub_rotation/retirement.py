@@ -198,8 +198,8 @@ def set_deadline(invocation: Invocation, look: Look, tokens: list[Token], grace:
     return _after(made.done, tokens)
 
 
-def sweep(invocation: Invocation, arn: str, empty: str) -> int:
-    """Delete this secret's orphans, and return how many there were.
+def sweep(invocation: Invocation, arn: str, empty: str) -> bool:
+    """Delete this secret's orphans, and return whether there were any.
 
     An orphan is labelled for a version that carries no staging label in a look at them that comes after the list, or
     has no value to which it could belong; and it is older than the current token, or than an hour: a rotation that has
@@ -211,19 +211,19 @@ def sweep(invocation: Invocation, arn: str, empty: str) -> int:
     Raises:
         RotationError: of the client or the gateway.
     """
-    swept = 0
+    swept: list[Change] = []
     while True:
         tokens, now = invocation.docker_hub.tokens.listed(), invocation.docker_hub.http.now()
         look = changes.look(invocation, arn)
         made = changes.make(invocation, look, _orphans(tokens, look.versions, empty, now))
         for change in made.done:
             logger.warning("Token %s was an orphan, and is deleted to make room", change.token.uuid)
-        swept += len(made.done)
+        swept += made.done
         if made.interrupted is None:
             break
     if made.failures and not swept:
         raise made.failures[0]
-    return swept
+    return bool(swept)
 
 
 def _orphans(tokens: list[Token], versions: SecretVersions, empty: str, now: float) -> list[Change]:

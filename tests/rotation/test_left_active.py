@@ -9,8 +9,9 @@ import pytest
 from dockerhub_rotation.token_labels import label_for
 from rehearsal import docker_hub
 from rehearsal.docker_hub import Fault, Token
-from rehearsal.world import FUNCTION_ARN, PLACEHOLDER, World
-from tests.rotation.seen import finished, hand_made, holder, lines, ours, token_under, warnings
+from rehearsal.sandbox import FunctionError
+from rehearsal.world import FUNCTION_ARN, PLACEHOLDER, Scene, World
+from tests.rotation.seen import event, finished, hand_made, holder, lines, ours, token_under, warnings
 
 ALL_RETIRED = "The new token is AWSCURRENT, and what it supersedes is retired."
 NOT_ALL = "The new token is AWSCURRENT, but a token that no consumer needs may still be active."
@@ -203,6 +204,20 @@ def test_a_hand_made_token_that_was_replaced_by_hand_is_said_and_counted_and_lef
     assert shared.active
 
 
+@pytest.mark.parametrize("value", [PLACEHOLDER, "acme:hunter2"], ids=["a placeholder", "no value that is understood"])
+def test_where_no_token_was_replaced_by_hand_there_is_nothing_to_be_said(
+    make_world: Callable[..., World], value: str
+) -> None:
+    world = make_world(Scene(placeholder=True))
+    for stored in (value, world.hub.add_token("of this secret").value):
+        world.client.put_secret_value(SecretId=world.secret_arn, SecretString=stored)
+
+    world.rotate()
+
+    assert finished(world) == (ALL_RETIRED, {"disabled": 1})
+    assert warnings(world) == []
+
+
 def test_a_superseded_token_that_cannot_be_found_is_said_and_counted(make_world: Callable[..., World]) -> None:
     world = make_world()
     superseded = holder(world, "AWSCURRENT")
@@ -333,3 +348,18 @@ def test_every_retirement_that_fails_is_named_and_what_was_done_all_the_same_is_
     line = next(line for line in lines(world) if line.get("error") == "RetirementFailed")
     assert [line[count] for count in ("disabled", "deleted", "orphans", "unidentified", "left")] == [0, 0, 1, 0, 0]
     assert not superseded.active
+
+
+def test_a_retirement_that_goes_on_and_cannot_list_the_tokens_says_that_an_old_one_may_be_active(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    world.rotate()
+    world.hub.faults.append(Fault("GET", "/v2/access-tokens", 400, {"message": "no", "errinfo": {}}))
+
+    with pytest.raises(
+        FunctionError, match="RetirementFailed: Promoted: .* Listing the tokens: Docker Hub answered 400"
+    ):
+        world.function.invoke(event(world, "finishSecret", "AWSCURRENT"))
+
+    assert finished(world)[1] == {}
