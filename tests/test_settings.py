@@ -18,6 +18,7 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         password_parameter="DOCKER_HUB_PASSWORD",
         totp_parameter=None,
         webhook_parameter=None,
+        secrets=("*",),
         scopes=("repo:read",),
         login="auth-token",
         probe_repository=None,
@@ -47,6 +48,9 @@ def test_variables_of_others_mean_nothing() -> None:
         ("DOCKERHUB_TOTP_PARAMETER", "/hub/totp", {"totp_parameter": "/hub/totp", "login": "users-login"}),
         ("DOCKERHUB_LOGIN", "auth-token", {"login": "auth-token"}),
         ("DOCKERHUB_LOGIN", "users-login", {"login": "users-login"}),
+        ("DOCKERHUB_SECRETS", "hub", {"secrets": ("hub",)}),
+        ("DOCKERHUB_SECRETS", "*", {"secrets": ("*",)}),
+        ("DOCKERHUB_SECRETS", "team-a/*, hub_+=.@-,hub_+=.@-", {"secrets": ("team-a/*", "hub_+=.@-")}),
         ("DOCKERHUB_TOKEN_SCOPES", "repo:admin", {"scopes": ("repo:admin",)}),
         ("DOCKERHUB_TOKEN_SCOPES", "repo:write,repo:read", {"scopes": ("repo:write", "repo:read")}),
         ("DOCKERHUB_TOKEN_SCOPES", " repo:write  repo:read,", {"scopes": ("repo:write", "repo:read")}),
@@ -78,6 +82,31 @@ def test_a_grace_beyond_its_own_limit_is_refused() -> None:
         settings.read({"DOCKERHUB_GRACE": "31d"})
 
 
+SERVED = [
+    (("*",), "anything", True),
+    (("hub",), "hub", True),
+    (("hub",), "hub2", False),
+    (("hub",), "hu", False),
+    (("hub",), "team/hub", False),
+    (("hub",), "hub-abcdef", False),  # its ARN begins like that of hub
+    (("other", "team-a/*"), "team-a/hub", True),
+    (("other", "team-a/*"), "other", True),
+    (("other", "team-a/*"), "team-b/hub", False),
+    (("other", "team-a/*"), "x/team-a/hub", False),
+    (("team-a/*",), "team-a", False),
+]
+
+
+@pytest.mark.parametrize(("secrets", "name", "expected"), SERVED)
+def test_a_secret_is_served_by_its_name_or_the_beginning_of_its_name(
+    secrets: tuple[str, ...], name: str, expected: bool
+) -> None:
+    read = Settings(secrets=secrets)
+
+    assert read.serves(f"arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:{name}-x1Y2z3") is expected
+    assert read.serves(name) is expected
+
+
 def test_a_totp_seed_needs_the_login_that_takes_a_code() -> None:
     read = settings.read({"DOCKERHUB_TOTP_PARAMETER": "totp", "DOCKERHUB_LOGIN": "auth-token"})
 
@@ -94,7 +123,7 @@ URLS = ("DOCKERHUB_API_URL", "DOCKERHUB_AUTH_URL", "DOCKERHUB_REGISTRY_URL")
 DURATIONS = ("DOCKERHUB_GRACE", "DOCKERHUB_GRACE_LIMIT")
 VARIABLES = (
     *(*PARAMETERS, *URLS, *DURATIONS),
-    *("DOCKERHUB_TOKEN_SCOPES", "DOCKERHUB_LOGIN", "DOCKERHUB_PROBE_REPOSITORY"),
+    *("DOCKERHUB_TOKEN_SCOPES", "DOCKERHUB_LOGIN", "DOCKERHUB_PROBE_REPOSITORY", "DOCKERHUB_SECRETS"),
 )
 
 WRONG = [
@@ -137,6 +166,16 @@ WRONG = [
             f"https://alice:{MARK}@ex\u2100mple.com",
             f"https://example.com:99999/{MARK}",
             f"https://example.com:{MARK}",
+        )
+    ),
+    *(
+        ("DOCKERHUB_SECRETS", text)
+        for text in (
+            f"arn:aws:secretsmanager:eu-central-1:123456789012:secret:{MARK}-AbCdEf",
+            f"hub,{MARK}?",
+            f"*{MARK}",
+            f"{MARK}**",
+            ",",
         )
     ),
     ("DOCKERHUB_TOKEN_SCOPES", "repo:delete"),

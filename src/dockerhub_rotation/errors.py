@@ -5,6 +5,7 @@
   * ConfigurationError: mend a setting, a parameter, a permission or the secret, then rotate again
     * SettingsInvalid
     * TagsInvalid
+    * SecretNotServed
     * ParameterUnreadable
     * SecretUnusable
     * AwsRefused
@@ -72,6 +73,10 @@ class SettingsInvalid(ConfigurationError):
 
 class TagsInvalid(ConfigurationError):
     """Tags of the secret that are meant for this function are wrong; the message lists every one of them."""
+
+
+class SecretNotServed(ConfigurationError):
+    """The secret is none of those that get a token; somebody has attached it to the function all the same."""
 
 
 class ParameterUnreadable(ConfigurationError):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from dockerhub_rotation import tags
-from dockerhub_rotation.errors import EventRefused, TagsInvalid
+from dockerhub_rotation.errors import EventRefused, SecretNotServed, TagsInvalid
 from dockerhub_rotation.invocation import Invocation
 from dockerhub_rotation.request import RotationRequest, Step
 from dockerhub_rotation.secrets_manager import CURRENT, PENDING, SecretVersions
@@ -29,20 +29,24 @@ _STEPS: dict[Step, Callable[[Rotation], Outcome]] = {
 def rotate(request: RotationRequest, invocation: Invocation) -> Outcome:
     """Do one step of a rotation.
 
-    1. Rotation is not switched on for the secret: refused.
-    2. The version has no staging label, or none of AWSPENDING and AWSCURRENT: refused.
-    3. The version is AWSCURRENT already: the first three steps have nothing left to do. finishSecret goes on, for an
+    1. The secret is none of those that this function serves: refused, before anything is asked.
+    2. Rotation is not switched on for the secret: refused.
+    3. The version has no staging label, or none of AWSPENDING and AWSCURRENT: refused.
+    4. The version is AWSCURRENT already: the first three steps have nothing left to do. finishSecret goes on, for an
        earlier try may have died between promotion and retirement.
-    4. The version is AWSPENDING: do the step.
+    5. The version is AWSPENDING: do the step.
 
     The secret's tags may change the settings. Wrong ones are refused by createSecret alone, before anything is made:
     what has begun by then is brought to its end.
 
     Raises:
-        EventRefused: cases 1 and 2; nothing was changed.
+        SecretNotServed: case 1; nothing was asked.
+        EventRefused: cases 2 and 3; nothing was changed.
         RotationError: of the step.
     """
+    _require_served(request.secret_id, invocation.settings)
     versions = invocation.secrets_manager.versions(request.secret_id)
+    _require_served(versions.arn, invocation.settings)  # an event made by hand may name it by a part of its ARN
     if not versions.rotation_enabled:
         raise EventRefused(
             f"Rotation is not switched on for {versions.arn}. Configure it: aws secretsmanager rotate-secret "
@@ -69,3 +73,12 @@ def _settings_for(versions: SecretVersions, own: Settings) -> tuple[Settings, Ta
         return tags.apply(versions.tags, own), None
     except TagsInvalid as wrong:
         return own, wrong
+
+
+def _require_served(secret_id: str, settings: Settings) -> None:
+    if not settings.serves(secret_id):
+        raise SecretNotServed(
+            f"{secret_id} is none of the secrets that get a token of the account from this function. If it should, "
+            "add its name to DOCKERHUB_SECRETS (Secrets in infra/function.yaml) and rotate again; if not, take the "
+            f"function from it: aws secretsmanager cancel-rotate-secret --secret-id {secret_id}"
+        )

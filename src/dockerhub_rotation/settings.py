@@ -35,6 +35,9 @@ _PARAMETER_NAME = re.compile(r"[A-Za-z0-9_./-]{1,1011}")
 # https://github.com/distribution/reference/blob/main/reference.go
 _REPOSITORY = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*/[a-z0-9]+(?:[._-]+[a-z0-9]+)*")
 
+# https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
+_SECRETS = re.compile(r"(?:\*|[A-Za-z0-9/_+=.@-]+\*?)")
+
 _T = TypeVar("_T")
 
 
@@ -47,6 +50,7 @@ class Settings:
         password_parameter: ... its password.
         totp_parameter: ... its TOTP seed in base32, or None for an account without two-factor login.
         webhook_parameter: ... a Slack incoming-webhook URL, or None for no notification.
+        secrets: names of the secrets that get a token; one that ends in * stands for all that begin so.
         scopes: scopes of a new token.
         compare_scopes: whether a new token's login is held against them.
         login: the management login; a TOTP parameter implies `users-login`, the only one that takes a code.
@@ -64,6 +68,7 @@ class Settings:
     password_parameter: str = "DOCKER_HUB_PASSWORD"  # noqa: S105 - the parameter's name
     totp_parameter: str | None = None
     webhook_parameter: str | None = None
+    secrets: tuple[str, ...] = ("*",)
     scopes: tuple[str, ...] = ("repo:read",)
     compare_scopes: bool = True
     login: LoginKind = "auth-token"
@@ -74,6 +79,13 @@ class Settings:
     auth_url: str = "https://auth.docker.io"
     registry_url: str = "https://registry-1.docker.io"
     extension_port: int | None = None
+
+    def serves(self, secret_id: str) -> bool:
+        """Tell whether a secret, by its ARN or its name, is one of those that get a token."""
+        _, is_arn, name = secret_id.partition(":secret:")
+        # https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html
+        name = name[: -len("-AbCdEf")] if is_arn else secret_id
+        return any(name.startswith(entry[:-1]) if entry.endswith("*") else name == entry for entry in self.secrets)
 
 
 def read(environment: Mapping[str, str]) -> Settings:
@@ -102,6 +114,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         password_parameter=ask("DOCKERHUB_PASSWORD_PARAMETER", _parameter_name, default.password_parameter),
         totp_parameter=totp_parameter,
         webhook_parameter=ask("SLACK_WEBHOOK_PARAMETER", _parameter_name, default.webhook_parameter),
+        secrets=ask("DOCKERHUB_SECRETS", _secrets, default.secrets),
         scopes=ask("DOCKERHUB_TOKEN_SCOPES", _scopes, default.scopes),
         compare_scopes=ask("DOCKERHUB_COMPARE_SCOPES", _bool, default.compare_scopes),
         login="users-login" if totp_parameter else login,
@@ -211,6 +224,13 @@ def _port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
         raise ValueError("must be a port number")
     return int(text)
+
+
+def _secrets(text: str) -> tuple[str, ...]:
+    secrets = tuple(dict.fromkeys(text.replace(",", " ").split()))
+    if not secrets or not all(map(_SECRETS.fullmatch, secrets)):
+        raise ValueError("must be names of secrets, not ARNs; * at the end of one stands for all that begin so")
+    return secrets
 
 
 def _scopes(text: str) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ ORDERS = {
     ("finishSecret", (1,)): 9,
 }
 # With a grace, only the last step is another.
-ORDERS_IN_GRACE = {("finishSecret", (0,)): 0, ("finishSecret", (1,)): 0}
+ORDERS_IN_GRACE = {("finishSecret", (0,)): 33, ("finishSecret", (1,)): 1}
 
 LOUD = {"POWERTOOLS_LOG_LEVEL": "DEBUG", "POWERTOOLS_LOGGER_LOG_EVENT": "true"}
 
