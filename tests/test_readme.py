@@ -18,6 +18,8 @@ def as_set(value: object) -> str:
             return ""
         case bool():
             return str(value).lower()
+        case int():
+            return f"{value // 86_400}d" if value else "0"
         case tuple():
             return " ".join(value)
         case _:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from dockerhub_rotation import credential
 from dockerhub_rotation.docker_hub.answers import Token
 from dockerhub_rotation.errors import DockerHubUnavailable, LoginRefused, LoginsUsedUp, SecretUnusable
+from dockerhub_rotation.groups import grouped
 from dockerhub_rotation.invocation import Invocation
-from dockerhub_rotation.plan import grouped
 from dockerhub_rotation.secrets_manager import PREVIOUS, SecretVersions, StoredValue
 
 _NOT_FOUND = (

@@ -4,17 +4,18 @@ What should become of a token is decided in `plan` alone. What may be done about
 """
 
 import logging
-from collections.abc import Collection
 from dataclasses import astuple, dataclass, field, replace
 
-from dockerhub_rotation import asking, changes, credential
+from dockerhub_rotation import asking, changes, credential, remaining
+from dockerhub_rotation.asking import Asked
 from dockerhub_rotation.changes import Look
 from dockerhub_rotation.docker_hub.answers import Token
 from dockerhub_rotation.errors import RotationError
+from dockerhub_rotation.groups import grouped
 from dockerhub_rotation.invocation import Invocation
-from dockerhub_rotation.plan import Change, grouped, left_active, plan
+from dockerhub_rotation.plan import Change, Grace, plan
 from dockerhub_rotation.secrets_manager import CURRENT, PENDING, PREVIOUS, SecretVersions, StoredValue
-from dockerhub_rotation.token_labels import label_for, version_of
+from dockerhub_rotation.token_labels import carries_time, label_for, said, version_of
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ class Retired:
         unidentified: stored values whose token could not be found; a superseded one may still be active.
         left: known to be active and left so, each with its reason in the log.
         gone: superseded, and not in the account's list; deleted by hand, or never this function's.
+        in_grace: superseded, and active until their deadlines.
+        still_used: superseded, and used so late that somebody seems to hold an old copy.
     """
 
     disabled: int = 0
@@ -43,6 +46,8 @@ class Retired:
     unidentified: int = 0
     left: int = 0
     gone: int = 0
+    in_grace: int = 0
+    still_used: int = 0
 
     def plus(self, other: "Retired") -> "Retired":
         """Return the sum of both."""
@@ -56,15 +61,9 @@ class Retired:
 
 @dataclass(frozen=True)
 class CaughtUp:
-    """What was made up for before the promotion.
-
-    Attributes:
-        tokens: every token of the account, as they are then.
-        disabled: the uuids of those that were disabled; they stay for one more rotation.
-    """
+    """What was made up for before the promotion, and every token of the account, as they are then."""
 
     tokens: list[Token]
-    disabled: frozenset[str] = frozenset()
     retired: Retired = field(default_factory=Retired)
 
 
@@ -76,43 +75,45 @@ class Retirement:
         retired: what was done.
         failures: why the rest could not be done; empty if every token is what the staging labels say.
         versions: the staging labels by which it was done.
+        until: when the last token in grace is disabled, in seconds since 1970; None if there is none.
     """
 
     retired: Retired
     failures: list[RotationError]
     versions: SecretVersions
+    until: float | None = None
 
 
 def listed(invocation: Invocation, versions: SecretVersions) -> list[Token]:
     """Return every token of the account, and look twice for those that should be there."""
-    expected = [version for version, labels in versions.labels.items() if labels & {CURRENT, PENDING, PREVIOUS}]
+    expected = {
+        version
+        for version, labels in versions.labels.items()
+        if labels & {CURRENT, PENDING, PREVIOUS} and not versions.pins(version)
+    }
     return invocation.docker_hub.tokens.listed(
-        *(label_for(versions.arn, version) for version in expected if not versions.pins(version))
+        lambda tokens: expected <= {version_of(token, versions.arn, expected) for token in tokens}
     )
 
 
-def retire(invocation: Invocation, look: Look, tokens: list[Token], keep: Collection[str] = ()) -> Retirement:
+def retire(invocation: Invocation, look: Look, tokens: list[Token], grace: Grace) -> Retirement:
     """Make every token what the staging labels say. Doing it again changes nothing.
 
     Args:
         look: the staging labels after the promotion.
         tokens: every token of the account.
-        keep: uuids of tokens that are not to be deleted now.
+        grace: how long superseded tokens live.
     """
     retired = Retired()
     try:
         while True:
             now = invocation.docker_hub.http.now()
             asked = asking.ask(invocation, look.versions, tokens)
-            planned = plan(asked.tokens, look.versions, asked.stored, now)
-            left = list(left_active(asked.tokens, look.versions, asked.stored, planned, now))
-            made = changes.make(
-                invocation, look, [c for c in planned if c.becomes != "deleted" or c.token.uuid not in keep]
-            )
+            planned = plan(asked.tokens, look.versions, asked.stored, now, grace)
+            made = changes.make(invocation, look, planned)
             retired = retired.plus(_counted(made.done))
             if made.interrupted is None:
                 break
-            keep = {*keep, *made.disabled}
             tokens = listed(invocation, look.versions)
             look = changes.look(invocation, look.versions.arn)
     except RotationError as failure:
@@ -121,14 +122,13 @@ def retire(invocation: Invocation, look: Look, tokens: list[Token], keep: Collec
         logger.warning(sentence, version)
     for version in asked.gone:
         logger.warning(asking.GONE, version)
-    for one in left:
-        logger.warning("Token %s of version %s is left active: %s", one.token.uuid, one.version, one.why)
-    retired = replace(retired, unidentified=len(asked.unidentified), left=len(left), gone=len(asked.gone))
-    return Retirement(retired, made.failures, look.versions)
+    remains = _say_what_remains(asked, look.versions, now, grace)
+    retired = replace(retired.plus(remains.retired), unidentified=len(asked.unidentified), gone=len(asked.gone))
+    return Retirement(retired, made.failures, look.versions, remains.until)
 
 
-def catch_up(invocation: Invocation, versions: SecretVersions, tokens: list[Token]) -> CaughtUp:
-    """Disable and label the token under AWSPREVIOUS, if the rotation that superseded it did not get that far.
+def catch_up(invocation: Invocation, versions: SecretVersions, tokens: list[Token], grace: Grace) -> CaughtUp:
+    """Label the token under AWSPREVIOUS, and disable it unless it has a grace, if its rotation did not get that far.
 
     To be called before a promotion: it takes AWSPREVIOUS away, and nothing else names a token that has no label of
     ours. Where it was no rotation of ours that superseded it, it is left alone, and said: somebody may have replaced it
@@ -152,24 +152,50 @@ def catch_up(invocation: Invocation, versions: SecretVersions, tokens: list[Toke
         return CaughtUp(tokens)  # what superseded it ended well: its token is gone, or was reported then
     look = changes.look(invocation, versions.arn)  # somebody may have moved AWSCURRENT back meanwhile
     asked = asking.ask(invocation, look.versions, tokens)
-    planned = plan(asked.tokens, look.versions, asked.stored, invocation.docker_hub.http.now())
-    made = changes.make(invocation, look, [change for change in planned if change.becomes == "disabled"])
+    superseded = grouped(asked.tokens, look.versions, asked.stored)[previous].tokens
+    planned = plan(asked.tokens, look.versions, asked.stored, invocation.docker_hub.http.now(), grace)
+    made = changes.make(
+        invocation, look, [one for one in planned if one.token in superseded and one.becomes != "deleted"]
+    )
     if made.interrupted:
         tokens = listed(invocation, look.versions)
-        caught_up = catch_up(invocation, invocation.secrets_manager.versions(versions.arn), tokens)
-        return replace(
-            caught_up,
-            disabled=caught_up.disabled | made.disabled,
-            retired=caught_up.retired.plus(_counted(made.done)),
-        )
+        caught_up = catch_up(invocation, invocation.secrets_manager.versions(versions.arn), tokens, grace)
+        return replace(caught_up, retired=caught_up.retired.plus(_counted(made.done)))
     if made.failures:
         raise made.failures[0]
-    disabled = {
-        change.token.uuid: replace(change.token, active=False, label=change.label or change.token.label)
-        for change in made.done
-    }
-    tokens = [disabled.get(token.uuid, token) for token in asked.tokens]
-    return CaughtUp(tokens, frozenset(disabled), _counted(made.done))
+    return CaughtUp(_after(made.done, asked.tokens), _counted(made.done))
+
+
+def set_deadline(invocation: Invocation, look: Look, tokens: list[Token], grace: Grace) -> list[Token]:
+    """Write on the current token's label until when it lives, and return the tokens as they are then.
+
+    To be called before the promotion that supersedes it: whatever happens after that, its grace is neither forgotten
+    nor cut short. What an earlier rotation has written there that did not promote counts no more. Without a grace there
+    is nothing to write.
+
+    Args:
+        look: the staging labels before the promotion.
+        tokens: every token of the account.
+
+    Raises:
+        RotationError: of the client; a token without its deadline must not be superseded.
+    """
+    current = look.versions.holder(CURRENT)
+    until = invocation.docker_hub.http.now() + grace.seconds if grace.seconds else None
+    made = changes.make(
+        invocation,
+        look,
+        [
+            Change(token, "active", label_for(look.versions.arn, current, until))
+            for token in (grouped(tokens, look.versions)[current].tokens if current else ())
+            if token.active and (until is not None or carries_time(token))
+        ]
+        if current
+        else [],
+    )
+    if made.failures:
+        raise made.failures[0]
+    return _after(made.done, tokens)
 
 
 def sweep(invocation: Invocation, arn: str, empty: str) -> bool:
@@ -209,7 +235,7 @@ def _orphans(tokens: list[Token], versions: SecretVersions, empty: str, now: flo
     return [
         change
         for change in plan(tokens, versions, {}, now)
-        if change.becomes == "deleted" and (all_known or version_of(change.token, versions.arn) == empty)
+        if change.becomes == "deleted" and (all_known or version_of(change.token, versions.arn, [empty]) == empty)
     ]
 
 
@@ -225,6 +251,48 @@ def _say_superseded_by_others(
         return Retired(gone=1)
     logger.warning(_REPLACED_BY_HAND, version)
     return Retired(unidentified=1)
+
+
+def _after(done: list[Change], tokens: list[Token]) -> list[Token]:
+    """Return the tokens as they are after changes that delete none."""
+    changed = {
+        change.token.uuid: replace(
+            change.token, active=change.becomes == "active", label=change.label or change.token.label
+        )
+        for change in done
+    }
+    return [changed.get(token.uuid, token) for token in tokens]
+
+
+@dataclass(frozen=True)
+class _Remains:
+    """What stays active: in numbers, and until when the last token in grace does."""
+
+    retired: Retired
+    until: float | None
+
+
+def _say_what_remains(asked: Asked, versions: SecretVersions, now: float, grace: Grace) -> _Remains:
+    left = list(remaining.left_active(asked.tokens, versions, asked.stored, now, grace))
+    for one in left:
+        logger.warning("Token %s of version %s is left active: %s", one.token.uuid, one.version, one.why)
+    in_grace = list(remaining.in_grace(asked.tokens, versions, asked.stored, now, grace))
+    for superseded in in_grace:
+        logger.info(
+            "Token %s of version %s is superseded, and active until %s",
+            *(superseded.token.uuid, superseded.version, said(superseded.until)),
+        )
+    used = list(remaining.still_used(asked.tokens, versions, asked.stored))
+    for token in used:
+        logger.warning(
+            "Token %s is superseded, and somebody still logs in with it: look for a consumer that has kept a copy for "
+            "longer than its grace",
+            token.uuid,
+        )
+    return _Remains(
+        Retired(left=len(left), in_grace=len(in_grace), still_used=len(used)),
+        max((one.until for one in in_grace), default=None),
+    )
 
 
 def _counted(done: list[Change]) -> Retired:

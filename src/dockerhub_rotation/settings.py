@@ -10,6 +10,7 @@ from logging import getLevelNamesMapping
 from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
+from dockerhub_rotation import duration
 from dockerhub_rotation.errors import SettingsInvalid
 
 LoginKind = Literal["auth-token", "users-login"]
@@ -54,6 +55,8 @@ class Settings:
         compare_scopes: whether a new token's login is held against them.
         login: the management login; a TOTP parameter implies `users-login`, the only one that takes a code.
         probe_repository: `namespace/name` on which a new token must be granted what its scopes promise, or None.
+        grace: how long a superseded token lives, in seconds; a secret's tag may say otherwise.
+        grace_limit: ... and how long it may live at most, whatever a tag or a label says.
         api_url: Hub API, without a slash at the end.
         auth_url: registry token service, asked at `/token`.
         registry_url: registry.
@@ -70,6 +73,8 @@ class Settings:
     compare_scopes: bool = True
     login: LoginKind = "auth-token"
     probe_repository: str | None = None
+    grace: int = 0
+    grace_limit: int = 30 * 86_400
     api_url: str = "https://hub.docker.com"
     auth_url: str = "https://auth.docker.io"
     registry_url: str = "https://registry-1.docker.io"
@@ -114,6 +119,8 @@ def read(environment: Mapping[str, str]) -> Settings:
         compare_scopes=ask("DOCKERHUB_COMPARE_SCOPES", _bool, default.compare_scopes),
         login="users-login" if totp_parameter else login,
         probe_repository=ask("DOCKERHUB_PROBE_REPOSITORY", _repository, default.probe_repository),
+        grace=ask("DOCKERHUB_GRACE", duration.parse, default.grace),
+        grace_limit=ask("DOCKERHUB_GRACE_LIMIT", duration.parse, default.grace_limit),
         api_url=ask("DOCKERHUB_API_URL", _base_url, default.api_url),
         auth_url=ask("DOCKERHUB_AUTH_URL", _base_url, default.auth_url),
         registry_url=ask("DOCKERHUB_REGISTRY_URL", _base_url, default.registry_url),
@@ -121,6 +128,8 @@ def read(environment: Mapping[str, str]) -> Settings:
     )
     for variable in sorted(environment.keys() & _READ_BY_OTHERS.keys()):
         ask(variable, _READ_BY_OTHERS[variable], None)
+    if settings.grace > settings.grace_limit:
+        problems.append("DOCKERHUB_GRACE must not be longer than DOCKERHUB_GRACE_LIMIT")
     if problems:
         raise SettingsInvalid(f"The function's environment is wrong: {'; '.join(problems)}. Mend it and rotate again.")
     return settings
