@@ -112,8 +112,9 @@ format: $(READY) ## Put style right
 	@$(VENV)/bin/ruff check -q --fix .
 	@$(VENV)/bin/ruff format -q .
 
-package: $(READY) ## Build dist/dockerhub-rotation.zip, the same bytes on any machine
+package: $(READY) ## Build dist/dockerhub-rotation.zip, the same bytes on any machine, with checksum and SBOM
 	@$(VENV)/bin/python infra/package.py
+	@$(VENV)/bin/python infra/sbom.py
 
 deploy: package ## Make or update everything in AWS: bucket, package, function, secret
 	@$(DEPLOY) deploy $(DEPLOYMENT) $(FIRST_TOKEN)

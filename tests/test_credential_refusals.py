@@ -123,8 +123,9 @@ def test_auth_that_is_no_base64_is_refused(auth: str) -> None:
         "docker.io/" + base64.b64encode(f"acme:{SECRET}".encode()).decode(),
         "docker.io/3f2a9c1e-1111-4222-8333-444455556666",
         f"docker.io/acme:{ALSO_SECRET}@x",
+        "docker.io/Ab1-_xYz0Ab1-_xYz0Ab1-_xYz0",
     ],
-    ids=["a token", "a token in base64", "an old token", "user name and password"],
+    ids=["a token", "a token in base64", "an old token", "user name and password", "the rest of a token"],
 )
 def test_a_name_that_holds_a_secret_is_not_shown(name: str) -> None:
     said = refused({"auths": {name: {"auth": "!"}}})

@@ -23,6 +23,36 @@ def test_waiting_takes_its_time(clock: "Clock") -> None:
     assert clock.sleeps == [5]
 
 
+def test_any_pause_is_a_wait_and_none_before_the_moment_is(clock: "Clock") -> None:
+    invocation = deadline(clock, 60)
+    invocation.pause(0)
+    moment = invocation.moment()
+    assert not invocation.has_waited_since(moment)
+    assert invocation.has_waited_since(invocation.began)
+
+    invocation.pause(0)
+
+    assert invocation.has_waited_since(moment)
+
+
+def test_a_pause_for_which_there_is_no_time_is_no_wait(clock: "Clock") -> None:
+    invocation = deadline(clock, 6)
+
+    assert not invocation.pause(6)
+
+    assert not invocation.has_waited_since(invocation.began)
+
+
+def test_what_takes_more_than_five_seconds_without_a_pause_is_a_wait_as_well(clock: "Clock") -> None:
+    invocation = deadline(clock, 60)
+
+    clock.tick(5)
+    assert not invocation.has_waited_since(invocation.began)
+
+    clock.tick(0.1)
+    assert invocation.has_waited_since(invocation.began)
+
+
 def test_a_wait_that_leaves_no_time_for_a_request_is_none(clock: "Clock") -> None:
     with pytest.raises(OutOfTime, match="^A reason"):
         deadline(clock, 5.9).wait(5, "A reason")

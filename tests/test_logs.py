@@ -215,3 +215,15 @@ def test_redacting_again_changes_nothing(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "dckr_pat", "dckr_pat_", "dckr_jti_x", "DCKR_PAT_X", "docker_pat|0f8fad5b"])
 def test_a_text_without_a_token_stays(text: str) -> None:
     assert logs.redact(text) == text
+
+
+def test_the_functions_name_tells_its_metrics_from_those_of_another_project(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "team-b")
+
+    measured = logs.metrics()
+    measured.add_metric("StepsFailed", "Count", 1)
+    measured.flush_metrics()
+
+    assert json.loads(capsys.readouterr().out)["service"] == "team-b"

@@ -18,6 +18,8 @@ def as_set(value: object) -> str:
             return ""
         case bool():
             return str(value).lower()
+        case int():
+            return f"{value // 86_400}d" if value else "0"
         case tuple():
             return " ".join(value)
         case _:
@@ -55,6 +57,18 @@ def test_the_metrics_that_are_named_are_those_that_are_emitted() -> None:
     assert set(re.findall(r"`([A-Z][A-Za-z]+)`", named)) == emitted | {"DockerHubRotation"}
 
 
+def test_two_projects_and_two_regions_take_five_lines() -> None:
+    section = README.partition("## Deploy it")[2].partition("\n## ")[0]
+    blocks = [block.splitlines() for block in re.findall(r"```console\n(.*?)```", section, re.DOTALL)]
+    (lines,) = [block for block in blocks if any("PROJECT=" in line for line in block)]
+
+    assert len(lines) == 5
+    credentials, deploy, region, *again = lines
+    assert (credentials.split()[2], deploy.split()[2]) == ("credentials", "deploy")
+    assert region.startswith("$ export AWS_REGION=")
+    assert again == [credentials, deploy]
+
+
 def test_every_sample_event_is_described() -> None:
     described = set(re.findall(r"`([a-z_]+\.json)`", README))
 
@@ -79,5 +93,7 @@ def test_the_permissions_to_deploy_are_what_the_commands_ask_and_what_the_templa
     section = README.partition("### Permissions to deploy")[2].partition("\n### ")[0]
     permissions, resources = (block.split() for block in re.findall(r"```text\n(.*?)```", section, re.DOTALL))
 
-    assert set(permissions) == {objects.get(it, it) for it in asked} | {"lambda:InvokeFunction"}
+    # These two belong to RotateSecret, and to DescribeStacks where it names no stack.
+    more = {"lambda:InvokeFunction", "cloudformation:ListStacks"}
+    assert set(permissions) == {objects.get(it, it) for it in asked} | more
     assert set(resources) == made

@@ -18,6 +18,7 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         password_parameter="DOCKER_HUB_PASSWORD",
         totp_parameter=None,
         webhook_parameter=None,
+        secrets=("*",),
         scopes=("repo:read",),
         login="auth-token",
         probe_repository=None,
@@ -47,6 +48,9 @@ def test_variables_of_others_mean_nothing() -> None:
         ("DOCKERHUB_TOTP_PARAMETER", "/hub/totp", {"totp_parameter": "/hub/totp", "login": "users-login"}),
         ("DOCKERHUB_LOGIN", "auth-token", {"login": "auth-token"}),
         ("DOCKERHUB_LOGIN", "users-login", {"login": "users-login"}),
+        ("DOCKERHUB_SECRETS", "hub", {"secrets": ("hub",)}),
+        ("DOCKERHUB_SECRETS", "*", {"secrets": ("*",)}),
+        ("DOCKERHUB_SECRETS", "team-a/*, hub_+=.@-,hub_+=.@-", {"secrets": ("team-a/*", "hub_+=.@-")}),
         ("DOCKERHUB_TOKEN_SCOPES", "repo:admin", {"scopes": ("repo:admin",)}),
         ("DOCKERHUB_TOKEN_SCOPES", "repo:write,repo:read", {"scopes": ("repo:write", "repo:read")}),
         ("DOCKERHUB_TOKEN_SCOPES", " repo:write  repo:read,", {"scopes": ("repo:write", "repo:read")}),
@@ -55,6 +59,11 @@ def test_variables_of_others_mean_nothing() -> None:
         ("DOCKERHUB_PROBE_REPOSITORY", "acme/web", {"probe_repository": "acme/web"}),
         ("DOCKERHUB_PROBE_REPOSITORY", "library/alpine", {"probe_repository": "library/alpine"}),
         ("DOCKERHUB_PROBE_REPOSITORY", "a1/b__c.d-e", {"probe_repository": "a1/b__c.d-e"}),
+        ("DOCKERHUB_GRACE", "0", {"grace": 0}),
+        ("DOCKERHUB_GRACE", "90m", {"grace": 5400}),
+        ("DOCKERHUB_GRACE", "30d", {"grace": 2_592_000}),
+        ("DOCKERHUB_GRACE_LIMIT", "0", {"grace_limit": 0}),
+        ("DOCKERHUB_GRACE_LIMIT", "365d", {"grace_limit": 31_536_000}),
         ("DOCKERHUB_API_URL", "https://hub.example.com/", {"api_url": "https://hub.example.com"}),
         ("DOCKERHUB_API_URL", "https://example.com:8443/hub//", {"api_url": "https://example.com:8443/hub"}),
         ("DOCKERHUB_AUTH_URL", "http://127.0.0.1:8080", {"auth_url": "http://127.0.0.1:8080"}),
@@ -64,6 +73,38 @@ def test_variables_of_others_mean_nothing() -> None:
 )
 def test_a_variable_is_understood(variable: str, text: str, expected: dict[str, object]) -> None:
     assert settings.read({variable: text}) == dataclasses.replace(Settings(), **expected)  # type: ignore[arg-type]
+
+
+def test_a_grace_beyond_its_own_limit_is_refused() -> None:
+    with pytest.raises(SettingsInvalid, match="DOCKERHUB_GRACE must not be longer than DOCKERHUB_GRACE_LIMIT"):
+        settings.read({"DOCKERHUB_GRACE": "25h", "DOCKERHUB_GRACE_LIMIT": "1d"})
+    with pytest.raises(SettingsInvalid, match="DOCKERHUB_GRACE must not be longer than DOCKERHUB_GRACE_LIMIT"):
+        settings.read({"DOCKERHUB_GRACE": "31d"})
+
+
+SERVED = [
+    (("*",), "anything", True),
+    (("hub",), "hub", True),
+    (("hub",), "hub2", False),
+    (("hub",), "hu", False),
+    (("hub",), "team/hub", False),
+    (("hub",), "hub-abcdef", False),  # its ARN begins like that of hub
+    (("other", "team-a/*"), "team-a/hub", True),
+    (("other", "team-a/*"), "other", True),
+    (("other", "team-a/*"), "team-b/hub", False),
+    (("other", "team-a/*"), "x/team-a/hub", False),
+    (("team-a/*",), "team-a", False),
+]
+
+
+@pytest.mark.parametrize(("secrets", "name", "expected"), SERVED)
+def test_a_secret_is_served_by_its_name_or_the_beginning_of_its_name(
+    secrets: tuple[str, ...], name: str, expected: bool
+) -> None:
+    read = Settings(secrets=secrets)
+
+    assert read.serves(f"arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:{name}-x1Y2z3") is expected
+    assert read.serves(name) is expected
 
 
 def test_a_totp_seed_needs_the_login_that_takes_a_code() -> None:
@@ -79,9 +120,14 @@ PARAMETERS = (
     "SLACK_WEBHOOK_PARAMETER",
 )
 URLS = ("DOCKERHUB_API_URL", "DOCKERHUB_AUTH_URL", "DOCKERHUB_REGISTRY_URL")
-VARIABLES = (*PARAMETERS, *URLS, "DOCKERHUB_TOKEN_SCOPES", "DOCKERHUB_LOGIN", "DOCKERHUB_PROBE_REPOSITORY")
+DURATIONS = ("DOCKERHUB_GRACE", "DOCKERHUB_GRACE_LIMIT")
+VARIABLES = (
+    *(*PARAMETERS, *URLS, *DURATIONS),
+    *("DOCKERHUB_TOKEN_SCOPES", "DOCKERHUB_LOGIN", "DOCKERHUB_PROBE_REPOSITORY", "DOCKERHUB_SECRETS"),
+)
 
 WRONG = [
+    *((variable, text) for variable in DURATIONS for text in (MARK, "24", "1h30m", "-1h", "3651d", "1.5h")),
     *(
         (variable, text)
         for variable in PARAMETERS
@@ -120,6 +166,16 @@ WRONG = [
             f"https://alice:{MARK}@ex\u2100mple.com",
             f"https://example.com:99999/{MARK}",
             f"https://example.com:{MARK}",
+        )
+    ),
+    *(
+        ("DOCKERHUB_SECRETS", text)
+        for text in (
+            f"arn:aws:secretsmanager:eu-central-1:123456789012:secret:{MARK}-AbCdEf",
+            f"hub,{MARK}?",
+            f"*{MARK}",
+            f"{MARK}**",
+            ",",
         )
     ),
     ("DOCKERHUB_TOKEN_SCOPES", "repo:delete"),

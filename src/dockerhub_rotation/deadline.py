@@ -3,11 +3,22 @@
 import random
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from dockerhub_rotation.errors import OutOfTime
 
 # Kept for the log line, the metrics and the Slack message, in seconds.
 _RESERVE = 5.0
+# What takes longer between two moments counts as waiting, also if nobody has paused: an answer was slow.
+_UNNOTICED_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A moment of an invocation: how often it had paused by then, and how many seconds were left."""
+
+    pauses: int
+    seconds_left: float
 
 
 class Deadline:
@@ -15,11 +26,25 @@ class Deadline:
 
     Args:
         remaining_milliseconds: asked anew each time; Lambda's `context.get_remaining_time_in_millis`.
+
+    Attributes:
+        began: the moment at which the invocation began.
     """
 
     def __init__(self, remaining_milliseconds: Callable[[], int]) -> None:
         self._remaining_milliseconds = remaining_milliseconds
         self._kept_for_report = min(_RESERVE, remaining_milliseconds() / 2000)
+        self._pauses = 0
+        self.began = self.moment()
+
+    def moment(self) -> Moment:
+        """Return the moment that it is now."""
+        return Moment(self._pauses, self.seconds_left())
+
+    def has_waited_since(self, moment: Moment) -> bool:
+        """Tell whether anything had to wait since a moment: somebody has paused, or it took longer than it should."""
+        now = self.moment()
+        return now.pauses > moment.pauses or moment.seconds_left - now.seconds_left > _UNNOTICED_SECONDS
 
     def seconds_left(self) -> float:
         """Return the seconds that may be spent before the report is due; negative if it is overdue."""
@@ -64,6 +89,7 @@ class Deadline:
         time_to_wait = self.seconds_left() - spare
         if seconds > time_to_wait:
             return False
+        self._pauses += 1
         time.sleep(seconds + jitter(min(spread, (time_to_wait - seconds) / 2)))
         return True
 

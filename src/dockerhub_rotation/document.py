@@ -17,6 +17,9 @@ TOKEN_WITHIN = re.compile(r"dckr_|[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re
 _MARK = uuid4().hex
 _MARKED_NUMBER = re.compile(f'"{_MARK}([^"]*)"')
 
+# The rest of a token, without what it begins with: so many signs of all kinds in a row are no word.
+_RANDOM = re.compile(r"(?<![\w-])(?=[\w-]*[0-9])(?=[\w-]*[a-z])(?=[\w-]*[A-Z])[\w-]{20,}")
+
 _STEPS_SHOWN = 4  # of the way to a text; the first ones are what people know it by
 
 
@@ -89,7 +92,7 @@ def texts(document: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
 
 def shown(name: str) -> str:
     """Return a key or a server's name as it may be shown: short, printable, and nothing that holds a secret."""
-    if "@" in name or any(TOKEN_WITHIN.search(layer) for layer in layers(name)):
+    if "@" in name or _RANDOM.search(name) or any(TOKEN_WITHIN.search(layer) for layer in layers(name)):
         return "(a name that is not shown)"
     return "".join(sign if sign.isprintable() else "?" for sign in name[:60]) + "..." * (len(name) > 60)
 

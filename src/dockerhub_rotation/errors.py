@@ -4,6 +4,8 @@
   * EventRefused: the call itself is wrong, or the secret has moved on; start a rotation
   * ConfigurationError: mend a setting, a parameter, a permission or the secret, then rotate again
     * SettingsInvalid
+    * TagsInvalid
+    * SecretNotServed
     * ParameterUnreadable
     * SecretUnusable
     * AwsRefused
@@ -53,7 +55,10 @@ class RotationError(Exception):
 
 
 class EventRefused(RotationError):
-    """The event, or the secret's rotation state, does not allow this step; nothing was changed."""
+    """The event, or the secret's rotation state, does not allow this step.
+
+    Nothing was changed, unless somebody has moved AWSCURRENT after this version was promoted.
+    """
 
 
 class ConfigurationError(RotationError):
@@ -64,6 +69,14 @@ class ConfigurationError(RotationError):
 
 class SettingsInvalid(ConfigurationError):
     """Environment variables of the function are wrong; the message lists every one of them."""
+
+
+class TagsInvalid(ConfigurationError):
+    """Tags of the secret that are meant for this function are wrong; the message lists every one of them."""
+
+
+class SecretNotServed(ConfigurationError):
+    """The secret is none of those that get a token; somebody has attached it to the function all the same."""
 
 
 class ParameterUnreadable(ConfigurationError):

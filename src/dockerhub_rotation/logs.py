@@ -59,8 +59,13 @@ def _redacted(value: object) -> object:
 
 
 def metrics() -> Metrics:
-    """Return the metrics of this process: they are one set, whoever asks for it."""
-    return Metrics(namespace="DockerHubRotation", service="dockerhub-rotation")
+    """Return the metrics of this process: they are one set, whoever asks for it.
+
+    The function's name tells them from those of another project in the same account and Region.
+    """
+    return Metrics(
+        namespace="DockerHubRotation", service=os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "dockerhub-rotation")
+    )
 
 
 def configure() -> Logger:

@@ -41,6 +41,7 @@ class SecretVersions:
         labels: version id to its staging labels; versions without a label are not listed.
         changed_at: when the secret last changed in any way, in seconds since 1970.
         rotated_at: when a rotation of it last ended well, in seconds since 1970; 0 if none has.
+        tags: the secret's tags.
     """
 
     arn: str
@@ -48,6 +49,7 @@ class SecretVersions:
     labels: Mapping[str, frozenset[str]]
     changed_at: float
     rotated_at: float = 0.0
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     def holder(self, label: str) -> str | None:
         """Return the version that carries a staging label, or None."""
@@ -108,6 +110,7 @@ class SecretsManager:
             labels={version: frozenset(labels) for version, labels in answer.get("VersionIdsToStages", {}).items()},
             changed_at=_seconds(changed),
             rotated_at=_seconds(rotated),
+            tags={tag["Key"]: tag.get("Value", "") for tag in answer.get("Tags", [])},  # absent if there are none
         )
 
     def value(self, secret_id: str, version_id: str) -> StoredValue | None:

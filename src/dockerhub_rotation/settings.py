@@ -10,6 +10,7 @@ from logging import getLevelNamesMapping
 from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
+from dockerhub_rotation import duration
 from dockerhub_rotation.errors import SettingsInvalid
 
 LoginKind = Literal["auth-token", "users-login"]
@@ -34,6 +35,9 @@ _PARAMETER_NAME = re.compile(r"[A-Za-z0-9_./-]{1,1011}")
 # https://github.com/distribution/reference/blob/main/reference.go
 _REPOSITORY = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*/[a-z0-9]+(?:[._-]+[a-z0-9]+)*")
 
+# https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
+_SECRETS = re.compile(r"(?:\*|[A-Za-z0-9/_+=.@-]+\*?)")
+
 _T = TypeVar("_T")
 
 
@@ -46,10 +50,13 @@ class Settings:
         password_parameter: ... its password.
         totp_parameter: ... its TOTP seed in base32, or None for an account without two-factor login.
         webhook_parameter: ... a Slack incoming-webhook URL, or None for no notification.
+        secrets: names of the secrets that get a token; one that ends in * stands for all that begin so.
         scopes: scopes of a new token.
         compare_scopes: whether a new token's login is held against them.
         login: the management login; a TOTP parameter implies `users-login`, the only one that takes a code.
         probe_repository: `namespace/name` on which a new token must be granted what its scopes promise, or None.
+        grace: how long a superseded token lives, in seconds; a secret's tag may say otherwise.
+        grace_limit: ... and how long it may live at most, whatever a tag or a label says.
         api_url: Hub API, without a slash at the end.
         auth_url: registry token service, asked at `/token`.
         registry_url: registry.
@@ -61,14 +68,24 @@ class Settings:
     password_parameter: str = "DOCKER_HUB_PASSWORD"  # noqa: S105 - the parameter's name
     totp_parameter: str | None = None
     webhook_parameter: str | None = None
+    secrets: tuple[str, ...] = ("*",)
     scopes: tuple[str, ...] = ("repo:read",)
     compare_scopes: bool = True
     login: LoginKind = "auth-token"
     probe_repository: str | None = None
+    grace: int = 0
+    grace_limit: int = 30 * 86_400
     api_url: str = "https://hub.docker.com"
     auth_url: str = "https://auth.docker.io"
     registry_url: str = "https://registry-1.docker.io"
     extension_port: int | None = None
+
+    def serves(self, secret_id: str) -> bool:
+        """Tell whether a secret, by its ARN or its name, is one of those that get a token."""
+        _, is_arn, name = secret_id.partition(":secret:")
+        # https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html
+        name = name[: -len("-AbCdEf")] if is_arn else secret_id
+        return any(name.startswith(entry[:-1]) if entry.endswith("*") else name == entry for entry in self.secrets)
 
 
 def read(environment: Mapping[str, str]) -> Settings:
@@ -97,10 +114,13 @@ def read(environment: Mapping[str, str]) -> Settings:
         password_parameter=ask("DOCKERHUB_PASSWORD_PARAMETER", _parameter_name, default.password_parameter),
         totp_parameter=totp_parameter,
         webhook_parameter=ask("SLACK_WEBHOOK_PARAMETER", _parameter_name, default.webhook_parameter),
+        secrets=ask("DOCKERHUB_SECRETS", _secrets, default.secrets),
         scopes=ask("DOCKERHUB_TOKEN_SCOPES", _scopes, default.scopes),
         compare_scopes=ask("DOCKERHUB_COMPARE_SCOPES", _bool, default.compare_scopes),
         login="users-login" if totp_parameter else login,
         probe_repository=ask("DOCKERHUB_PROBE_REPOSITORY", _repository, default.probe_repository),
+        grace=ask("DOCKERHUB_GRACE", duration.parse, default.grace),
+        grace_limit=ask("DOCKERHUB_GRACE_LIMIT", duration.parse, default.grace_limit),
         api_url=ask("DOCKERHUB_API_URL", _base_url, default.api_url),
         auth_url=ask("DOCKERHUB_AUTH_URL", _base_url, default.auth_url),
         registry_url=ask("DOCKERHUB_REGISTRY_URL", _base_url, default.registry_url),
@@ -108,6 +128,8 @@ def read(environment: Mapping[str, str]) -> Settings:
     )
     for variable in sorted(environment.keys() & _READ_BY_OTHERS.keys()):
         ask(variable, _READ_BY_OTHERS[variable], None)
+    if settings.grace > settings.grace_limit:
+        problems.append("DOCKERHUB_GRACE must not be longer than DOCKERHUB_GRACE_LIMIT")
     if problems:
         raise SettingsInvalid(f"The function's environment is wrong: {'; '.join(problems)}. Mend it and rotate again.")
     return settings
@@ -202,6 +224,13 @@ def _port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
         raise ValueError("must be a port number")
     return int(text)
+
+
+def _secrets(text: str) -> tuple[str, ...]:
+    secrets = tuple(dict.fromkeys(text.replace(",", " ").split()))
+    if not secrets or not all(map(_SECRETS.fullmatch, secrets)):
+        raise ValueError("must be names of secrets, not ARNs; * at the end of one stands for all that begin so")
+    return secrets
 
 
 def _scopes(text: str) -> tuple[str, ...]:

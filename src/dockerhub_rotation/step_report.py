@@ -90,3 +90,4 @@ def _count(counts: Mapping[str, int]) -> None:
         metrics.add_metric("OrphansDeleted", "Count", counts.get("orphans", 0))
         metrics.add_metric("TokensUnidentified", "Count", counts.get("unidentified", 0))
         metrics.add_metric("TokensLeftActive", "Count", counts.get("left", 0))
+        metrics.add_metric("SupersededTokensStillUsed", "Count", counts.get("still_used", 0))

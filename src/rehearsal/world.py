@@ -25,6 +25,7 @@ from urllib.parse import quote
 import boto3
 import pyotp
 
+from dockerhub_rotation import duration
 from rehearsal.docker_hub import DockerHub
 from rehearsal.sandbox import Function, FunctionError
 from rehearsal.secrets_manager import Aws
@@ -35,6 +36,8 @@ SECRET_NAME = "docker-hub-token"
 FUNCTION_ARN = f"arn:aws:lambda:{REGION}:123456789012:function:dockerhub-rotation"
 REPOSITORY = "acme/app"
 PLACEHOLDER = "placeholder-until-the-first-rotation"
+
+_BETWEEN_ROTATIONS_SECONDS = 5
 
 _ACCOUNT = {
     "AWS_ACCESS_KEY_ID": "rehearsal",
@@ -102,6 +105,7 @@ class Scene:
         faults: what goes wrong.
         cold: whether each invocation gets a fresh process.
         environment: further environment variables of the function.
+        grace: how long a superseded token lives, as DOCKERHUB_GRACE has it.
     """
 
     shape: Shape = Shape.PLAIN
@@ -111,6 +115,12 @@ class Scene:
     faults: tuple[Fault, ...] = ()
     cold: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
+    grace: str = "0"
+
+    @property
+    def grace_seconds(self) -> int:
+        """The grace in seconds."""
+        return duration.parse(self.grace)
 
 
 @dataclass(frozen=True)
@@ -169,6 +179,8 @@ class World:
         step: the step that is under way, or None.
         hold_before: the step at which rotations are held up, as if the function were broken from then on; None for
             rotations that go through.
+        passed: seconds that have passed at Docker Hub and AWS, beside those that the machine's clock shows. With each
+            rotation they become some more: one never begins in the second in which another has ended.
         environment: with which the reader's own `aws` commands work against this world.
     """
 
@@ -185,6 +197,7 @@ class World:
         self.step: str | None = None
         self.hold_before: str | None = None
         self._held = False
+        self.passed = 0.0
         self.secrets: set[str] = set()
         self._on_request = on_request
         self._on_step = on_step
@@ -194,11 +207,15 @@ class World:
         self.hub = DockerHub(
             totp_seed=seed,
             repositories={REPOSITORY: {"pull", "push"}},
-            clock=lambda: time.time(),  # looked up at each call, so that a test's clock is everybody's
+            clock=self.now,
         )
-        self.aws = Aws(invoke=self.invoke, clock=lambda: time.time())
+        self.aws = Aws(invoke=self.invoke, clock=self.now)
         self.wire = Wire(faults=scene.faults, on_request=self._look)
         self._furnish(seed)
+
+    def now(self) -> float:
+        """Return the time at Docker Hub and AWS, in seconds since 1970."""
+        return time.time() + self.passed  # looked up at each call, so that a test's clock is everybody's
 
     def _furnish(self, seed: str | None) -> None:
         hub, aws = self.hub, self.aws
@@ -254,6 +271,7 @@ class World:
             "DOCKERHUB_AUTH_URL": hub_url,
             "DOCKERHUB_REGISTRY_URL": hub_url,
             **({"DOCKERHUB_TOTP_PARAMETER": "DOCKER_HUB_TOTP"} if self.scene.two_factor else {}),
+            "DOCKERHUB_GRACE": self.scene.grace,
             **self.scene.environment,
         }
 
@@ -297,6 +315,7 @@ class World:
             options: further fields of the RotateSecret request.
         """
         seen = len(self.aws.events)
+        self.passed += _BETWEEN_ROTATIONS_SECONDS
         self.client.rotate_secret(SecretId=SECRET_NAME, RotationLambdaARN=FUNCTION_ARN, **options)
         self.aws.wait(timeout=600)
         return [event.name for event in self.aws.events[seen:]]
@@ -304,6 +323,7 @@ class World:
     def rotate_by_command(self) -> list[str]:
         """Do as `rotate`, with the real AWS CLI."""
         seen = len(self.aws.events)
+        self.passed += _BETWEEN_ROTATIONS_SECONDS
         self.aws_cli(
             *("secretsmanager", "rotate-secret", "--secret-id", SECRET_NAME),
             *("--rotation-lambda-arn", FUNCTION_ARN, "--rotation-rules", "AutomaticallyAfterDays=30"),

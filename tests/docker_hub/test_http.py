@@ -24,6 +24,7 @@ from tests.docker_hub.wire import (
     DISABLE,
     DOCKER_LOGIN,
     IDENTIFY,
+    LABEL,
     LIST,
     LOG_IN,
     LOST,
@@ -32,6 +33,7 @@ from tests.docker_hub.wire import (
     TOKEN,
     TOKENS,
     USERNAME,
+    UUID,
     Deed,
     Reply,
     World,
@@ -96,7 +98,7 @@ def test_pauses_are_jittered(world: World) -> None:
 def test_a_refusal_is_not_repeated(deed: Deed, status: int, world: World) -> None:
     deed.replies(world, status)
 
-    if status == 404 and deed in (DISABLE, DELETE):
+    if status == 404 and deed in (DISABLE, LABEL, DELETE):
         deed.do(world.invoke())  # it is gone: done
     else:
         with pytest.raises((DockerHubRefused, LoginRefused)):
@@ -139,6 +141,26 @@ def test_a_rate_limit_is_waited_out_as_told(headers: dict[str, str], pause: floa
 
     assert pause <= world.clock.sleeps[0] <= pause * 1.25
     assert len(world.clock.sleeps) == 1
+
+
+@each(DISABLE, DELETE)
+def test_what_takes_a_token_away_is_preceded_by_a_last_look_each_time_and_ended_by_what_that_raises(
+    deed: Deed, world: World
+) -> None:
+    def look() -> None:
+        looked.append(len(world.clock.sleeps))
+        if len(looked) == 3:
+            raise KeyError("enough")
+
+    looked: list[int] = []
+    asked = deed.replies(world, answer(429, {"Retry-After": "8"}), answer(503), deed.reply)
+    tokens = world.invoke().tokens
+
+    with pytest.raises(KeyError, match="enough"):
+        tokens.delete(UUID, before=look) if deed is DELETE else tokens.disable(UUID, before=look)
+
+    assert looked == [0, 1, 2]
+    assert len(asked.calls) == 2
 
 
 def test_those_who_wait_for_the_same_minute_do_not_go_on_in_the_same_second(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import os
@@ -21,6 +22,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 import werkzeug
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from rehearsal import runtime
 from rehearsal.invariants import Invariants
@@ -173,6 +176,46 @@ def test_each_dependency_is_the_locked_one_and_the_sdk_is_left_to_the_runtime(co
     locked = pinned("runtime.txt")
     assert packed == {name: version for name, version in locked.items() if name not in OF_THE_SDK}
     assert not OF_THE_SDK - set(pinned("lambda.txt"))
+
+
+def sbom(archive: Path, folder: Path, **circumstances: Any) -> dict[str, bytes]:
+    """Return what is written beside a package, by name."""
+    copy = Path(shutil.copy(archive, folder))
+    subprocess.run([sys.executable, ROOT / "infra" / "sbom.py", copy], check=True, **circumstances)
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path != copy}
+
+
+def test_beside_the_package_lie_its_checksum_and_a_bill_of_all_that_is_in_it(
+    archive: Path, contents: dict[str, bytes], tmp_path: Path
+) -> None:
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    written = sbom(archive, tmp_path)
+    text = written["dockerhub-rotation.cdx.json"].decode()
+    bill = json.loads(text)
+    installed = {
+        match[1].replace("_", "-"): match[2]
+        for match in (re.match(r"([^/]+)-([^/-]+)\.dist-info/METADATA$", name) for name in contents)
+        if match
+    }
+
+    assert written.keys() == {"dockerhub-rotation.zip.sha256", "dockerhub-rotation.cdx.json"}
+    assert written["dockerhub-rotation.zip.sha256"].decode() == f"{digest}  dockerhub-rotation.zip\n"
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    assert bill["metadata"]["component"]["hashes"] == [{"alg": "SHA-256", "content": digest}]
+    assert {it["purl"] for it in bill["components"]} == {f"pkg:pypi/{name}@{it}" for name, it in installed.items()}
+    assert installed.items() <= pinned("runtime.txt").items()
+    assert all(it["licenses"] for it in [bill["metadata"]["component"], *bill["components"]])
+    (function, *_) = [it for it in bill["dependencies"] if it["ref"] == "dockerhub-rotation"]
+    assert set(function["dependsOn"]) == {it["bom-ref"] for it in bill["components"]}
+
+
+def test_checksum_and_bill_are_the_same_bytes_at_any_time_and_place(archive: Path, tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    elsewhere = {**os.environ, "TZ": "Pacific/Kiritimati", "PYTHONHASHSEED": "1", "LC_ALL": "C"}
+
+    assert sbom(archive, here) == sbom(archive, there, env=elsewhere, cwd="/")
 
 
 def test_each_dependency_brings_its_licence(contents: dict[str, bytes]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from rehearsal.sandbox import FunctionError
-from rehearsal.world import World
+from rehearsal.world import Scene, World
 
 STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
 UNKNOWN = "11111111-2222-4333-8444-555555555555"
@@ -61,6 +61,46 @@ def test_an_unknown_secret_is_refused(make_world: Callable[..., World]) -> None:
 
     with pytest.raises(FunctionError, match="EventRefused: The event names a secret that does not exist"):
         world.function.invoke({"Step": "createSecret", "SecretId": "another", "ClientRequestToken": UNKNOWN})
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_secret_that_is_not_served_is_refused_before_anything_is_asked(
+    make_world: Callable[..., World], step: str
+) -> None:
+    world = make_world(Scene(environment={"DOCKERHUB_SECRETS": "team-a/*,docker-hub"}))
+    before = world.state()
+
+    with pytest.raises(
+        FunctionError,
+        match=f"SecretNotServed: {world.secret_arn} .* cancel-rotate-secret --secret-id {world.secret_arn}$",
+    ):
+        world.function.invoke({"Step": step, "SecretId": world.secret_arn, "ClientRequestToken": current(world)})
+
+    assert world.state() == before
+    assert list(world.wire.requests) == []
+
+
+def test_a_secret_that_is_not_served_can_not_be_named_by_a_part_of_its_arn(make_world: Callable[..., World]) -> None:
+    """Without AWS's six characters it looks like the ARN of a secret with a shorter name."""
+    world = make_world(Scene(environment={"DOCKERHUB_SECRETS": "docker-hu"}))
+    partial = world.secret_arn[: -len("-AbCdEf")]
+    before = world.state()
+
+    with pytest.raises(FunctionError, match=f"SecretNotServed: {world.secret_arn} "):
+        world.function.invoke({"Step": "createSecret", "SecretId": partial, "ClientRequestToken": current(world)})
+
+    assert world.state() == before
+    assert world.hub.requests == []
+
+
+@pytest.mark.parametrize("secrets", ["docker-hub-token", "team-a/*, docker-hub*"])
+def test_a_secret_that_is_served_is_rotated(make_world: Callable[..., World], secrets: str) -> None:
+    world = make_world(Scene(environment={"DOCKERHUB_SECRETS": secrets}))
+
+    world.rotate()
+
+    assert world.hub.authenticates(world.current_token())
+    assert [step.error for step in world.steps] == [None] * len(STEPS)
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -9,8 +9,9 @@ import pytest
 from dockerhub_rotation.token_labels import label_for
 from rehearsal import docker_hub
 from rehearsal.docker_hub import Fault, Token
-from rehearsal.world import FUNCTION_ARN, PLACEHOLDER, World
-from tests.rotation.seen import finished, hand_made, holder, lines, ours, token_under, warnings
+from rehearsal.sandbox import FunctionError
+from rehearsal.world import FUNCTION_ARN, PLACEHOLDER, Scene, World
+from tests.rotation.seen import event, finished, hand_made, holder, lines, ours, token_under, warnings
 
 ALL_RETIRED = "The new token is AWSCURRENT, and what it supersedes is retired."
 NOT_ALL = "The new token is AWSCURRENT, but a token that no consumer needs may still be active."
@@ -203,6 +204,20 @@ def test_a_hand_made_token_that_was_replaced_by_hand_is_said_and_counted_and_lef
     assert shared.active
 
 
+@pytest.mark.parametrize("value", [PLACEHOLDER, "acme:hunter2"], ids=["a placeholder", "no value that is understood"])
+def test_where_no_token_was_replaced_by_hand_there_is_nothing_to_be_said(
+    make_world: Callable[..., World], value: str
+) -> None:
+    world = make_world(Scene(placeholder=True))
+    for stored in (value, world.hub.add_token("of this secret").value):
+        world.client.put_secret_value(SecretId=world.secret_arn, SecretString=stored)
+
+    world.rotate()
+
+    assert finished(world) == (ALL_RETIRED, {"disabled": 1})
+    assert warnings(world) == []
+
+
 def test_a_superseded_token_that_cannot_be_found_is_said_and_counted(make_world: Callable[..., World]) -> None:
     world = make_world()
     superseded = holder(world, "AWSCURRENT")
@@ -212,6 +227,98 @@ def test_a_superseded_token_that_cannot_be_found_is_said_and_counted(make_world:
 
     assert finished(world) == (NOT_ALL, {"unidentified": 1})
     assert [w for w in warnings(world) if f"AWSPREVIOUS (version {superseded}) is not one that the" in w] != []
+
+
+# A token that the list does not show
+
+
+def rotated_by_another_function(world: World) -> tuple[Token, str]:
+    """Let another function rotate the secret, and return the token that it has made, and its version."""
+    token = world.hub.add_token("made by another function")
+    world.client.put_secret_value(SecretId=world.secret_arn, SecretString=token.value)
+    world.aws.mark_rotated(world.secret_arn)
+    return token, holder(world, "AWSCURRENT")
+
+
+def test_what_another_function_has_made_between_two_rotations_of_ours_is_said_and_counted_and_costs_no_login(
+    make_world: Callable[..., World],
+) -> None:
+    """Nothing tells it from a token of ours that was deleted by hand, and a login for each would lock the user name."""
+    world = make_world()
+    world.rotate()
+    token, version = rotated_by_another_function(world)
+    refused = world.hub.refused_logins
+
+    assert world.rotate() == ["RotationStarted", "RotationSucceeded"]
+
+    assert finished(world) == (NOT_ALL, {"deleted": 1, "orphans": 1, "gone": 1})
+    (warning,) = warnings(world)
+    assert warning.startswith(f"No token of version {version} is in the account's list; if a rotation of another func")
+    assert warning.endswith("disable it by hand in the account settings")
+    assert (token.active, token.label) == (True, "made by another function")
+    assert world.hub.refused_logins == refused
+    world.rotate()
+    assert finished(world)[0] == ALL_RETIRED
+
+
+def test_what_another_function_has_left_under_awsprevious_when_ours_is_attached_is_said_and_counted(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    (left, version), (current, _) = rotated_by_another_function(world), rotated_by_another_function(world)
+
+    assert world.rotate() == ["RotationStarted", "RotationSucceeded"]
+
+    assert finished(world) == (NOT_ALL, {"disabled": 1, "gone": 1})
+    (warning,) = warnings(world)
+    assert warning.startswith(f"No token of version {version} is in the account's list")
+    assert (left.active, current.active) == (True, False)
+
+
+def test_a_current_token_that_was_deleted_by_hand_is_said_and_counted_as_gone(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    world.rotate()
+    world.rotate()
+    version = holder(world, "AWSCURRENT")
+    del world.hub.tokens[token_under(world).uuid]
+
+    assert world.rotate() == ["RotationStarted", "RotationSucceeded"]
+
+    assert finished(world) == (NOT_ALL, {"deleted": 1, "gone": 1})
+    (warning,) = warnings(world)
+    assert warning.startswith(f"No token of version {version} is in the account's list")
+
+
+def test_a_disabled_token_that_was_deleted_by_hand_is_nothing_to_be_said(make_world: Callable[..., World]) -> None:
+    """It was retired, and the rotation that did so has said it."""
+    world = make_world()
+    world.rotate()
+    world.rotate()
+    del world.hub.tokens[token_under(world, "AWSPREVIOUS").uuid]
+
+    assert world.rotate() == ["RotationStarted", "RotationSucceeded"]
+
+    assert finished(world) == (ALL_RETIRED, {"disabled": 1})
+    assert warnings(world) == []
+
+
+# A label that is not taken
+
+
+@pytest.mark.parametrize(("says", "warned"), [("made by hand", True), (None, False), (7, True)])
+def test_a_token_that_is_said_to_have_kept_its_label_is_warned_of_for_no_rotation_finds_it_again(
+    make_world: Callable[..., World], says: object, warned: bool
+) -> None:
+    world = make_world()
+    first = hand_made(world)
+    answer = {"is_active": False, "token_label": says}
+    world.hub.faults.append(Fault("PATCH", "/v2/access-tokens/*", 200, answer, after_effect=True))
+
+    assert world.rotate() == ["RotationStarted", "RotationSucceeded"]
+
+    assert not first.active
+    said = f"Token {first.uuid} is disabled, but did not take its label, so no rotation deletes it: do that by hand"
+    assert warnings(world) == [said] * warned
 
 
 # A retirement that fails
@@ -241,3 +348,18 @@ def test_every_retirement_that_fails_is_named_and_what_was_done_all_the_same_is_
     line = next(line for line in lines(world) if line.get("error") == "RetirementFailed")
     assert [line[count] for count in ("disabled", "deleted", "orphans", "unidentified", "left")] == [0, 0, 1, 0, 0]
     assert not superseded.active
+
+
+def test_a_retirement_that_goes_on_and_cannot_list_the_tokens_says_that_an_old_one_may_be_active(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    world.rotate()
+    world.hub.faults.append(Fault("GET", "/v2/access-tokens", 400, {"message": "no", "errinfo": {}}))
+
+    with pytest.raises(
+        FunctionError, match="RetirementFailed: Promoted: .* Listing the tokens: Docker Hub answered 400"
+    ):
+        world.function.invoke(event(world, "finishSecret", "AWSCURRENT"))
+
+    assert finished(world)[1] == {}

@@ -7,6 +7,7 @@ import pytest
 
 from rehearsal import docker_hub
 from rehearsal.docker_hub import Token
+from rehearsal.sandbox import FunctionError
 from rehearsal.wire import Request
 from rehearsal.world import World
 
@@ -73,4 +74,18 @@ def test_a_staged_token_that_moves_up_is_enabled_and_the_list_is_read_once_more_
     world.function.invoke(event(world, "testSecret"))
 
     assert staged.active
+    assert lists(world, asked) == pages
+
+
+@pytest.mark.parametrize(("moves_up", "pages"), [(True, 2 + 1), (False, 2)])
+def test_a_staged_token_that_moves_up_is_held_against_the_scopes_and_the_list_is_read_once_more_only_then(
+    make_long_list: Callable[[str, bool], tuple[World, Token]], moves_up: bool, pages: int
+) -> None:
+    world, staged = make_long_list("testSecret", moves_up)
+    staged.scopes = ("repo:public_read",)
+    asked = len(world.wire.requests)
+
+    with pytest.raises(FunctionError, match="PendingTokenUnusable: .*may do less than DOCKERHUB_TOKEN_SCOPES"):
+        world.function.invoke(event(world, "testSecret"))
+
     assert lists(world, asked) == pages

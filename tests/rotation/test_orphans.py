@@ -136,6 +136,24 @@ def test_what_gets_a_staging_label_after_the_step_began_is_no_orphan_any_more(
     assert swept.uuid not in world.hub.tokens
 
 
+def test_beside_a_value_that_may_be_a_copy_of_an_older_one_only_what_was_made_for_the_empty_version_is_swept(
+    make_world: Callable[..., World],
+) -> None:
+    """Nobody has the value of a token that was made for it; any other may be the one that was copied."""
+    world = make_world()
+    world.rotate()
+    world.client.put_secret_value(SecretId=world.secret_arn, SecretString=world.hub.add_token("stored by hand").value)
+    world.hold_before = "createSecret"
+    world.rotate()
+    swept, other = orphan(world, holder(world, "AWSPENDING")), orphan(world)
+    fill(world)
+
+    world.function.invoke(event(world, "createSecret"))
+
+    assert swept.uuid not in world.hub.tokens
+    assert other.active
+
+
 def test_an_orphan_that_cannot_be_deleted_is_named_and_no_token_is_made(make_world: Callable[..., World]) -> None:
     world = before_create(make_world())
     stuck = orphan(world)

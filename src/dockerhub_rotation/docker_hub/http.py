@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from itertools import count
@@ -147,6 +147,7 @@ class Http:
         repeatable: bool = True,
         tries: int = _TRIES,
         spare_seconds: float = 1,
+        before: Callable[[], None] = lambda: None,
         **content: Any,
     ) -> Answer:
         """Make a request and return its answer: anything below 500 but 429.
@@ -158,6 +159,7 @@ class Http:
         Args:
             what: what is asked for, as messages call it.
             spare_seconds: no try begins with less time left.
+            before: called directly before each try; what it raises ends them.
             content: headers, params, json and auth, as httpx takes them.
 
         Raises:
@@ -169,6 +171,7 @@ class Http:
         """
         self._begin_at_a_moment_of_its_own()
         for attempt in count(1):
+            before()
             self._deadline.require(spare_seconds, what)
             result = self._try(what, method, url, content, pause=jitter(0.5, at_least=0.1) * 2**attempt)
             if isinstance(result, Answer):

@@ -166,7 +166,7 @@ class Fleet:
     def _look_at_the_end(self) -> None:
         self._remember_current()
         self._check(WORKS, len(self._current - self._dead) == len(self.secrets))
-        by_label = {token.label: token for token in self.hub.tokens.values()}
+        by_label = {_without_time(token.label): token for token in self.hub.tokens.values()}
         expected = dict(self._others)
         for arn in self.secrets:
             for version, labels in self.aws.labels(arn).items():
@@ -180,7 +180,7 @@ class Fleet:
                     )
         # After a failed attempt disabled ones may stay for one more rotation.
         found = {
-            token.uuid: (token.label, token.active)
+            token.uuid: (_without_time(token.label), token.active)
             for token in self.hub.tokens.values()
             if token.active or token.uuid in expected or not self._retries
         }
@@ -190,6 +190,10 @@ class Fleet:
 
     def _check(self, invariant: str, holds: bool) -> None:
         self._broken[invariant] += not holds
+
+
+def _without_time(label: str) -> str:
+    return label.partition(" until ")[0]
 
 
 @contextmanager
