@@ -164,8 +164,7 @@ def test_the_secrets_that_name_a_function_are_found_on_every_page(world: World) 
     for number in range(250):
         arn = world.client.create_secret(Name=f"team-{number}/hub", SecretString="x")["ARN"]
         if number % 2:
-            secret = world.aws._find(arn)
-            secret.rotation_lambda_arn, secret.rotation_requested = FUNCTION, True
+            world.aws.attach(arn, FUNCTION)
             arns.append(arn)
     asked = len(world.wire.requests)
 

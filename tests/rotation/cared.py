@@ -50,14 +50,8 @@ def rotated_secret(world: World, name: str) -> str:
     arn = world.aws.create_secret(name, token.value)
     (version,) = world.aws.labels(arn)
     token.label = label_for(arn, version)
-    attach(world, arn)
+    world.aws.attach(arn, FUNCTION_ARN)
     return arn
-
-
-def attach(world: World, arn: str, function: str = FUNCTION_ARN) -> None:
-    """Let a secret name a function as the one that rotates it, without a rotation."""
-    secret = world.aws._find(arn)
-    secret.rotation_lambda_arn, secret.rotation_enabled, secret.rotation_requested = function, True, True
 
 
 def of_version(world: World, version: str) -> Token:

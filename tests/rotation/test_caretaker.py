@@ -11,7 +11,7 @@ import pytest
 from rehearsal.sandbox import Function, FunctionError
 from rehearsal.wire import Server
 from rehearsal.world import CARETAKER, FUNCTION_ARN, Scene, World
-from tests.rotation.cared import DAY, HOUR, attach, lines, metrics, names, rotated_secret
+from tests.rotation.cared import DAY, HOUR, lines, metrics, names, rotated_secret
 from tests.rotation.seen import token_under
 from tests.rotation.test_reports import Slack
 
@@ -77,7 +77,7 @@ def test_a_secret_of_another_project_is_refused_before_anything_else_is_asked(
 ) -> None:
     world = make_world()
     arn = rotated_secret(world, "theirs/token")
-    attach(world, arn, function or "")
+    world.aws.attach(arn, function)
     before = world.state()
 
     with pytest.raises(FunctionError, match="EventRefused: .* does not name"):

@@ -18,7 +18,6 @@ from rehearsal.world import Scene, Shape, World, token_in
 from tests.rotation.cared import (
     DAY,
     HOUR,
-    attach,
     counts,
     facts,
     findings,
@@ -86,7 +85,7 @@ def test_without_a_secret_nothing_is_asked_of_docker_hub(make_world: MakeWorld) 
 def test_other_peoples_secrets_are_not_looked_at(make_world: MakeWorld) -> None:
     world = rotated(make_world())
     theirs = rotated_secret(world, "another-project/token")
-    attach(world, theirs, "arn:aws:lambda:eu-central-1:123456789012:function:another-project")
+    world.aws.attach(theirs, "arn:aws:lambda:eu-central-1:123456789012:function:another-project")
     world.aws.create_secret("nobodys", "value")
 
     answer = world.care()
@@ -605,7 +604,7 @@ def test_a_secret_that_was_detached_or_deleted_meanwhile_is_passed_over(make_wor
 
     def after_the_list(request: Request) -> None:
         if request.name == "GET /v2/access-tokens":
-            attach(world, detached, "arn:aws:lambda:eu-central-1:123456789012:function:another-project")
+            world.aws.attach(detached, "arn:aws:lambda:eu-central-1:123456789012:function:another-project")
             world.client.delete_secret(SecretId=deleted, ForceDeleteWithoutRecovery=True)
 
     world._on_request = after_the_list
