@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from dockerhub_rotation import duration
 from rehearsal import bench, rehearse, replay
 from rehearsal.fleet import table as fleet
 from rehearsal.fleet.scenes import Past
@@ -44,6 +45,13 @@ def main(arguments: list[str]) -> int:
         "--others", type=_at_least(0), default=12, metavar="N", help="tokens of others in the account (default: 12)"
     )
     rotate.add_argument("--placeholder", action="store_true", help="the secret holds no token yet")
+    rotate.add_argument(
+        "--grace",
+        type=_duration,
+        default="0",
+        metavar="2h",
+        help="how long a superseded token lives; rotates twice at least, and lets so much time pass after each",
+    )
     rotate.add_argument("--cold", action="store_true", help="a fresh process for each step")
     rotate.add_argument(
         "--fault",
@@ -116,11 +124,12 @@ def main(arguments: list[str]) -> int:
         placeholder=asked.placeholder,
         faults=tuple(asked.fault),
         cold=asked.cold,
+        grace=asked.grace,
     )
     if asked.serve:
         rehearse.serve(scene, console)
         return 0
-    return 0 if rehearse.rehearse(scene, asked.rotations, console) else 1
+    return 0 if rehearse.rehearse(scene, max(asked.rotations, 2 if scene.grace_seconds else 1), console) else 1
 
 
 def _fleets(asked: argparse.Namespace, past: Past) -> list[FleetScene]:
@@ -136,6 +145,14 @@ def _fleets(asked: argparse.Namespace, past: Past) -> list[FleetScene]:
         )
         for limit in asked.per_minute or ((600, 180) if due_at_once else (600,))
     ]
+
+
+def _duration(text: str) -> str:
+    try:
+        duration.parse(text)
+    except ValueError as problem:
+        raise argparse.ArgumentTypeError(str(problem)) from None
+    return text
 
 
 def _forget_the_readers_environment() -> None:

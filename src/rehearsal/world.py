@@ -441,7 +441,16 @@ def changes(before: State, after: State) -> list[str]:
         elif was_active != active:
             done.append("enabled" if active else "disabled")
         if old_label != label:
-            done.append("labelled as ours")
+            done += _labelled(old_label, label, active)
         if done:
             said.append(f"token {uuid[:8]} {' and '.join(done)}")
     return said + [f"token {uuid[:8]} deleted" for uuid in before.tokens if uuid not in after.tokens]
+
+
+def _labelled(old: str, new: str, active: bool) -> list[str]:
+    """Say what a label was changed for. That of a disabled token says since when, which goes without saying."""
+    if not old.startswith("dockerhub-rotation/"):
+        return ["labelled as ours"]
+    if not active:
+        return []
+    return ["given a deadline" if " until " in new else "its deadline taken off"]

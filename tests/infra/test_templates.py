@@ -16,7 +16,7 @@ import boto3
 import certifi
 import pytest
 
-from dockerhub_rotation import credential, settings
+from dockerhub_rotation import credential, duration, settings, tags
 from dockerhub_rotation.docker_hub import network
 from dockerhub_rotation.errors import SettingsInvalid
 from dockerhub_rotation.request import Step
@@ -81,6 +81,24 @@ def secret(**values: str) -> Stack:
 
 
 DEPLOY = {"bucket": bucket, "function": function, "secret": secret}
+
+
+# A secret's grace
+
+
+@pytest.mark.parametrize(("values", "grace"), [({}, "24h"), ({"GracePeriod": "0"}, "0"), ({"GracePeriod": "7d"}, "7d")])
+def test_a_secrets_tag_says_how_long_its_superseded_tokens_live(values: dict[str, str], grace: str) -> None:
+    made = {tag["Key"]: tag["Value"] for tag in secret(**values).properties("Secret")["Tags"]}
+
+    assert made["dockerhub-rotation:grace"] == grace
+    assert tags.apply(made, Settings()).grace == duration.parse(grace)
+
+
+@pytest.mark.parametrize("grace", ["", "a day", "24", "1h30m", "1000d", "99999h"])
+def test_what_is_no_grace_is_refused_by_the_template(grace: str) -> None:
+    pattern = TEMPLATES["secret"]["Parameters"]["GracePeriod"]["AllowedPattern"]
+
+    assert re.fullmatch(pattern, grace) is None
 
 
 # The function's environment
@@ -195,6 +213,9 @@ def test_the_parameters_reach_the_settings() -> None:
         ("Login", "DOCKERHUB_LOGIN", "password"),
         ("ProbeRepository", "DOCKERHUB_PROBE_REPOSITORY", "acme/probe:latest"),
         ("ProbeRepository", "DOCKERHUB_PROBE_REPOSITORY", "probe"),
+        ("Grace", "DOCKERHUB_GRACE", "a day"),
+        ("Grace", "DOCKERHUB_GRACE", "99999h"),
+        ("GraceLimit", "DOCKERHUB_GRACE_LIMIT", "30"),
         ("ApiUrl", "DOCKERHUB_API_URL", "http://hub.docker.com"),
         ("ApiUrl", "DOCKERHUB_API_URL", "http://127.0.0.1.example.com"),
         ("AuthUrl", "DOCKERHUB_AUTH_URL", "https://me@auth.docker.io"),

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from dockerhub_rotation.token_labels import label_for
+from rehearsal.consumer import Keeper
 from rehearsal.docker_hub import Fault, Token
 from rehearsal.invariants import Invariants
 from rehearsal.world import Scene, World
@@ -60,6 +61,22 @@ def test_the_hand_made_token_lives_on_and_its_label_says_until_when(watched: tup
     assert counts == {"in_grace": 1}
     invariants.at_rest(world)
     assert invariants.broken == []
+
+
+@pytest.mark.parametrize(("grace", "refused"), [("0", 11), ("2h", 0)])
+def test_a_consumer_that_reads_once_an_hour_is_refused_until_its_next_look_unless_there_is_a_grace(
+    make_world: Callable[..., World], grace: str, refused: int
+) -> None:
+    world = make_world(Scene(grace=grace))
+    world.rotate()
+    keeper = Keeper(world)
+
+    for _ in range(2):
+        world.rotate()
+        keeper.live(3 * HOUR)
+
+    assert keeper.logins == 72
+    assert keeper.refused == 2 * refused
 
 
 def test_a_deadline_is_written_before_the_promotion_that_supersedes_the_token(world: World) -> None:
