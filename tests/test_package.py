@@ -17,7 +17,7 @@ MODULES = {
 }
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
-AWS_MODULES = {"aws", "handler", "parameters", "secrets_manager"}
+AWS_MODULES = {"aws", "entrance", "parameters", "secrets_manager"}
 
 
 def imports(tree: ast.Module) -> set[str]:

@@ -86,7 +86,10 @@ def garbled(token: Token) -> Token:
             garbled(made(OLDEST)), ROTATED, GRACE, ("active", AT + DAY), id="none, a garbled one: gets another"
         ),
         pytest.param(
-            dated(made(OLDEST, active=False), BORN - 1), ROTATED, GRACE, ("deleted", None), id="none, disabled before"
+            dated(made(OLDEST, active=False), BORN - 2), ROTATED, GRACE, ("deleted", None), id="none, disabled before"
+        ),
+        pytest.param(
+            dated(made(OLDEST, active=False), BORN - 1), ROTATED, GRACE, None, id="none, disabled in that second: stays"
         ),
         pytest.param(
             dated(made(OLDEST, active=False), BORN), ROTATED, GRACE, None, id="none, disabled by this rotation: stays"

@@ -10,6 +10,7 @@ from dockerhub_rotation.errors import SettingsInvalid
 from dockerhub_rotation.settings import Settings
 
 MARK = "hunter2"
+FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:dockerhub-rotation"
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -69,6 +70,8 @@ def test_variables_of_others_mean_nothing() -> None:
         ("DOCKERHUB_AUTH_URL", "http://127.0.0.1:8080", {"auth_url": "http://127.0.0.1:8080"}),
         ("DOCKERHUB_REGISTRY_URL", "http://localhost:1", {"registry_url": "http://localhost:1"}),
         ("DOCKERHUB_REGISTRY_URL", "http://[::1]:5000", {"registry_url": "http://[::1]:5000"}),
+        ("ROTATION_FUNCTION_ARN", FUNCTION, {"rotation_function": FUNCTION}),
+        ("ROTATION_FUNCTION_ARN", f"{FUNCTION}:live", {"rotation_function": f"{FUNCTION}:live"}),
     ],
 )
 def test_a_variable_is_understood(variable: str, text: str, expected: dict[str, object]) -> None:
@@ -123,7 +126,13 @@ URLS = ("DOCKERHUB_API_URL", "DOCKERHUB_AUTH_URL", "DOCKERHUB_REGISTRY_URL")
 DURATIONS = ("DOCKERHUB_GRACE", "DOCKERHUB_GRACE_LIMIT")
 VARIABLES = (
     *(*PARAMETERS, *URLS, *DURATIONS),
-    *("DOCKERHUB_TOKEN_SCOPES", "DOCKERHUB_LOGIN", "DOCKERHUB_PROBE_REPOSITORY", "DOCKERHUB_SECRETS"),
+    *(
+        "DOCKERHUB_SECRETS",
+        "DOCKERHUB_TOKEN_SCOPES",
+        "DOCKERHUB_LOGIN",
+        "DOCKERHUB_PROBE_REPOSITORY",
+        "ROTATION_FUNCTION_ARN",
+    ),
 )
 
 WRONG = [
@@ -192,6 +201,9 @@ WRONG = [
     ("DOCKERHUB_PROBE_REPOSITORY", "Acme/web"),
     ("DOCKERHUB_PROBE_REPOSITORY", f"acme/{MARK}-"),
     ("DOCKERHUB_PROBE_REPOSITORY", f"/{MARK}"),
+    ("ROTATION_FUNCTION_ARN", MARK),
+    ("ROTATION_FUNCTION_ARN", f"arn:aws:iam::123456789012:role/{MARK}"),
+    ("ROTATION_FUNCTION_ARN", f"arn:aws:lambda:eu-central-1:123456789012:function:{MARK}!"),
 ]
 
 

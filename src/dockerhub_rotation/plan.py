@@ -42,6 +42,8 @@ State = Literal["active", "disabled", "deleted"]
 
 # An invocation lives 15 minutes at most: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 _YOUNG_SECONDS = 3600
+# Docker Hub's clock is known to the second, by the date of its answers; its tokens are dated more finely.
+_CLOCK_SECONDS = 1
 # So much later than it may be is a deadline for which the grace was as long as it may be: by another clock, rounded up.
 _CLOCKS_AGREE_SECONDS = 10
 
@@ -217,7 +219,7 @@ def _disabled(token: Token, account: _Account) -> Fate | None:
     since, rotated = token_labels.until(token), account.rotated_at
     if since is None:
         return _orphan(token, account)
-    return Fate("deleted") if rotated is not None and since < rotated else None
+    return Fate("deleted") if rotated is not None and since + _CLOCK_SECONDS < rotated else None
 
 
 def _orphan(token: Token, account: _Account) -> Fate | None:

@@ -4,7 +4,9 @@ What should become of a token is decided in `plan` alone. What may be done about
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import astuple, dataclass, field, replace
+from functools import partial
 
 from dockerhub_rotation import asking, changes, credential, remaining
 from dockerhub_rotation.asking import Asked
@@ -14,6 +16,7 @@ from dockerhub_rotation.errors import RotationError
 from dockerhub_rotation.groups import grouped
 from dockerhub_rotation.invocation import Invocation
 from dockerhub_rotation.plan import Change, Grace, plan
+from dockerhub_rotation.remaining import InGrace, Left
 from dockerhub_rotation.secrets_manager import CURRENT, PENDING, PREVIOUS, SecretVersions, StoredValue
 from dockerhub_rotation.token_labels import carries_time, label_for, said, version_of
 
@@ -68,6 +71,21 @@ class CaughtUp:
 
 
 @dataclass(frozen=True)
+class Remains:
+    """What a plan leaves active although the secret has no use for it any more.
+
+    Attributes:
+        left: known to be active and left so, and why.
+        in_grace: superseded, and active until their deadlines.
+        used: superseded, and used so late that somebody seems to hold an old copy.
+    """
+
+    left: list[Left] = field(default_factory=list)
+    in_grace: list[InGrace] = field(default_factory=list)
+    used: list[Token] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Retirement:
     """What came of retiring.
 
@@ -75,13 +93,27 @@ class Retirement:
         retired: what was done.
         failures: why the rest could not be done; empty if every token is what the staging labels say.
         versions: the staging labels by which it was done.
-        until: when the last token in grace is disabled, in seconds since 1970; None if there is none.
+        asked: what stored values told, with every token of the account as it was before.
+        done: the changes that were made.
+        remains: what stays active.
     """
 
     retired: Retired
     failures: list[RotationError]
     versions: SecretVersions
-    until: float | None = None
+    asked: Asked
+    done: list[Change] = field(default_factory=list)
+    remains: Remains = field(default_factory=Remains)
+
+    @property
+    def until(self) -> float | None:
+        """When the last token in grace is disabled, in seconds since 1970; None if there is none."""
+        return max((one.until for one in self.remains.in_grace), default=None)
+
+    @property
+    def tokens(self) -> list[Token]:
+        """Every token of the account, as they are now."""
+        return _after(self.done, self.asked.tokens)
 
 
 def listed(invocation: Invocation, versions: SecretVersions) -> list[Token]:
@@ -96,35 +128,75 @@ def listed(invocation: Invocation, versions: SecretVersions) -> list[Token]:
     )
 
 
-def retire(invocation: Invocation, look: Look, tokens: list[Token], grace: Grace) -> Retirement:
+def retire(
+    invocation: Invocation,
+    look: Look,
+    tokens: list[Token],
+    grace: Grace,
+    *,
+    enables: bool = True,
+    ask: Callable[[SecretVersions, list[Token]], Asked] | None = None,
+) -> Retirement:
     """Make every token what the staging labels say. Doing it again changes nothing.
 
     Args:
         look: the staging labels after the promotion.
         tokens: every token of the account.
         grace: how long superseded tokens live.
+        enables: whether a token that is needed and was disabled may be enabled; else it stays as it is.
+        ask: asks stored values in another way than `asking.ask`.
     """
+    ask = ask or partial(asking.ask, invocation)
     retired = Retired()
+    done: list[Change] = []
     try:
         while True:
             now = invocation.docker_hub.http.now()
-            asked = asking.ask(invocation, look.versions, tokens)
+            asked = ask(look.versions, tokens)
             planned = plan(asked.tokens, look.versions, asked.stored, now, grace)
-            made = changes.make(invocation, look, planned)
-            retired = retired.plus(_counted(made.done))
+            made = changes.make(invocation, look, [change for change in planned if enables or not change.enables])
+            done, retired = made.done, retired.plus(_counted(made.done))
             if made.interrupted is None:
                 break
             tokens = listed(invocation, look.versions)
             look = changes.look(invocation, look.versions.arn)
     except RotationError as failure:
-        return Retirement(retired, [failure], look.versions)
-    for version, sentence in asked.unidentified.items():
+        return Retirement(retired, [failure], look.versions, Asked(tokens))
+    remains = Remains(
+        left=list(remaining.left_active(asked.tokens, look.versions, asked.stored, now, grace)),
+        in_grace=list(remaining.in_grace(asked.tokens, look.versions, asked.stored, now, grace)),
+        used=list(remaining.still_used(asked.tokens, look.versions, asked.stored)),
+    )
+    retired = replace(
+        retired,
+        unidentified=len(asked.unidentified),
+        gone=len(asked.gone),
+        left=len(remains.left),
+        in_grace=len(remains.in_grace),
+        still_used=len(remains.used),
+    )
+    return Retirement(retired, made.failures, look.versions, asked, done, remains)
+
+
+def say(done: Retirement) -> None:
+    """Write into the log what stays active, and what could not be told."""
+    for version, sentence in done.asked.unidentified.items():
         logger.warning(sentence, version)
-    for version in asked.gone:
+    for version in done.asked.gone:
         logger.warning(asking.GONE, version)
-    remains = _say_what_remains(asked, look.versions, now, grace)
-    retired = replace(retired.plus(remains.retired), unidentified=len(asked.unidentified), gone=len(asked.gone))
-    return Retirement(retired, made.failures, look.versions, remains.until)
+    for one in done.remains.left:
+        logger.warning("Token %s of version %s is left active: %s", one.token.uuid, one.version, one.why)
+    for superseded in done.remains.in_grace:
+        logger.info(
+            "Token %s of version %s is superseded, and active until %s",
+            *(superseded.token.uuid, superseded.version, said(superseded.until)),
+        )
+    for token in done.remains.used:
+        logger.warning(
+            "Token %s is superseded, and somebody still logs in with it: look for a consumer that has kept a copy for "
+            "longer than its grace",
+            token.uuid,
+        )
 
 
 def catch_up(invocation: Invocation, versions: SecretVersions, tokens: list[Token], grace: Grace) -> CaughtUp:
@@ -254,45 +326,15 @@ def _say_superseded_by_others(
 
 
 def _after(done: list[Change], tokens: list[Token]) -> list[Token]:
-    """Return the tokens as they are after changes that delete none."""
+    """Return the tokens as they are after changes."""
     changed = {
         change.token.uuid: replace(
             change.token, active=change.becomes == "active", label=change.label or change.token.label
         )
         for change in done
     }
-    return [changed.get(token.uuid, token) for token in tokens]
-
-
-@dataclass(frozen=True)
-class _Remains:
-    """What stays active: in numbers, and until when the last token in grace does."""
-
-    retired: Retired
-    until: float | None
-
-
-def _say_what_remains(asked: Asked, versions: SecretVersions, now: float, grace: Grace) -> _Remains:
-    left = list(remaining.left_active(asked.tokens, versions, asked.stored, now, grace))
-    for one in left:
-        logger.warning("Token %s of version %s is left active: %s", one.token.uuid, one.version, one.why)
-    in_grace = list(remaining.in_grace(asked.tokens, versions, asked.stored, now, grace))
-    for superseded in in_grace:
-        logger.info(
-            "Token %s of version %s is superseded, and active until %s",
-            *(superseded.token.uuid, superseded.version, said(superseded.until)),
-        )
-    used = list(remaining.still_used(asked.tokens, versions, asked.stored))
-    for token in used:
-        logger.warning(
-            "Token %s is superseded, and somebody still logs in with it: look for a consumer that has kept a copy for "
-            "longer than its grace",
-            token.uuid,
-        )
-    return _Remains(
-        Retired(left=len(left), in_grace=len(in_grace), still_used=len(used)),
-        max((one.until for one in in_grace), default=None),
-    )
+    gone = {change.token.uuid for change in done if change.becomes == "deleted"}
+    return [changed.get(token.uuid, token) for token in tokens if token.uuid not in gone]
 
 
 def _counted(done: list[Change]) -> Retired:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from dockerhub_rotation import tags
-from dockerhub_rotation.errors import EventRefused, SecretNotServed, TagsInvalid
+from dockerhub_rotation.errors import EventRefused, TagsInvalid
 from dockerhub_rotation.invocation import Invocation
 from dockerhub_rotation.request import RotationRequest, Step
 from dockerhub_rotation.secrets_manager import CURRENT, PENDING, SecretVersions
@@ -44,9 +44,9 @@ def rotate(request: RotationRequest, invocation: Invocation) -> Outcome:
         EventRefused: cases 2 and 3; nothing was changed.
         RotationError: of the step.
     """
-    _require_served(request.secret_id, invocation.settings)
+    invocation.settings.require_served(request.secret_id)
     versions = invocation.secrets_manager.versions(request.secret_id)
-    _require_served(versions.arn, invocation.settings)  # an event made by hand may name it by a part of its ARN
+    invocation.settings.require_served(versions.arn)  # an event made by hand may name it by a part of its ARN
     if not versions.rotation_enabled:
         raise EventRefused(
             f"Rotation is not switched on for {versions.arn}. Configure it: aws secretsmanager rotate-secret "
@@ -73,12 +73,3 @@ def _settings_for(versions: SecretVersions, own: Settings) -> tuple[Settings, Ta
         return tags.apply(versions.tags, own), None
     except TagsInvalid as wrong:
         return own, wrong
-
-
-def _require_served(secret_id: str, settings: Settings) -> None:
-    if not settings.serves(secret_id):
-        raise SecretNotServed(
-            f"{secret_id} is none of the secrets that get a token of the account from this function. If it should, "
-            "add its name to DOCKERHUB_SECRETS (Secrets in infra/function.yaml) and rotate again; if not, take the "
-            f"function from it: aws secretsmanager cancel-rotate-secret --secret-id {secret_id}"
-        )

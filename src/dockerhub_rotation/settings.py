@@ -11,7 +11,7 @@ from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
 from dockerhub_rotation import duration
-from dockerhub_rotation.errors import SettingsInvalid
+from dockerhub_rotation.errors import SecretNotServed, SettingsInvalid
 
 LoginKind = Literal["auth-token", "users-login"]
 
@@ -34,6 +34,11 @@ def fall_short(held: Iterable[str] | None, asked: Iterable[str]) -> bool:
 _PARAMETER_NAME = re.compile(r"[A-Za-z0-9_./-]{1,1011}")
 # https://github.com/distribution/reference/blob/main/reference.go
 _REPOSITORY = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*/[a-z0-9]+(?:[._-]+[a-z0-9]+)*")
+
+# https://docs.aws.amazon.com/lambda/latest/api/API_GetFunction.html
+_FUNCTION_ARN = re.compile(
+    r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9$_-]+)?"
+)
 
 # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
 _SECRETS = re.compile(r"(?:\*|[A-Za-z0-9/_+=.@-]+\*?)")
@@ -60,6 +65,7 @@ class Settings:
         api_url: Hub API, without a slash at the end.
         auth_url: registry token service, asked at `/token`.
         registry_url: registry.
+        rotation_function: ARN of the function whose secrets the caretaker looks after; None for that function itself.
         extension_port: where the AWS Parameters and Secrets Lambda Extension listens, or None to read parameters from
             Parameter Store itself.
     """
@@ -78,6 +84,7 @@ class Settings:
     api_url: str = "https://hub.docker.com"
     auth_url: str = "https://auth.docker.io"
     registry_url: str = "https://registry-1.docker.io"
+    rotation_function: str | None = None
     extension_port: int | None = None
 
     def serves(self, secret_id: str) -> bool:
@@ -86,6 +93,19 @@ class Settings:
         # https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html
         name = name[: -len("-AbCdEf")] if is_arn else secret_id
         return any(name.startswith(entry[:-1]) if entry.endswith("*") else name == entry for entry in self.secrets)
+
+    def require_served(self, secret_id: str) -> None:
+        """Refuse a secret that is none of those that get a token.
+
+        Raises:
+            SecretNotServed: naming the commands that mend it.
+        """
+        if not self.serves(secret_id):
+            raise SecretNotServed(
+                f"{secret_id} is none of the secrets that this function gives a token of the account. If it should get "
+                "one, add its name to DOCKERHUB_SECRETS (Secrets in infra/function.yaml) and rotate again; if not, "
+                f"take the function from it: aws secretsmanager cancel-rotate-secret --secret-id {secret_id}"
+            )
 
 
 def read(environment: Mapping[str, str]) -> Settings:
@@ -124,6 +144,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         api_url=ask("DOCKERHUB_API_URL", _base_url, default.api_url),
         auth_url=ask("DOCKERHUB_AUTH_URL", _base_url, default.auth_url),
         registry_url=ask("DOCKERHUB_REGISTRY_URL", _base_url, default.registry_url),
+        rotation_function=ask("ROTATION_FUNCTION_ARN", _function_arn, default.rotation_function),
         extension_port=ask("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", _port, default.extension_port),
     )
     for variable in sorted(environment.keys() & _READ_BY_OTHERS.keys()):
@@ -217,6 +238,12 @@ def _base_url(text: str) -> str:
 def _parameter_name(text: str) -> str:
     if not _PARAMETER_NAME.fullmatch(text):
         raise ValueError("must be the name of an SSM parameter (letters, digits and . - _ /), not an ARN or a value")
+    return text
+
+
+def _function_arn(text: str) -> str:
+    if not _FUNCTION_ARN.fullmatch(text):
+        raise ValueError("must be the ARN of a Lambda function, as the secrets name it")
     return text
 
 

@@ -76,7 +76,8 @@ def main(arguments: list[str]) -> int:
         "fleet",
         prog="make fleet",
         usage='make fleet ARGS="OPTIONS"',
-        description="Rotate many secrets of one account at once, in virtual time, and show what it took.",
+        description="Rotate many secrets of one account at once, and look after them for a day, in virtual time, and show "
+        "what it took.",
     )
     many.add_argument(
         "--scene",
@@ -84,7 +85,9 @@ def main(arguments: list[str]) -> int:
         choices=list(Past),
         help="what happened to the tokens before; without any option, all of these are shown",
     )
-    many.add_argument("--secrets", type=_at_least(1), metavar="N", help="how many (default: 200 due at once, else 12)")
+    many.add_argument(
+        "--secrets", type=_at_least(1), metavar="N", help="how many (default: 200 due at once or watched, else 12)"
+    )
     many.add_argument(
         "--per-minute",
         type=_at_least(1),
@@ -108,8 +111,10 @@ def main(arguments: list[str]) -> int:
             events.error(f"{asked.event} does not hold an event: {unreadable}")
     if asked.command == "fleet":
         pasts = list(Past) if len(arguments) == 1 else [asked.scene or Past.DUE_AT_ONCE]
-        scenes = [scene for past in pasts for scene in _fleets(asked, past)]
-        return 0 if fleet.show(scenes, console) else 1
+        scenes = [scene for past in pasts if past is not Past.WATCHED for scene in _fleets(asked, past)]
+        days = [scene for past in pasts if past is Past.WATCHED for scene in _fleets(asked, past)]
+        held = [not scenes or fleet.show(scenes, console), not days or fleet.show_days(days, console)]
+        return 0 if all(held) else 1
     if asked.serve and (asked.rotations > 1 or asked.fault):
         rotate.error("--serve shows the rotations that you start: it goes with neither --rotations nor --fault")
     scene = Scene(
@@ -131,7 +136,7 @@ def _fleets(asked: argparse.Namespace, past: Past) -> list[FleetScene]:
     due_at_once = past is Past.DUE_AT_ONCE
     return [
         FleetScene(
-            secrets=asked.secrets or (200 if due_at_once else 12),
+            secrets=asked.secrets or (200 if due_at_once or past is Past.WATCHED else 12),
             per_minute=limit,
             past=past,
             timeout=asked.timeout,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -25,11 +26,12 @@ CONTRACT = "the function asks of AWS only what the contract allows"
 
 _CLOCKS_AGREE_SECONDS = 10
 
-_EVERY_STEP = {"createSecret", "setSecret", "testSecret", "finishSecret"}
+_EVERY_STEP = {"createSecret", "setSecret", "testSecret", "finishSecret", "Reconcile", "Retire"}
 _ALLOWED = {
     "DescribeSecret": _EVERY_STEP,
     "GetSecretValue": _EVERY_STEP,
     "GetParameters": _EVERY_STEP,
+    "ListSecrets": {"Reconcile"},
     "PutSecretValue": {"createSecret"},
     "UpdateSecretVersionStage": {"finishSecret"},
 }
@@ -41,6 +43,7 @@ class Invariants:
 
     Attributes:
         others: the tokens that are not ours, with label and whether each is active.
+        at_work: tasks and steps that are at work beside the world's own.
     """
 
     checked: Counter[str] = field(default_factory=Counter)
@@ -50,6 +53,7 @@ class Invariants:
     _dead_by_hand: set[str] = field(default_factory=set, repr=False)
     _disabled_lately: set[str] = field(default_factory=set, repr=False)
     others: Mapping[str, tuple[str, bool]] | None = None
+    at_work: frozenset[str] = frozenset()
 
     def begin(self, world: World) -> None:
         """Take the world as it is: at the beginning, and whenever a person has changed it by hand.
@@ -96,7 +100,7 @@ class Invariants:
         self._look_at_graces(world, self._last, state, where)
         self._check(ONLY_OURS, all(state.tokens.get(uuid) == was for uuid, was in self.others.items()), where)
         if request.party == "AWS":
-            allowed = world.step in {None} | _ALLOWED.get(request.name, set())
+            allowed = bool({world.step, *self.at_work} & ({None} | _ALLOWED.get(request.name, set())))
             kept = state.holder("AWSPENDING") == self._last.holder("AWSPENDING")
             changes = request.name in ("PutSecretValue", "UpdateSecretVersionStage")
             same_versions = state.labels.keys() == self._last.labels.keys()
@@ -109,7 +113,7 @@ class Invariants:
             self._disabled_lately.clear()
 
     def _look_at_graces(self, world: World, last: State, state: State, where: str) -> None:
-        """Check that nothing in grace has lost it, and that no grace is longer than it may be."""
+        """Check that nothing in grace has lost it but by Retire, and that no grace is longer than it may be."""
         now, longest = world.now() + _CLOCKS_AGREE_SECONDS, world.scene.grace_seconds
         cut_short = [
             uuid
@@ -117,7 +121,7 @@ class Invariants:
             if _time_in(last.tokens[uuid][0]) > now or (longest and _was_staged(last, last.tokens[uuid][0], world))
         ]
         endless = [label for label, active in state.tokens.values() if active and _time_in(label) > now + longest]
-        self._check(GRACE_KEPT, not cut_short and not endless, where)
+        self._check(GRACE_KEPT, not endless and (not cut_short or "Retire" in {world.step, *self.at_work}), where)
 
     def at_rest(self, world: World) -> None:
         """Check what must hold after a rotation that succeeded."""
@@ -174,8 +178,9 @@ class Invariants:
     def search_output(self, world: World) -> None:
         """Look for every secret value that ever existed in everything the function printed, and in its labels."""
         labels = (label for label, _ in world.state().tokens.values())
-        said = "\n".join([world.function.log(), *labels])
-        self._check(NO_LEAK, not world.leaked(said), "in the function's log or a token's label")
+        answers = map(json.dumps, world.answers)
+        said = "\n".join([world.function.log(), world.caretaker.log(), *answers, *labels])
+        self._check(NO_LEAK, not world.leaked(said), "in a function's log, an answer or a token's label")
 
     def _remember(self, world: World, state: State) -> None:
         self._last = state

@@ -147,6 +147,13 @@ class Aws:
             secret = self._find(secret_id)
             return secret.versions.get(holder_of(secret, label) or "", {}).get("secret_string")
 
+    def attach(self, secret_id: str, function_arn: str | None) -> None:
+        """Let a secret name a function as the one that rotates it, without a rotation; or none."""
+        with self._lock:
+            secret = self._find(secret_id)
+            secret.rotation_lambda_arn = function_arn or ""
+            secret.rotation_enabled = secret.rotation_requested = True
+
     def mark_rotated(self, secret_id: str) -> None:
         """Let a rotation of a secret have ended well now, by its LastRotatedDate."""
         with self._lock:

@@ -33,11 +33,14 @@ from rehearsal.wire import Fault, Request, Server, Wire
 
 REGION = "eu-central-1"
 SECRET_NAME = "docker-hub-token"
+CARETAKER = "dockerhub_rotation.caretaker.lambda_handler"
 FUNCTION_ARN = f"arn:aws:lambda:{REGION}:123456789012:function:dockerhub-rotation"
 REPOSITORY = "acme/app"
 PLACEHOLDER = "placeholder-until-the-first-rotation"
 
 _BETWEEN_ROTATIONS_SECONDS = 5
+
+TASKS = ("Reconcile", "Retire")
 
 _ACCOUNT = {
     "AWS_ACCESS_KEY_ID": "rehearsal",
@@ -172,11 +175,13 @@ class World:
         hub: Docker Hub.
         aws: Secrets Manager and Parameter Store.
         wire: what the function's requests pass.
-        function: the function's process.
+        function: the rotation function's process.
+        caretaker: the caretaker's.
+        answers: what the caretaker has answered so far.
         secret_arn: the secret.
         client: a Secrets Manager client of somebody else than the function.
         steps: every invocation so far.
-        step: the step that is under way, or None.
+        step: the step or task that is under way, or None.
         hold_before: the step at which rotations are held up, as if the function were broken from then on; None for
             rotations that go through.
         passed: seconds that have passed at Docker Hub and AWS, beside those that the machine's clock shows. With each
@@ -199,6 +204,7 @@ class World:
         self._held = False
         self.passed = 0.0
         self.secrets: set[str] = set()
+        self.answers: list[object] = []
         self._on_request = on_request
         self._on_step = on_step
         self._run_function = run_function
@@ -246,7 +252,17 @@ class World:
         self.function = self._stack.enter_context(
             self._run_function(self.function_environment(door_aws.url, door_hub.url), cold=self.scene.cold)
         )
-        self.wire.kill = self.function.kill
+        self.caretaker = self._stack.enter_context(
+            self._run_function(
+                {
+                    **self.function_environment(door_aws.url, door_hub.url),
+                    "_HANDLER": CARETAKER,
+                    "ROTATION_FUNCTION_ARN": FUNCTION_ARN,
+                },
+                cold=self.scene.cold,
+            )
+        )
+        self.wire.kill = lambda: (self.caretaker if self.step in TASKS else self.function).kill()
         self.client = boto3.client(
             "secretsmanager",
             region_name=REGION,
@@ -307,6 +323,23 @@ class World:
         self._on_step(run)
         if error:
             raise error
+
+    def care(self, task: str = "Reconcile", **fields: object) -> Any:
+        """Send the caretaker a task, write down what came of it, and return the answer.
+
+        Args:
+            fields: further fields of the event.
+
+        Raises:
+            FunctionError: it failed.
+        """
+        self.step = task
+        try:
+            answer = self.caretaker.invoke({"Task": task, **fields})
+        finally:
+            self.step = None
+        self.answers.append(answer)
+        return answer
 
     def rotate(self, **options: Any) -> list[str]:
         """Start a rotation, wait for its end, and return the names of the events it caused.

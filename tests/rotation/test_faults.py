@@ -19,7 +19,7 @@ from botocore.config import Config
 from rich.console import RenderableType
 from rich.table import Table
 
-from dockerhub_rotation import handler
+from dockerhub_rotation import entrance
 from dockerhub_rotation.aws import CLIENT_CONFIG
 from dockerhub_rotation.docker_hub import http
 from rehearsal.docker_hub import Fault as HubFault
@@ -202,7 +202,7 @@ def test_an_answer_slower_than_the_timeout_is_survived_at_any_request(
 ) -> None:
     """The function waits one second, where it waits ten or five. A busy machine may need more attempts."""
     monkeypatch.setattr(http, "_READ_SECONDS", 1.0)
-    monkeypatch.setattr(handler, "CLIENT_CONFIG", CLIENT_CONFIG.merge(Config(read_timeout=1)))
+    monkeypatch.setattr(entrance, "CLIENT_CONFIG", CLIENT_CONFIG.merge(Config(read_timeout=1)))
     world, invariants = watched_world(SCENES[situation])
 
     matrix[situation, number, kind] = rotated_with([Fault(number, kind)], brought_to(situation, world), invariants)

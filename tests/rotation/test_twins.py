@@ -55,7 +55,7 @@ class Asked:
         """Read it off a request."""
         action = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
         if action:
-            return cls("AWS", action not in ("DescribeSecret", "GetSecretValue", "GetParameters"))
+            return cls("AWS", action not in ("DescribeSecret", "GetSecretValue", "GetParameters", "ListSecrets"))
         login = environ["PATH_INFO"] == "/v2/auth/token"  # of tokens that work: it leaves nothing that anybody asks for
         return cls("Docker Hub", environ["REQUEST_METHOD"] != "GET" and not login)
 

@@ -113,6 +113,7 @@ def _is_in_good_order(rotation: Rotation, tokens: Iterable[Token]) -> bool:
 
 def _retire(rotation: Rotation, look: Look, caught_up: CaughtUp) -> Outcome:
     result = retirement.retire(rotation, look, caught_up.tokens, _grace(rotation))
+    retirement.say(result)
     retired = result.retired.plus(caught_up.retired)
     if result.failures:
         raise _not_retired(result.failures, retired) from result.failures[0]
