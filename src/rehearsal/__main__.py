@@ -76,8 +76,8 @@ def main(arguments: list[str]) -> int:
         "fleet",
         prog="make fleet",
         usage='make fleet ARGS="OPTIONS"',
-        description="Rotate many secrets of one account at once, and look after them for a day, in virtual time, and show "
-        "what it took.",
+        description="Rotate many secrets of one account at once, or look after them for a day, in virtual time, and "
+        "show what it took.",
     )
     many.add_argument(
         "--scene",
