@@ -26,6 +26,7 @@ from moto.core.serialize import JSONSerializer, QuerySerializer
 from moto.core.utils import get_service_model
 from werkzeug.datastructures import MultiDict
 
+from .changes import evaluated
 from .cloudformation import ACCOUNT, REGION, AwsError, CloudFormation, Stack
 
 FUNCTION_ARN = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:dockerhub-rotation"
@@ -51,11 +52,28 @@ class Secret:
 
 @dataclass
 class Bucket:
-    """A bucket of S3."""
+    """A bucket of S3.
+
+    Attributes:
+        checksums: of the objects that were uploaded with one.
+        versions: of the objects; none in a bucket that keeps none.
+    """
 
     owner: str = ACCOUNT
     region: str = REGION
     objects: dict[str, bytes] = field(default_factory=dict)
+    checksums: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    versioned: bool = True
+
+    def put(self, key: str, content: bytes, digest: str = "") -> None:
+        """Have an object."""
+        self.objects[key] = content
+        self.checksums.pop(key, None)
+        if digest:
+            self.checksums[key] = digest
+        if self.versioned:
+            self.versions[key] = f"version-{len(self.versions) + 1}"
 
 
 class Account:
@@ -67,7 +85,11 @@ class Account:
         regions: the Regions that were asked.
         signed_with: the access keys of the requests.
         parameters: name to what PutParameter was sent.
+        parameter_tags: name to the tags of a parameter.
+        tried: what was tried at Docker Hub.
+        functions: name to the SHA-256 of a function's code, as Lambda tells it.
         rotate: what RotateSecret begins; it returns the version.
+        first_rotation: what a secret's schedule begins when it is made.
         date: what AWS's clock says; None, if the same as this machine's.
     """
 
@@ -80,11 +102,15 @@ class Account:
         self.signed_with: list[str] = []
         self.buckets: dict[str, Bucket] = {}
         self.parameters: dict[str, dict[str, Any]] = {}
+        self.parameter_tags: dict[str, dict[str, str]] = {}
+        self.functions: dict[str, str] = {}
+        self.tried: list[tuple[str, ...]] = []
         self.secrets: dict[str, Secret] = {}
         self.log: dict[str, list[tuple[float, str]]] = {}
         self.refuse: dict[str, AwsError] = {}
         self.broken: dict[str, Exception] = {}
         self.rotate: Callable[[Secret], str] = self._pending
+        self.first_rotation: Callable[[Secret], None] = _succeeds
         self.date: datetime | None = None
         self._later: list[tuple[float, Callable[[], None]]] = []
 
@@ -116,6 +142,8 @@ class Account:
         self.regions.add(host.removesuffix(".amazonaws.com").rpartition(".")[2])
         if service == "s3":
             return self._s3(request, host, unquote(url.path), body)
+        if service == "lambda":
+            return self._lambda(request, url.path)
         name = dict(parse_qsl(body.decode())).get("Action") or _header(request, "X-Amz-Target").partition(".")[2]
         model = get_service_model(service).operation_model(name)
         self._note(service, name, body)
@@ -171,7 +199,8 @@ class Account:
     def _s3(self, request: AWSPreparedRequest, host: str, path: str, body: bytes) -> AWSResponse:
         name = host.partition(".s3.")[0]
         key = path.lstrip("/")
-        operation = {"HEAD": "HeadObject" if key else "HeadBucket", "PUT": "PutObject"}[request.method]
+        operations = {"HEAD": "HeadObject" if key else "HeadBucket", "PUT": "PutObject", "GET": "GetObject"}
+        operation = operations[request.method]
         self._note("s3", operation, b"")
         bucket = self.buckets.get(name)
         owner = _header(request, "x-amz-expected-bucket-owner")
@@ -184,13 +213,30 @@ class Account:
         headers = {"x-amz-bucket-region": bucket.region}
         if request.method == "PUT":
             sent = _unchunked(request, body)
-            digest = base64.b64encode(hashlib.sha256(sent).digest()).decode()
-            if _header(request, "x-amz-checksum-sha256") not in ("", digest):
+            if _header(request, "x-amz-checksum-sha256") not in ("", checksum(sent)):
                 return self._answer(request, 400, {}, b"<Error><Code>BadDigest</Code></Error>")
-            bucket.objects[key] = sent
+            if _header(request, "If-None-Match") == "*" and key in bucket.objects:
+                return self._answer(request, 412, {}, b"<Error><Code>PreconditionFailed</Code></Error>")
+            bucket.put(key, sent, _header(request, "x-amz-checksum-sha256"))
         elif key and key not in bucket.objects:
             return self._answer(request, 404, {}, b"")
-        return self._answer(request, 200, headers, b"")
+        if key in bucket.versions:
+            headers["x-amz-version-id"] = bucket.versions[key]
+        if key in bucket.checksums and _header(request, "x-amz-checksum-mode") == "ENABLED":
+            headers["x-amz-checksum-sha256"] = bucket.checksums[key]
+        return self._answer(request, 200, headers, bucket.objects[key] if request.method == "GET" else b"")
+
+    def _lambda(self, request: AWSPreparedRequest, path: str) -> AWSResponse:
+        self._note("lambda", "GetFunctionConfiguration", b"")
+        name = path.split("/")[3]
+        error = self.refuse.get("lambda:GetFunctionConfiguration")
+        if not error and name not in self.functions:
+            error = AwsError("ResourceNotFoundException", "Function not found", 404)
+        if error:
+            told = json.dumps({"Type": "User", "Message": error.message}).encode()
+            return self._answer(request, error.status_code, {"x-amzn-errortype": error.code}, told)
+        told = json.dumps({"FunctionName": name, "CodeSha256": self.functions[name]}).encode()
+        return self._answer(request, 200, {}, told)
 
     # --- Parameter Store, Secrets Manager, CloudWatch Logs ---
 
@@ -198,13 +244,34 @@ class Account:
         self._interfere("ssm:PutParameter")
         if asked["Name"] in self.parameters and not asked.get("Overwrite"):
             raise AwsError("ParameterAlreadyExists", "The parameter already exists.")
+        if asked.get("Overwrite") and asked.get("Tags"):
+            raise AwsError("ValidationException", "Invalid request: tags and overwrite can't be used together.")
         self.parameters[asked["Name"]] = asked
+        self.parameter_tags.setdefault(asked["Name"], {}).update(
+            {it["Key"]: it["Value"] for it in asked.get("Tags", [])}
+        )
         return {"Version": 1}
 
     def _get_parameters(self, asked: dict[str, Any]) -> dict[str, Any]:
         there = [self.parameters[name] for name in asked["Names"] if name in self.parameters]
         missing = [name for name in asked["Names"] if name not in self.parameters]
         return {"Parameters": [{"Name": it["Name"]} for it in there], "InvalidParameters": missing}
+
+    def _list_tags_for_resource(self, asked: dict[str, Any]) -> dict[str, Any]:
+        assert asked["ResourceType"] == "Parameter"
+        self._require_parameter(asked["ResourceId"])
+        tags = self.parameter_tags.get(asked["ResourceId"], {})
+        return {"TagList": [{"Key": key, "Value": value} for key, value in tags.items()]}
+
+    def _add_tags_to_resource(self, asked: dict[str, Any]) -> dict[str, Any]:
+        self._require_parameter(asked["ResourceId"])
+        tags = self.parameter_tags.setdefault(asked["ResourceId"], {})
+        tags.update({it["Key"]: it["Value"] for it in asked["Tags"]})
+        return {}
+
+    def _require_parameter(self, name: str) -> None:
+        if name not in self.parameters:
+            raise AwsError("InvalidResourceId", "The resource ID is not valid.")
 
     def _find_secret(self, secret_id: str) -> Secret:
         """Find a secret by its name, its ARN, or its ARN without the last six characters."""
@@ -247,20 +314,49 @@ class Account:
     def _made(self, stack: Stack) -> None:
         given = stack.parameters
         if "BucketName" in given:
-            name = given["BucketName"] or f"{given['ProjectName']}-lambda-archive-{REGION}"
+            usual = f"{given['ProjectName']}-{ACCOUNT}-{REGION}"
+            earlier = f"{given['ProjectName']}-lambda-archive-{REGION}"
+            name = {"<project>-<account>-<Region>": usual, "": earlier}.get(given["BucketName"], given["BucketName"])
             self.buckets.setdefault(name, Bucket())
             stack.outputs = {"BucketName": name}
         elif "ArtifactKey" in given:
             stack.outputs = dict(function_outputs(given["ProjectName"]))
+            code = self.buckets[given["ArtifactBucket"]].objects[given["ArtifactKey"]]
+            self.functions[given["ProjectName"]] = checksum(code)
         else:
-            secret = self.add_secret(given.get("NamePrefix", "") + given["SecretName"])
-            secret.value = given.get("Token", "")
-            stack.outputs = {"SecretArn": secret.arn}
+            self._make_secret(stack)
+
+    def _make_secret(self, stack: Stack) -> None:
+        """Make a secret, or store what the template says again if that has changed."""
+        name = stack.parameters.get("NamePrefix", "") + stack.parameters["SecretName"]
+        new, value = name not in self.secrets, _secret_string(stack.template, stack.parameters)
+        secret = self.add_secret(name) if new else self.secrets[name]
+        if new or value != _secret_string(*stack.before):
+            secret.value = value
+        stack.outputs = {"SecretArn": secret.arn}
+        if new and stack.parameters["RotateImmediately"] == "true":
+            self.first_rotation(secret)
 
     def _unmade(self, stack: Stack) -> None:
+        if "ArtifactKey" in stack.parameters:
+            self.functions.pop(stack.parameters["ProjectName"], None)
         self.secrets = {
             name: it for name, it in self.secrets.items() if it.arn != stack.outputs.get("SecretArn", "none")
         }
+
+
+def checksum(content: bytes) -> str:
+    """Return a SHA-256 as S3 and Lambda tell it."""
+    return base64.b64encode(hashlib.sha256(content).digest()).decode()
+
+
+def _succeeds(secret: Secret) -> None:
+    secret.labels = {"old": ["AWSPREVIOUS"], "first": ["AWSCURRENT", "AWSPENDING"]}
+    secret.value = "dckr_pat_made-by-the-first-rotation"
+
+
+def _secret_string(template: str, parameters: Mapping[str, str]) -> str:
+    return str(evaluated(template, parameters).properties("Secret")["SecretString"]) if template else ""
 
 
 def function_outputs(project: str) -> Mapping[str, str]:
@@ -269,6 +365,7 @@ def function_outputs(project: str) -> Mapping[str, str]:
         "FunctionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{project}",
         "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/{project}",
         "AlarmTopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:{project}-alarms",
+        "AlarmRoleArn": f"arn:aws:iam::{ACCOUNT}:role/{project}-alarms",
     }
 
 

@@ -9,10 +9,10 @@ import pytest
 
 from .aws import Account
 from .cloudformation import AwsError
-from .conftest import Command, Run, add_function
+from .conftest import PROJECT, Command, Run, add_function
 
 CREDENTIAL = ("acme", "correct-horse", "JBSW Y3DP EHPK 3PXP", "https://hooks.slack.com/services/T0/B0/x")
-NAMES = ("DOCKER_HUB_USERNAME", "DOCKER_HUB_PASSWORD", "DOCKER_HUB_TOTP", "DOCKER_HUB_SLACK_WEBHOOK_URL")
+NAMES = tuple(f"/{PROJECT}/DOCKER_HUB_{name}" for name in ("USERNAME", "PASSWORD", "TOTP", "SLACK_WEBHOOK_URL"))
 
 
 def enter(run: Command, monkeypatch: pytest.MonkeyPatch, *lines: str, at_a_terminal: bool) -> Run:
@@ -35,7 +35,7 @@ def test_the_credential_is_stored_and_not_repeated(
     assert values(aws) == dict(zip(NAMES, CREDENTIAL, strict=True))
     assert {it["Type"] for it in aws.parameters.values()} == {"SecureString"}
     said = done.out + done.err
-    assert "TotpParameter=DOCKER_HUB_TOTP SlackWebhookParameter=DOCKER_HUB_SLACK_WEBHOOK_URL" in said
+    assert f'make deploy FUNCTION_PARAMETERS="TotpParameter={NAMES[2]} SlackWebhookParameter={NAMES[3]}"' in said
     assert [secret for secret in CREDENTIAL[1:] if secret in said] == []
 
 
@@ -70,7 +70,7 @@ def test_a_second_credential_takes_the_place_of_the_first(aws: Account, run: Com
     for password in ("correct-horse", "battery-staple"):
         assert run("credentials", stdin=f"acme\n{password}\n").status == 0
 
-    assert values(aws)["DOCKER_HUB_PASSWORD"] == "battery-staple"
+    assert values(aws)[NAMES[1]] == "battery-staple"
 
 
 @pytest.mark.parametrize(
@@ -142,6 +142,6 @@ def test_an_error_does_not_quote_the_secret_it_is_about(aws: Account, run: Comma
     done = run("credentials", stdin=f"acme\n{password}\n")
 
     assert done.status == 1
-    assert "is not stored: AWS refused PutParameter (ValidationException)" in done.err
+    assert "is not stored, or not as this project's: AWS refused PutParameter (ValidationException)" in done.err
     assert done.err.count("[hidden]") == 3
     assert "horse" not in done.err
