@@ -133,7 +133,7 @@ class Racing(list[tuple[str, ...]]):
 
     def __init__(self, happens: Callable[[], None]) -> None:
         super().__init__()
-        self.append = lambda tried: happens()  # type: ignore[method-assign,assignment]
+        self.append = lambda tried: happens()  # type: ignore[method-assign]
 
 
 def test_what_is_entered_is_tried_once_before_it_is_stored_unless_that_is_not_wanted(

@@ -8,9 +8,9 @@ import pytest
 
 from operate import package
 
-from .aws import Account, Bucket
+from .aws import Account, Bucket, function_outputs
 from .changes import evaluated
-from .conftest import PROJECT, Command, function_outputs, template
+from .conftest import PROJECT, Command, template
 
 RELEASED = Path(__file__).parents[1] / "infra" / "released"
 BUCKET = f"{PROJECT}-lambda-archive-eu-central-1"
