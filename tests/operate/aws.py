@@ -6,8 +6,6 @@ Time is the test's clock: see `later`.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import io
 import json
 import re
@@ -26,8 +24,10 @@ from moto.core.serialize import JSONSerializer, QuerySerializer
 from moto.core.utils import get_service_model
 from werkzeug.datastructures import MultiDict
 
+from . import storage
 from .changes import evaluated
 from .cloudformation import ACCOUNT, REGION, AwsError, CloudFormation, Stack
+from .storage import Bucket, checksum, header
 
 FUNCTION_ARN = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:dockerhub-rotation"
 _SNAKE = re.compile("(?<=[a-z])(?=[A-Z])")
@@ -48,32 +48,6 @@ class Secret:
     labels: dict[str, list[str]]
     described: dict[str, Any] = field(default_factory=dict)
     value: str = ""
-
-
-@dataclass
-class Bucket:
-    """A bucket of S3.
-
-    Attributes:
-        checksums: of the objects that were uploaded with one.
-        versions: of the objects; none in a bucket that keeps none.
-    """
-
-    owner: str = ACCOUNT
-    region: str = REGION
-    objects: dict[str, bytes] = field(default_factory=dict)
-    checksums: dict[str, str] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=dict)
-    versioned: bool = True
-
-    def put(self, key: str, content: bytes, digest: str = "") -> None:
-        """Have an object."""
-        self.objects[key] = content
-        self.checksums.pop(key, None)
-        if digest:
-            self.checksums[key] = digest
-        if self.versioned:
-            self.versions[key] = f"version-{len(self.versions) + 1}"
 
 
 class Account:
@@ -138,13 +112,13 @@ class Account:
             act()
         if host == "169.254.170.2":  # where a container's role is
             return self._answer(request, 200, {}, json.dumps(_credentials("ASIACONTAINER")).encode())
-        self.signed_with += re.findall("Credential=([^/]+)/", _header(request, "Authorization"))
+        self.signed_with += re.findall("Credential=([^/]+)/", header(request, "Authorization"))
         self.regions.add(host.removesuffix(".amazonaws.com").rpartition(".")[2])
         if service == "s3":
-            return self._s3(request, host, unquote(url.path), body)
+            return self._s3(request, host.partition(".s3.")[0], unquote(url.path).lstrip("/"), body)
         if service == "lambda":
             return self._lambda(request, url.path)
-        name = dict(parse_qsl(body.decode())).get("Action") or _header(request, "X-Amz-Target").partition(".")[2]
+        name = dict(parse_qsl(body.decode())).get("Action") or header(request, "X-Amz-Target").partition(".")[2]
         model = get_service_model(service).operation_model(name)
         self._note(service, name, body)
         try:
@@ -194,37 +168,14 @@ class Account:
             told[name] = value
         return AWSResponse(request.url, status, told, _Raw(body))
 
-    # --- S3 ---
+    # --- S3 and Lambda ---
 
-    def _s3(self, request: AWSPreparedRequest, host: str, path: str, body: bytes) -> AWSResponse:
-        name = host.partition(".s3.")[0]
-        key = path.lstrip("/")
-        operations = {"HEAD": "HeadObject" if key else "HeadBucket", "PUT": "PutObject", "GET": "GetObject"}
-        operation = operations[request.method]
+    def _s3(self, request: AWSPreparedRequest, name: str, key: str, body: bytes) -> AWSResponse:
+        operation = storage.operation(request, key)
         self._note("s3", operation, b"")
-        bucket = self.buckets.get(name)
-        owner = _header(request, "x-amz-expected-bucket-owner")
         if error := self.refuse.get(f"s3:{operation}"):
             return self._answer(request, error.status_code, {}, b"")
-        if not bucket:
-            return self._answer(request, 404, {}, b"")
-        if owner and owner != bucket.owner:
-            return self._answer(request, 403, {}, b"")
-        headers = {"x-amz-bucket-region": bucket.region}
-        if request.method == "PUT":
-            sent = _unchunked(request, body)
-            if _header(request, "x-amz-checksum-sha256") not in ("", checksum(sent)):
-                return self._answer(request, 400, {}, b"<Error><Code>BadDigest</Code></Error>")
-            if _header(request, "If-None-Match") == "*" and key in bucket.objects:
-                return self._answer(request, 412, {}, b"<Error><Code>PreconditionFailed</Code></Error>")
-            bucket.put(key, sent, _header(request, "x-amz-checksum-sha256"))
-        elif key and key not in bucket.objects:
-            return self._answer(request, 404, {}, b"")
-        if key in bucket.versions:
-            headers["x-amz-version-id"] = bucket.versions[key]
-        if key in bucket.checksums and _header(request, "x-amz-checksum-mode") == "ENABLED":
-            headers["x-amz-checksum-sha256"] = bucket.checksums[key]
-        return self._answer(request, 200, headers, bucket.objects[key] if request.method == "GET" else b"")
+        return self._answer(request, *storage.answer(self.buckets, request, name, key, body))
 
     def _lambda(self, request: AWSPreparedRequest, path: str) -> AWSResponse:
         self._note("lambda", "GetFunctionConfiguration", b"")
@@ -345,11 +296,6 @@ class Account:
         }
 
 
-def checksum(content: bytes) -> str:
-    """Return a SHA-256 as S3 and Lambda tell it."""
-    return base64.b64encode(hashlib.sha256(content).digest()).decode()
-
-
 def _succeeds(secret: Secret) -> None:
     secret.labels = {"old": ["AWSPREVIOUS"], "first": ["AWSCURRENT", "AWSPENDING"]}
     secret.value = "dckr_pat_made-by-the-first-rotation"
@@ -378,22 +324,6 @@ class _Raw(io.BytesIO):
 
     def stream(self) -> Iterator[bytes]:
         yield self.read()
-
-
-def _header(request: AWSPreparedRequest, name: str) -> str:
-    value: Any = request.headers.get(name, "")
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _unchunked(request: AWSPreparedRequest, body: bytes) -> bytes:
-    """Return what was sent, without the frames that botocore may put around it."""
-    if "aws-chunked" not in _header(request, "Content-Encoding"):
-        return body
-    stream, parts = io.BytesIO(body), []
-    while size := int(stream.readline().split(b";")[0], 16):
-        parts.append(stream.read(size))
-        stream.readline()
-    return b"".join(parts)
 
 
 def _bytes(body: Any) -> bytes:

@@ -15,13 +15,10 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from itertools import count
 from typing import Any
 
-import yaml
-
-from .changes import changes
+from .changes import changes, read
 
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
@@ -41,13 +38,6 @@ class AwsError(Exception):
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(message)
         self.code, self.message, self.status_code = code, message, status
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads a template; what its short functions do is left out."""
-
-
-_Loader.add_multi_constructor("!", lambda loader, suffix, node: None)
 
 
 @dataclass
@@ -327,9 +317,8 @@ class CloudFormation:
         stack.status, stack.ends = "DELETE_IN_PROGRESS", (time.time() + _OPERATION_SECONDS, end)
 
 
-@cache
 def _declared(template: str) -> dict[str, dict[str, Any]]:
-    declared: dict[str, dict[str, Any]] = yaml.load(template, _Loader)["Parameters"]  # noqa: S506 - a safe one
+    declared: dict[str, dict[str, Any]] = read(template)["Parameters"]
     return declared
 
 

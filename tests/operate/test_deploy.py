@@ -9,8 +9,9 @@ import pytest
 from operate import package
 from operate.__main__ import assignments
 
-from .aws import Account, Bucket
+from .aws import Account
 from .conftest import PROJECT, Command, add_account, add_function, add_secret_stack, forget
+from .storage import Bucket
 
 BUCKET = f"{PROJECT}-123456789012-eu-central-1"
 SECRET = f"{PROJECT}-secret"

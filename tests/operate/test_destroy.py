@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from .aws import Account, Bucket
+from .aws import Account
 from .cloudformation import ACCOUNT, AwsError
 from .conftest import PROJECT, Command, add_account, add_function, add_secret_stack
+from .storage import Bucket
 
 IN_ORDER = [f"{PROJECT}-{kind}" for kind in ("secret", "secret-second", "function", "bucket")]
 THEIRS = ["keeper-secret-bucket", "dockerhub-rotation-secret-keeper-function", "dockerhub-rotation-website"]

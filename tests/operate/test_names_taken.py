@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from .aws import Account, Bucket
+from .aws import Account
 from .conftest import PROJECT, Command, add_account
+from .storage import Bucket
 
 SECRET = f"{PROJECT}-secret"
 

@@ -6,8 +6,9 @@ import pytest
 
 from operate import package
 
-from .aws import Account, Bucket, checksum
+from .aws import Account
 from .conftest import PROJECT, Command, add_account
+from .storage import Bucket, checksum
 
 BUCKET = f"{PROJECT}-123456789012-eu-central-1"
 FUNCTION = f"{PROJECT}-function"

@@ -10,9 +10,10 @@ import pytest
 from operate import hub, preflight
 from operate.preflight_aws import Finding, Wanted
 
-from .aws import Account, Bucket
+from .aws import Account
 from .cloudformation import AwsError
 from .conftest import PROJECT, Command, add_function
+from .storage import Bucket
 
 AS_ASSUMED = Finding("trail", "A trail logs.", "as assumed", "1 of 1", "Make a trail.")
 OTHERWISE = Finding("bucket-name", "The name is free.", "otherwise", "taken", "Take another: BUCKET=...")

@@ -8,9 +8,10 @@ import pytest
 
 from operate import package
 
-from .aws import Account, Bucket, function_outputs
+from .aws import Account, function_outputs
 from .changes import evaluated
 from .conftest import PROJECT, Command, template
+from .storage import Bucket
 
 RELEASED = Path(__file__).parents[1] / "infra" / "released"
 BUCKET = f"{PROJECT}-lambda-archive-eu-central-1"
