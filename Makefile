@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup rehearse replay bench fleet check test faults e2e mutants lint format package archive lock clean \
-	wheel deploy deploy-bucket deploy-package deploy-function deploy-secret destroy credentials rotate
+	wheel deploy deploy-bucket deploy-package deploy-function deploy-secret destroy credentials rotate preflight
 
 PYTHON ?= python3
 VENV := .venv
@@ -17,18 +17,24 @@ export PYTHONPATH := src
 
 # What is deployed, and where: see "Deploy it" in the README. The values travel in the environment, where the shell leaves
 # their quotation marks, spaces and asterisks alone.
-PROJECT ?= dockerhub-rotation
-SECRET ?= dockerhub-token
-BUCKET ?=
-FUNCTION_PARAMETERS ?=
-SECRET_PARAMETERS ?=
-# These two are for the command line alone: what the environment happens to say must not delete anything.
+# They are for the command line alone: what the environment happens to say names no deployment, and answers no question.
+PROJECT = dockerhub-rotation
+SECRET = dockerhub-token
+BUCKET =
+FUNCTION_PARAMETERS =
+SECRET_PARAMETERS =
+TAGS =
+SERVICE_ROLE =
+PROTECT =
 TOKEN =
 YES =
-export PROJECT SECRET BUCKET FUNCTION_PARAMETERS SECRET_PARAMETERS
+TRY =
+WAIT =
+export PROJECT SECRET BUCKET FUNCTION_PARAMETERS SECRET_PARAMETERS TAGS SERVICE_ROLE
 DEPLOY := $(OPERATE)/bin/python -m operate
 DEPLOYMENT := --project "$$PROJECT" --secret "$$SECRET" --bucket "$$BUCKET" \
 	--function-parameters "$$FUNCTION_PARAMETERS" --secret-parameters "$$SECRET_PARAMETERS" $(ARGS)
+STACKS = --tags "$$TAGS" --service-role "$$SERVICE_ROLE" $(if $(PROTECT),--protect) $(if $(filter no,$(WAIT)),--no-wait)
 FIRST_TOKEN = $(if $(filter-out ask,$(TOKEN)),$(error Only TOKEN=ask is understood: the token is asked for then))$(if $(TOKEN),--ask-token)
 
 help: ## Show this list
@@ -138,22 +144,25 @@ wheel: archive $(READY) ## Build a wheel with the commands and all they deploy, 
 	@$(VENV)/bin/python -m hatchling build -t wheel
 
 deploy: archive ## Make or update everything in AWS: bucket, package, function, secret
-	@$(DEPLOY) deploy $(DEPLOYMENT) $(FIRST_TOKEN)
+	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) $(FIRST_TOKEN)
 
 deploy-bucket: $(OPERATE)/.ready ## Make or update the bucket of packages alone
-	@$(DEPLOY) deploy $(DEPLOYMENT) --only bucket
+	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) --only bucket
 
 deploy-package: archive ## Upload the package alone
-	@$(DEPLOY) deploy $(DEPLOYMENT) --only package
+	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) --only package
 
 deploy-function: archive ## Make or update the function and its alarms alone
-	@$(DEPLOY) deploy $(DEPLOYMENT) --only function
+	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) --only function
 
 deploy-secret: $(OPERATE)/.ready ## Make or update one secret alone: make deploy-secret SECRET=team-a/dockerhub
-	@$(DEPLOY) deploy $(DEPLOYMENT) --only secret $(FIRST_TOKEN)
+	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) --only secret $(FIRST_TOKEN)
 
-credentials: $(OPERATE)/.ready ## Store the Docker Hub account in Parameter Store; asks for it without echo
-	@$(DEPLOY) credentials $(DEPLOYMENT)
+preflight: archive ## Look whether AWS and, with ARGS="--local", Docker Hub are as assumed
+	@$(DEPLOY) preflight $(DEPLOYMENT)
+
+credentials: archive ## Try the Docker Hub account and store it in Parameter Store; asks for it without echo
+	@$(DEPLOY) credentials $(DEPLOYMENT) $(if $(YES),--yes) $(if $(filter no,$(TRY)),--no-try)
 
 rotate: $(OPERATE)/.ready ## Start a rotation in AWS and follow it to its end
 	@$(DEPLOY) rotate $(DEPLOYMENT)

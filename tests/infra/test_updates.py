@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.stacks import ACCOUNT, HERE, RELEASED, TEMPLATES, Stack
+from tests.infra.stacks import ACCOUNT, HERE, RELEASED, REPLACED_BY, TEMPLATES, Stack
 
 KEY = f"arn:aws:kms:{HERE}:key/1"
 PACKAGE = {"ArtifactBucket": "archive", "ArtifactKey": "package.zip"}
@@ -36,26 +36,6 @@ MADE_WITH: list[tuple[str, dict[str, str]]] = [
     ("secret", ATTACHED | {"RotationSchedule": "cron(0 /4 * * ? *)", "RotationWindow": "1h"}),
 ]
 
-# What can't change without another resource in place of this one, of the types that the released templates use:
-# https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/introduction.html
-REPLACED_BY = {
-    "AWS::CloudWatch::Alarm": ("AlarmName",),
-    "AWS::Events::Rule": ("Name", "EventBusName"),
-    "AWS::IAM::Policy": ("PolicyName",),
-    "AWS::IAM::Role": ("RoleName", "Path"),
-    "AWS::KMS::Alias": ("AliasName",),
-    "AWS::KMS::Key": ("KeySpec", "KeyUsage", "MultiRegion", "Origin"),
-    "AWS::Lambda::Function": ("FunctionName", "PackageType"),
-    "AWS::Lambda::Permission": ("Action", "FunctionName", "Principal", "SourceAccount", "SourceArn"),
-    "AWS::Logs::LogGroup": ("LogGroupName",),
-    "AWS::S3::Bucket": ("BucketName",),
-    "AWS::S3::BucketPolicy": ("Bucket",),
-    "AWS::SNS::Subscription": ("TopicArn", "Protocol", "Endpoint"),
-    "AWS::SNS::Topic": ("TopicName", "FifoTopic"),
-    "AWS::SNS::TopicPolicy": (),
-    "AWS::SecretsManager::RotationSchedule": ("SecretId",),
-    "AWS::SecretsManager::Secret": ("Name",),
-}
 # It holds nothing but what the template says, and gets the name of its Region.
 REPLACED = {"AWS::CloudWatch::Dashboard"}
 
