@@ -49,7 +49,8 @@ NEW_ENOUGH = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || 
 $(READY): requirements/setup.txt requirements/dev.txt
 	@$(NEW_ENOUGH)
 	@echo "Setting up $(VENV) (once)" >&2
-	@$(PYTHON) -m venv --clear $(VENV)
+	@mkdir -p $(VENV) && find $(VENV) -mindepth 1 -maxdepth 1 ! -path $(OPERATE) -exec rm -rf {} + # that is not its own
+	@$(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/setup.txt
 	@$(VENV)/bin/uv pip install -qq --python $(VENV)/bin/python --require-hashes -r requirements/dev.txt
 	@touch $@
@@ -110,7 +111,8 @@ test: $(READY) $(EMULATOR)/.ready ## Run the tests: make test ARGS="-k finish"
 
 faults: $(READY) ## Show what becomes of a fault, a twin or somebody's act at every request of a rotation
 	@$(VENV)/bin/python -m pytest -q tests/rotation/test_faults.py tests/rotation/test_twins.py \
-		tests/rotation/test_histories.py $(ARGS)
+		tests/rotation/test_histories.py tests/rotation/test_caretaker_faults.py \
+		tests/rotation/test_caretaker_twins.py $(ARGS)
 
 e2e: $(READY) ## Pull a private image with skopeo, from Debian's registry, while its token rotates
 	@tests/e2e/programs $(REGISTRY)

@@ -3,7 +3,8 @@
 import pytest
 
 from dockerhub_rotation.docker_hub.answers import Token
-from dockerhub_rotation.plan import left_active, plan
+from dockerhub_rotation.plan import NO_GRACE
+from dockerhub_rotation.remaining import left_active
 from dockerhub_rotation.secrets_manager import SecretVersions
 from tests.accounts import (
     AT,
@@ -24,9 +25,8 @@ def said(
     tokens: list[Token], labels: SecretVersions, stored: dict[str, str] | None = None
 ) -> list[tuple[str, str, str]]:
     """Return what is said of which token: its uuid, the version, and why."""
-    planned = plan(tokens, labels, stored or {}, AT)
     return [
-        (left.token.uuid, left.version, left.why) for left in left_active(tokens, labels, stored or {}, planned, AT)
+        (left.token.uuid, left.version, left.why) for left in left_active(tokens, labels, stored or {}, AT, NO_GRACE)
     ]
 
 

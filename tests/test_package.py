@@ -19,7 +19,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = PYPROJECT["project"]
 FUNCTION = PYPROJECT["dependency-groups"]["function"]
 
-AWS_MODULES = {"aws", "handler", "parameters", "secrets_manager"}
+AWS_MODULES = {"aws", "entrance", "parameters", "secrets_manager"}
 
 
 def imports(tree: ast.Module) -> set[str]:

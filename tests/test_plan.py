@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from dockerhub_rotation.docker_hub.answers import Token
-from dockerhub_rotation.plan import Change, grouped, plan
+from dockerhub_rotation.groups import grouped
+from dockerhub_rotation.plan import Change, plan
 from dockerhub_rotation.secrets_manager import SecretVersions
 from dockerhub_rotation.token_labels import label_for
 from tests.accounts import (
@@ -145,7 +146,9 @@ def test_a_token_becomes_what_its_version_says(row: Row) -> None:
     changes = plan(tokens, row.labels, {}, row.at)
 
     assert outcome(changes) == ({row.token.uuid: row.becomes} if row.becomes else {})
-    assert [change.label for change in changes if change.label] == []
+    assert [change.label for change in changes] == [
+        f"{change.token.label} until 20260401T003000Z" if change.becomes == "disabled" else None for change in changes
+    ]
 
 
 def test_a_whole_account_is_put_in_order_at_once() -> None:
@@ -230,12 +233,12 @@ def test_a_superseded_token_made_by_hand_is_disabled_and_gets_our_label() -> Non
 
     changes = plan([made(NOW), by_hand, foreign()], ROTATED, {OLD: "by hand"}, AT)
 
-    assert changes == [Change(by_hand, "disabled", label_for(ARN, OLD))]
+    assert changes == [Change(by_hand, "disabled", label_for(ARN, OLD, AT))]
 
 
 def test_a_superseded_token_made_by_hand_is_deleted_one_rotation_later() -> None:
     first = [made(NOW), foreign("by hand"), foreign()]
-    then = [*apply(plan(first, ROTATED, {OLD: "by hand"}, AT), first), made(NEXT)]
+    then = [*apply(plan(first, ROTATED, {OLD: "by hand"}, BIRTHDAY[NOW].timestamp() + 60), first), made(NEXT)]
 
     changes = plan(then, versions(current=NEXT, previous=NOW), {}, AT)
 
@@ -246,14 +249,14 @@ def test_a_superseded_token_that_is_disabled_already_gets_our_label() -> None:
     by_hand = foreign("by hand", active=False)
 
     assert plan([made(NOW), by_hand], ROTATED, {OLD: "by hand"}, AT) == [
-        Change(by_hand, "disabled", label_for(ARN, OLD)),
+        Change(by_hand, "disabled", label_for(ARN, OLD, AT)),
     ]
 
 
 def test_a_superseded_copy_of_an_older_token_of_ours_is_disabled_and_not_deleted() -> None:
     """Somebody has put the oldest value back by hand, as a version of its own."""
     assert plan([made(NOW), made(OLDEST)], ROTATED, {OLD: made(OLDEST).uuid}, AT) == [
-        Change(made(OLDEST), "disabled", label_for(ARN, OLD)),
+        Change(made(OLDEST), "disabled", label_for(ARN, OLD, AT)),
     ]
 
 

@@ -7,14 +7,19 @@ from functools import cached_property
 from random import Random
 from typing import Any
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dockerhub_rotation.docker_hub.answers import Token
-from dockerhub_rotation.plan import Change, Left, grouped, left_active, plan
+from dockerhub_rotation.groups import grouped
+from dockerhub_rotation.plan import NO_GRACE, Change, Grace, plan
+from dockerhub_rotation.remaining import Left, in_grace, left_active
 from dockerhub_rotation.secrets_manager import CURRENT, PENDING, PREVIOUS, SecretVersions
-from dockerhub_rotation.token_labels import is_anothers, label_for, version_of
+from dockerhub_rotation.token_labels import carries_time, is_anothers, label_for, until, version_of
 from tests.accounts import ARN, AT, BIRTHDAY, NEXT, NOW, OLD, OLDEST, OTHER_ARN, apply, foreign, made, versions
+
+A_DAY = Grace(86400, 86400 * 30)
+GRACES = (A_DAY, Grace(0, 86400 * 30), A_DAY, NO_GRACE)
 
 
 @dataclass(frozen=True)
@@ -23,14 +28,21 @@ class Account:
     labels: SecretVersions
     stored: Mapping[str, str]
     at: float
+    grace: Grace = NO_GRACE
 
     @cached_property
     def changes(self) -> list[Change]:
-        return plan(self.tokens, self.labels, self.stored, self.at)
+        return plan(self.tokens, self.labels, self.stored, self.at, self.grace)
 
     @cached_property
     def left(self) -> list[Left]:
-        return list(left_active(self.tokens, self.labels, self.stored, self.changes, self.at))
+        return list(left_active(self.tokens, self.labels, self.stored, self.at, self.grace))
+
+    @cached_property
+    def in_grace(self) -> dict[str, float]:
+        """Until when the tokens live that are in grace, by uuid."""
+        remaining = in_grace(self.tokens, self.labels, self.stored, self.at, self.grace)
+        return {one.token.uuid: one.until for one in remaining}
 
     @cached_property
     def after(self) -> "Account":
@@ -60,8 +72,12 @@ def accounts(draw: st.DrawFn) -> Account:
     for name in draw(st.sets(st.sampled_from(["pending", "pinned", "pinned_too", "new_to_us"]))):
         holders[name] = draw(some_version)
     labels = versions(**holders)
-    made_for = draw(st.sets(some_version, min_size=1))  # the values of the others have to be asked
-    ours = st.sampled_from([label_for(ARN, version) for version in sorted(made_for)])
+    made_for = draw(st.sets(some_version, min_size=2))  # the values of the others have to be asked
+    at = draw(st.sampled_from([AT, AT - 86400 * 15, AT + 86400]))
+    times = st.sampled_from([*(at + hours * 3600 for hours in (30, 1, 0, -1, -30, -2000, 2000)), None, None, None])
+    ours = st.builds(label_for, st.just(ARN), st.sampled_from(sorted(made_for)), times) | st.sampled_from(
+        [f"{label_for(ARN, version)} until friday" for version in sorted(made_for)]
+    )
     others = st.sampled_from(
         [*(label_for(OTHER_ARN, version) for version in (OLD, NOW)), "laptop", "dockerhub-rotation/"]
     )
@@ -70,8 +86,8 @@ def accounts(draw: st.DrawFn) -> Account:
     tokens = [Token(f"uuid {n}", *rest) for n, rest in enumerate(fields)]
     answers = st.none() | st.sampled_from([spelt(token.uuid) for token in tokens for spelt in (str.lower, str.upper)])
     told = {version: draw(answers) for version in sorted(asked(tokens, labels))}
-    at = draw(st.sampled_from([AT, AT - 86400 * 15, AT + 86400]))
-    return Account(tokens, labels, {version: uuid for version, uuid in told.items() if uuid is not None}, at)
+    known = {version: uuid for version, uuid in told.items() if uuid is not None}
+    return Account(tokens, labels, known, at, draw(st.sampled_from(GRACES)))
 
 
 @given(accounts())
@@ -148,7 +164,7 @@ def test_nothing_of_ours_stays_active_unsaid(account: Account) -> None:
         version = version_of(token, ARN)
         if token.active and version is not None and not account.is_in_use(version):
             young = token.created_at is not None and account.at - token.created_at.timestamp() <= 3600
-            assert young or token.uuid in said | account.held_in_use
+            assert young or token.uuid in said | account.held_in_use | account.in_grace.keys()
 
 
 @given(accounts())
@@ -214,11 +230,57 @@ def test_no_order_means_anything(account: Account, random: Random) -> None:
 
 
 @given(accounts())
-def test_a_superseded_token_is_disabled_wherever_the_current_one_is_known(account: Account) -> None:
-    """In its last row but one, the table has no ifs."""
+def test_a_superseded_token_is_disabled_or_in_grace_wherever_the_current_one_is_known(account: Account) -> None:
+    """In the row of AWSPREVIOUS, the table has no ifs."""
     groups = grouped(account.tokens, account.labels, account.stored)
     current, previous = (account.labels.holder(label) or "" for label in (CURRENT, PREVIOUS))
     if groups[current].tokens and not groups[previous].in_use and not groups[previous].pins:
         after = {token.uuid: token for token in account.after.tokens}
         for token in groups[previous].tokens:
-            assert token.uuid not in after or not after[token.uuid].active
+            assert token.uuid not in after or not after[token.uuid].active or token.uuid in account.in_grace
+
+
+@settings(max_examples=400)  # few of them have a token in grace
+@given(accounts())
+def test_a_grace_ends_and_not_before_its_deadline(account: Account) -> None:
+    """What is in grace has its deadline on its label then, within the limit; and at that time, it is disabled."""
+    grace, after = account.grace, {token.uuid: token for token in account.after.tokens}
+    for uuid, deadline in account.in_grace.items():
+        written = until(after[uuid])
+        assert after[uuid].active
+        assert written is not None
+        assert deadline <= written <= deadline + 10
+        assert account.at < deadline <= account.at + grace.limit
+        later = replace(account.after, at=written)
+        groups = grouped(later.tokens, later.labels, later.stored).values()
+        copies = any(group.holds_an_unknown_token for group in groups)
+        assert copies or {change.becomes for change in later.changes if change.token.uuid == uuid} == {"disabled"}
+    for change in account.changes:
+        if change.becomes == "disabled":
+            written, then = (until(token) for token in (change.token, replace(change.token, label=change.label or "")))
+            assert then is not None
+            assert then >= account.at
+            assert not change.token.active or not grace.limit or written is None or written <= account.at
+
+
+@given(accounts())
+def test_what_was_disabled_in_this_rotation_is_not_deleted_in_it(account: Account) -> None:
+    disabled = {change.token.uuid for change in account.changes if change.becomes == "disabled"}
+    for at in (account.at, account.at + 900, account.at + 86400):
+        later = replace(account.after, at=at)
+        assert not disabled & {change.token.uuid for change in later.changes if change.becomes == "deleted"}
+
+
+@given(accounts())
+def test_no_active_token_in_use_keeps_a_time(account: Account) -> None:
+    for token in account.after.tokens:
+        if token.active and account.is_in_use(version_of(token, ARN)):
+            assert not carries_time(token)
+
+
+@given(accounts())
+def test_a_longer_grace_never_takes_away_more(account: Account) -> None:
+    longer = replace(account, grace=replace(account.grace, seconds=account.grace.limit))
+    taken = {change.token.uuid for change in account.changes if change.becomes != "active"}
+
+    assert {change.token.uuid for change in longer.changes if change.becomes != "active"} <= taken

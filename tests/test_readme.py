@@ -18,6 +18,8 @@ def as_set(value: object) -> str:
             return ""
         case bool():
             return str(value).lower()
+        case int():
+            return f"{value // 86_400}d" if value else "0"
         case tuple():
             return " ".join(value)
         case _:
@@ -47,7 +49,7 @@ def test_the_error_table_names_every_error_that_is_raised() -> None:
 
 
 def test_the_metrics_that_are_named_are_those_that_are_emitted() -> None:
-    source = (ROOT / "src/dockerhub_rotation/report.py").read_text()
+    source = (ROOT / "src/dockerhub_rotation/step_report.py").read_text()
     emitted = set(re.findall(r'"([A-Za-z]+)"', " ".join(re.findall(r'add_metric\((.*), "(?:Count|Milli)', source))))
 
     named = README.partition("Metrics (CloudWatch")[2].partition("\n\n")[0]

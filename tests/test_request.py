@@ -1,4 +1,4 @@
-"""An event of Secrets Manager becomes a checked value; anything else is refused and not quoted."""
+"""An event of Secrets Manager, or a task, becomes a checked value; anything else is refused and not quoted."""
 
 import contextlib
 import dataclasses
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dockerhub_rotation import request
 from dockerhub_rotation.errors import EventRefused
-from dockerhub_rotation.request import RotationRequest, Step
+from dockerhub_rotation.request import RotationRequest, Step, TaskName, TaskRequest
 
 ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:docker-hub-token-AbCdEf"
 VERSION = "9c1d7a52-3f0e-4b8a-a6c4-5d2e8f7b1a90"
@@ -129,3 +129,38 @@ def test_the_sample_events_are_understood_unless_they_show_what_is_refused() -> 
             understood.add(path.stem)
 
     assert {path.stem for path in EVENTS} - understood == {"missing_field", "unknown_step"}
+
+
+# Tasks
+
+
+def test_a_task_is_understood_for_all_secrets_or_for_one() -> None:
+    assert request.parse_task({"Task": "Reconcile"}) == TaskRequest(TaskName.RECONCILE, None)
+    assert request.parse_task({"Task": "Reconcile", "SecretId": ARN}) == TaskRequest(TaskName.RECONCILE, ARN)
+    assert request.parse_task({"Task": "Retire", "SecretId": ARN}) == TaskRequest(TaskName.RETIRE, ARN)
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
+def test_a_secret_of_any_partition_may_be_named(partition: str) -> None:
+    arn = ARN.replace("arn:aws:", f"arn:{partition}:")
+
+    assert request.parse_task({"Task": "Retire", "SecretId": arn}).secret_arn == arn
+
+
+@pytest.mark.parametrize("name", ["Retire", "Reconcile", "retire", "", None])
+def test_a_step_asks_for_no_task(name: object) -> None:
+    with pytest.raises(EventRefused, match="Send it to the caretaker"):
+        request.parse(EVENT | {"Task": name})
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.text() | st.integers(),
+        lambda of: st.lists(of) | st.dictionaries(st.sampled_from(["Task", "SecretId", "Step"]) | st.text(), of),
+    )
+)
+def test_whatever_is_no_task_is_refused_without_being_quoted(event: object) -> None:
+    with pytest.raises(EventRefused) as refused:
+        request.parse_task(event)
+
+    assert len(str(refused.value)) < 300

@@ -139,6 +139,62 @@ def test_the_time_of_the_last_change_is_told_in_seconds(world: World) -> None:
     assert world.gateway.versions("hub").changed_at == told.timestamp()
 
 
+def test_the_date_of_the_next_rotation_is_told_in_seconds(world: World) -> None:
+    world.client.rotate_secret(SecretId="hub", RotationLambdaARN=FUNCTION, RotationRules={"AutomaticallyAfterDays": 30})
+    world.aws.wait()
+    told = world.client.describe_secret(SecretId="hub")["NextRotationDate"]
+
+    assert world.gateway.versions("hub").next_rotation_at == told.timestamp()
+
+
+def test_a_secret_says_which_function_rotates_it(world: World) -> None:
+    assert world.gateway.versions("hub").rotation_function is None
+    assert world.gateway.versions("hub").next_rotation_at == 0
+    world.rotate()
+
+    assert world.gateway.versions("hub").rotation_function == FUNCTION
+
+
+# All secrets of a function
+
+
+def test_the_secrets_that_name_a_function_are_found_on_every_page(world: World) -> None:
+    arns = [world.arn]
+    world.rotate()
+    for number in range(250):
+        arn = world.client.create_secret(Name=f"team-{number}/hub", SecretString="x")["ARN"]
+        if number % 2:
+            world.aws.attach(arn, FUNCTION)
+            arns.append(arn)
+    asked = len(world.wire.requests)
+
+    assert world.gateway.rotated_by(FUNCTION) == sorted(arns)
+    assert len(world.wire.requests) - asked == 3
+
+
+def test_a_function_that_rotates_nothing_has_no_secrets(world: World) -> None:
+    world.rotate()
+
+    assert world.gateway.rotated_by(f"{FUNCTION}-of-others") == []
+
+
+def test_a_list_that_is_not_secrets_managers_is_no_empty_list(world: World) -> None:
+    world.break_next(FaultKind.HTML)
+
+    with pytest.raises(AwsUnavailable):
+        world.gateway.rotated_by(FUNCTION)
+
+
+def test_a_page_that_fails_fails_the_list(world: World) -> None:
+    for number in range(100):
+        world.client.create_secret(Name=f"team-{number}/hub", SecretString="x")
+    done = len(world.wire.requests)
+    world.wire.faults.append(Fault(done + 2, FaultKind.UNAVAILABLE_BEFORE))
+
+    with pytest.raises(AwsUnavailable):
+        world.gateway.rotated_by(FUNCTION)
+
+
 def test_a_version_is_found_by_its_label() -> None:
     versions = SecretVersions("arn", True, {FIRST: frozenset({CURRENT, PENDING}), SECOND: frozenset({PREVIOUS})}, 0)
 

@@ -10,6 +10,7 @@ from dockerhub_rotation.errors import SettingsInvalid
 from dockerhub_rotation.settings import Settings
 
 MARK = "hunter2"
+FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:dockerhub-rotation"
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -59,15 +60,29 @@ def test_variables_of_others_mean_nothing() -> None:
         ("DOCKERHUB_PROBE_REPOSITORY", "acme/web", {"probe_repository": "acme/web"}),
         ("DOCKERHUB_PROBE_REPOSITORY", "library/alpine", {"probe_repository": "library/alpine"}),
         ("DOCKERHUB_PROBE_REPOSITORY", "a1/b__c.d-e", {"probe_repository": "a1/b__c.d-e"}),
+        ("DOCKERHUB_GRACE", "0", {"grace": 0}),
+        ("DOCKERHUB_GRACE", "90m", {"grace": 5400}),
+        ("DOCKERHUB_GRACE", "30d", {"grace": 2_592_000}),
+        ("DOCKERHUB_GRACE_LIMIT", "0", {"grace_limit": 0}),
+        ("DOCKERHUB_GRACE_LIMIT", "365d", {"grace_limit": 31_536_000}),
         ("DOCKERHUB_API_URL", "https://hub.example.com/", {"api_url": "https://hub.example.com"}),
         ("DOCKERHUB_API_URL", "https://example.com:8443/hub//", {"api_url": "https://example.com:8443/hub"}),
         ("DOCKERHUB_AUTH_URL", "http://127.0.0.1:8080", {"auth_url": "http://127.0.0.1:8080"}),
         ("DOCKERHUB_REGISTRY_URL", "http://localhost:1", {"registry_url": "http://localhost:1"}),
         ("DOCKERHUB_REGISTRY_URL", "http://[::1]:5000", {"registry_url": "http://[::1]:5000"}),
+        ("ROTATION_FUNCTION_ARN", FUNCTION, {"rotation_function": FUNCTION}),
+        ("ROTATION_FUNCTION_ARN", f"{FUNCTION}:live", {"rotation_function": f"{FUNCTION}:live"}),
     ],
 )
 def test_a_variable_is_understood(variable: str, text: str, expected: dict[str, object]) -> None:
     assert settings.read({variable: text}) == dataclasses.replace(Settings(), **expected)  # type: ignore[arg-type]
+
+
+def test_a_grace_beyond_its_own_limit_is_refused() -> None:
+    with pytest.raises(SettingsInvalid, match="DOCKERHUB_GRACE must not be longer than DOCKERHUB_GRACE_LIMIT"):
+        settings.read({"DOCKERHUB_GRACE": "25h", "DOCKERHUB_GRACE_LIMIT": "1d"})
+    with pytest.raises(SettingsInvalid, match="DOCKERHUB_GRACE must not be longer than DOCKERHUB_GRACE_LIMIT"):
+        settings.read({"DOCKERHUB_GRACE": "31d"})
 
 
 SERVED = [
@@ -108,16 +123,20 @@ PARAMETERS = (
     "SLACK_WEBHOOK_PARAMETER",
 )
 URLS = ("DOCKERHUB_API_URL", "DOCKERHUB_AUTH_URL", "DOCKERHUB_REGISTRY_URL")
+DURATIONS = ("DOCKERHUB_GRACE", "DOCKERHUB_GRACE_LIMIT")
 VARIABLES = (
-    *PARAMETERS,
-    *URLS,
-    "DOCKERHUB_SECRETS",
-    "DOCKERHUB_TOKEN_SCOPES",
-    "DOCKERHUB_LOGIN",
-    "DOCKERHUB_PROBE_REPOSITORY",
+    *(*PARAMETERS, *URLS, *DURATIONS),
+    *(
+        "DOCKERHUB_SECRETS",
+        "DOCKERHUB_TOKEN_SCOPES",
+        "DOCKERHUB_LOGIN",
+        "DOCKERHUB_PROBE_REPOSITORY",
+        "ROTATION_FUNCTION_ARN",
+    ),
 )
 
 WRONG = [
+    *((variable, text) for variable in DURATIONS for text in (MARK, "24", "1h30m", "-1h", "3651d", "1.5h")),
     *(
         (variable, text)
         for variable in PARAMETERS
@@ -182,6 +201,9 @@ WRONG = [
     ("DOCKERHUB_PROBE_REPOSITORY", "Acme/web"),
     ("DOCKERHUB_PROBE_REPOSITORY", f"acme/{MARK}-"),
     ("DOCKERHUB_PROBE_REPOSITORY", f"/{MARK}"),
+    ("ROTATION_FUNCTION_ARN", MARK),
+    ("ROTATION_FUNCTION_ARN", f"arn:aws:iam::123456789012:role/{MARK}"),
+    ("ROTATION_FUNCTION_ARN", f"arn:aws:lambda:eu-central-1:123456789012:function:{MARK}!"),
 ]
 
 

@@ -4,14 +4,14 @@ A version whose token bears its label need not be asked. Refused logins lock the
 whose token is known to be gone.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from dockerhub_rotation import credential
 from dockerhub_rotation.docker_hub.answers import Token
 from dockerhub_rotation.errors import DockerHubUnavailable, LoginRefused, LoginsUsedUp, SecretUnusable
+from dockerhub_rotation.groups import grouped
 from dockerhub_rotation.invocation import Invocation
-from dockerhub_rotation.plan import grouped
 from dockerhub_rotation.secrets_manager import PREVIOUS, SecretVersions, StoredValue
 
 _NOT_FOUND = (
@@ -46,14 +46,20 @@ class Asked:
     gone: list[str] = field(default_factory=list)
 
 
-def ask(invocation: Invocation, versions: SecretVersions, tokens: list[Token]) -> Asked:
-    """Ask the stored values that alone can tell which token is theirs."""
+def ask(
+    invocation: Invocation, versions: SecretVersions, tokens: list[Token], leave_out: Collection[str] = ()
+) -> Asked:
+    """Ask the stored values that alone can tell which token is theirs.
+
+    Args:
+        leave_out: versions that are not to be asked.
+    """
     groups = grouped(tokens, versions)
     _require_readable(token for group in groups.values() for token in group.tokens)
     rotated_before = any(group.tokens for group in groups.values() if not group.in_use)
     asked = Asked(list(tokens))
     for version, group in groups.items():
-        if not group.has_to_be_asked:
+        if not group.has_to_be_asked or version in leave_out:
             continue
         is_previous = version == versions.holder(PREVIOUS)
         value = stored_value(invocation, versions.arn, version)

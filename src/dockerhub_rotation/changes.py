@@ -41,12 +41,6 @@ class Made:
     failures: list[RotationError]
     interrupted: Change | None = None
 
-    @property
-    def disabled(self) -> set[str]:
-        """The uuids of the tokens that were disabled, or may have been."""
-        tried = [*self.done, *([self.interrupted] if self.interrupted else [])]
-        return {change.token.uuid for change in tried if change.becomes == "disabled"}
-
 
 class _LabelsMovedError(Exception):
     """The staging labels are not those by which a change was planned."""
@@ -95,8 +89,11 @@ def make(invocation: Invocation, planned_by: Look, changes: list[Change]) -> Mad
 def _make(invocation: Invocation, change: Change, before_taking_away: Callable[[], None]) -> None:
     tokens = invocation.docker_hub.tokens
     match change.becomes:
-        case "active":
-            tokens.enable(change.token.uuid)
+        case "active" if change.enables:
+            tokens.enable(change.token.uuid, change.label)
+        case "active" if change.label is not None:
+            if not tokens.relabel(change.token.uuid, change.label):
+                logger.warning("Token %s did not take its label, %s", change.token.uuid, change.label)
         case "disabled":
             if not tokens.disable(change.token.uuid, change.label, before=before_taking_away):
                 logger.warning(

@@ -4,6 +4,7 @@
   * EventRefused: the call itself is wrong, or the secret has moved on; start a rotation
   * ConfigurationError: mend a setting, a parameter, a permission or the secret, then rotate again
     * SettingsInvalid
+    * TagsInvalid
     * SecretNotServed
     * ParameterUnreadable
     * SecretUnusable
@@ -68,6 +69,10 @@ class ConfigurationError(RotationError):
 
 class SettingsInvalid(ConfigurationError):
     """Environment variables of the function are wrong; the message lists every one of them."""
+
+
+class TagsInvalid(ConfigurationError):
+    """Tags of the secret that are meant for this function are wrong; the message lists every one of them."""
 
 
 class SecretNotServed(ConfigurationError):

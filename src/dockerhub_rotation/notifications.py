@@ -1,4 +1,4 @@
-"""The one message to Slack when a step has failed."""
+"""The one message to Slack: a step has failed, or the caretaker has found what somebody has to see to."""
 
 import http.client
 import json
@@ -6,6 +6,7 @@ import logging
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from dockerhub_rotation.errors import RotationError, ToDo
@@ -27,9 +28,37 @@ _TO_DO: dict[ToDo, str] = {
 }
 
 
+class Notice(Protocol):
+    """What is to be told."""
+
+    @property
+    def headline(self) -> str:
+        """At most 150 characters."""
+
+    @property
+    def secret(self) -> str:
+        """Of which secret."""
+
+    @property
+    def kind(self) -> str:
+        """What it is, in a word."""
+
+    @property
+    def message(self) -> str:
+        """What it is, in sentences."""
+
+    @property
+    def advice(self) -> str:
+        """What the reader is asked to do."""
+
+    @property
+    def consumers(self) -> str:
+        """Whether AWSCURRENT works."""
+
+
 @dataclass(frozen=True)
 class Failure:
-    """What is to be told.
+    """A step that has failed.
 
     Attributes:
         secret: the secret's ARN or name.
@@ -52,9 +81,26 @@ class Failure:
         """Return what is to be told of an error."""
         return cls(secret, step, type(error).__name__, str(error), error.consumers_affected, error.to_do)
 
+    @property
+    def headline(self) -> str:
+        """What has failed."""
+        return f"Docker Hub token rotation failed in {self.step}"
 
-def notify(webhook: str, failure: Failure) -> None:
-    """Post a failure to a Slack incoming webhook. Raises nothing: Slack must not hide the failure itself.
+    @property
+    def advice(self) -> str:
+        """What the error's group asks of the reader."""
+        return _TO_DO[self.to_do]
+
+    @property
+    def consumers(self) -> str:
+        """Whether AWSCURRENT works."""
+        if self.consumers_affected:
+            return "*Consumers are affected:* the value under AWSCURRENT does not work."
+        return "Consumers are not known to be affected: AWSCURRENT moves only to a value that has logged in."
+
+
+def notify(webhook: str, notice: Notice) -> None:
+    """Post a notice to a Slack incoming webhook. Raises nothing: Slack must not hide what it is told of.
 
     It answers 200 and `ok`, as does what takes Slack's messages on other hosts, which may be any: Mattermost, or
     Discord under /slack. https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
@@ -68,7 +114,7 @@ def notify(webhook: str, failure: Failure) -> None:
     try:
         require_safe_url(webhook)
         request = urllib.request.Request(  # noqa: S310 - the scheme was checked
-            webhook, json.dumps(message(failure)).encode(), {"Content-Type": "application/json"}
+            webhook, json.dumps(message(notice)).encode(), {"Content-Type": "application/json"}
         )
         with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310 - the scheme was checked
             status, said = answer.status, answer.read(_SAYS_AT_MOST)
@@ -94,31 +140,25 @@ def _takes_no_message(webhook: str) -> bool:
         return False
 
 
-def message(failure: Failure) -> dict[str, object]:
+def message(notice: Notice) -> dict[str, object]:
     """Return the message as Slack blocks, with a plain text for notifications.
 
     https://api.slack.com/reference/block-kit/blocks
     """
-    headline = f"Docker Hub token rotation failed in {failure.step}"
-    consumers = (
-        "*Consumers are affected:* the value under AWSCURRENT does not work."
-        if failure.consumers_affected
-        else "Consumers are not known to be affected: AWSCURRENT moves only to a value that has logged in."
-    )
     return {
-        "text": f"{headline}: {_escaped(failure.secret)}",
+        "text": f"{notice.headline}: {_escaped(notice.secret)}",
         "blocks": [
-            {"type": "header", "text": {"type": "plain_text", "text": headline}},
+            {"type": "header", "text": {"type": "plain_text", "text": notice.headline}},
             {
                 "type": "section",
                 "fields": [
-                    {"type": "mrkdwn", "text": f"*Secret*\n`{_escaped(failure.secret)[:1900]}`"},
-                    {"type": "mrkdwn", "text": f"*Error*\n{failure.kind}"},
-                    {"type": "mrkdwn", "text": f"*What to do*\n{_TO_DO[failure.to_do]}"},
+                    {"type": "mrkdwn", "text": f"*Secret*\n`{_escaped(notice.secret)[:1900]}`"},
+                    {"type": "mrkdwn", "text": f"*Error*\n{notice.kind}"},
+                    {"type": "mrkdwn", "text": f"*What to do*\n{notice.advice}"},
                 ],
             },
-            {"type": "section", "text": {"type": "mrkdwn", "text": _escaped(failure.message)[:3000]}},
-            {"type": "context", "elements": [{"type": "mrkdwn", "text": consumers}]},
+            {"type": "section", "text": {"type": "mrkdwn", "text": _escaped(notice.message)[:3000]}},
+            {"type": "context", "elements": [{"type": "mrkdwn", "text": notice.consumers}]},
         ],
     }
 

@@ -1,12 +1,19 @@
-"""The event that Secrets Manager sends, as a value: a dict comes in, a checked request goes on.
+"""What an event asks for, as a value: a dict comes in, a checked request goes on.
 
-https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda.html
+Secrets Manager sends steps (https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda.html),
+which are the rotation function's. Tasks are the caretaker's: a schedule sends them, and people.
 """
 
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 
 from dockerhub_rotation.errors import EventRefused
+
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecretsmanager.html
+_SECRET_ARN = re.compile(
+    r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]{1,512}-[A-Za-z0-9]{6}"
+)
 
 
 class Step(Enum):
@@ -36,16 +43,41 @@ class RotationRequest:
     rotation_token: str | None = field(default=None, repr=False)
 
 
+class TaskName(Enum):
+    """What the caretaker does."""
+
+    RECONCILE = "Reconcile"
+    RETIRE = "Retire"
+
+
+@dataclass(frozen=True)
+class TaskRequest:
+    """One task to do.
+
+    Attributes:
+        task: which.
+        secret_arn: the secret that it is about; None for all that the rotation function rotates.
+    """
+
+    task: TaskName
+    secret_arn: str | None = None
+
+
 def parse(event: object) -> RotationRequest:
-    """Check an event and return it as a request.
+    """Check an event of the rotation function and return it as a request.
 
     Raises:
-        EventRefused: it is not an object, lacks a field, or names an unknown step.
+        EventRefused: it is not an object, lacks a field, names an unknown step, or is one of the caretaker's.
     """
     if not isinstance(event, dict):
         raise EventRefused(
             "The event is not an object. This function is called by Secrets Manager; start a rotation with "
             "aws secretsmanager rotate-secret."
+        )
+    if "Task" in event:
+        raise EventRefused(
+            "The event asks for a task, and this function does the steps of a rotation. Send it to the caretaker, "
+            "whose name ends in -caretaker."
         )
     missing = [name for name in ("Step", "SecretId", "ClientRequestToken") if not _is_text(event.get(name))]
     if missing:
@@ -57,6 +89,43 @@ def parse(event: object) -> RotationRequest:
     if token is not None and not _is_text(token):
         raise EventRefused("The event's RotationToken is not a text. Pass it on as Secrets Manager sent it.")
     return RotationRequest(step, event["SecretId"], event["ClientRequestToken"], token)
+
+
+def parse_task(event: object) -> TaskRequest:
+    """Check an event of the caretaker and return it as a request.
+
+    Raises:
+        EventRefused: it is not an object, has a field that is not known, names an unknown task, does not name a secret
+            by its whole ARN, or is one of the rotation function's.
+    """
+    if not isinstance(event, dict):
+        raise EventRefused('The event is not an object. Send one like {"Task": "Reconcile"}.')
+    if "Step" in event:
+        raise EventRefused(
+            "The event asks for a step of a rotation, and this is the caretaker. Start a rotation with aws "
+            "secretsmanager rotate-secret."
+        )
+    if unknown := event.keys() - {"Task", "SecretId"}:
+        raise EventRefused(
+            f"The event has {_number(unknown)} that no task knows, beside Task and SecretId. Leave it out."
+        )
+    task = next((task for task in TaskName if task.value == event.get("Task")), None)
+    if task is None:
+        raise EventRefused(f"The event's Task is none of {', '.join(task.value for task in TaskName)}.")
+    if "SecretId" not in event:
+        if task is not TaskName.RECONCILE:
+            raise EventRefused(f"{task.value} is about one secret: name it in SecretId, by its whole ARN.")
+        return TaskRequest(task)
+    arn = event["SecretId"]
+    if not isinstance(arn, str) or not _SECRET_ARN.fullmatch(arn):
+        raise EventRefused(
+            "The event's SecretId is not the whole ARN of a secret. aws secretsmanager describe-secret shows it."
+        )
+    return TaskRequest(task, arn)
+
+
+def _number(fields: set[object]) -> str:
+    return "a field" if len(fields) == 1 else f"{len(fields)} fields"
 
 
 def _is_text(value: object) -> bool:

@@ -4,17 +4,21 @@ What should become of a token is decided in `plan` alone. What may be done about
 """
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable
 from dataclasses import astuple, dataclass, field, replace
+from functools import partial
 
-from dockerhub_rotation import asking, changes, credential
+from dockerhub_rotation import asking, changes, credential, remaining
+from dockerhub_rotation.asking import Asked
 from dockerhub_rotation.changes import Look
 from dockerhub_rotation.docker_hub.answers import Token
 from dockerhub_rotation.errors import RotationError
+from dockerhub_rotation.groups import grouped
 from dockerhub_rotation.invocation import Invocation
-from dockerhub_rotation.plan import Change, grouped, left_active, plan
+from dockerhub_rotation.plan import Change, Grace, plan
+from dockerhub_rotation.remaining import InGrace, Left
 from dockerhub_rotation.secrets_manager import CURRENT, PENDING, PREVIOUS, SecretVersions, StoredValue
-from dockerhub_rotation.token_labels import label_for, version_of
+from dockerhub_rotation.token_labels import carries_time, label_for, said, version_of
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +39,8 @@ class Retired:
         unidentified: stored values whose token could not be found; a superseded one may still be active.
         left: known to be active and left so, each with its reason in the log.
         gone: superseded, and not in the account's list; deleted by hand, or never this function's.
+        in_grace: superseded, and active until their deadlines.
+        still_used: superseded, and used so late that somebody seems to hold an old copy.
     """
 
     disabled: int = 0
@@ -43,6 +49,8 @@ class Retired:
     unidentified: int = 0
     left: int = 0
     gone: int = 0
+    in_grace: int = 0
+    still_used: int = 0
 
     def plus(self, other: "Retired") -> "Retired":
         """Return the sum of both."""
@@ -56,16 +64,25 @@ class Retired:
 
 @dataclass(frozen=True)
 class CaughtUp:
-    """What was made up for before the promotion.
-
-    Attributes:
-        tokens: every token of the account, as they are then.
-        disabled: the uuids of those that were disabled; they stay for one more rotation.
-    """
+    """What was made up for before the promotion, and every token of the account, as they are then."""
 
     tokens: list[Token]
-    disabled: frozenset[str] = frozenset()
     retired: Retired = field(default_factory=Retired)
+
+
+@dataclass(frozen=True)
+class Remains:
+    """What a plan leaves active although the secret has no use for it any more.
+
+    Attributes:
+        left: known to be active and left so, and why.
+        in_grace: superseded, and active until their deadlines.
+        used: superseded, and used so late that somebody seems to hold an old copy.
+    """
+
+    left: list[Left] = field(default_factory=list)
+    in_grace: list[InGrace] = field(default_factory=list)
+    used: list[Token] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -76,59 +93,114 @@ class Retirement:
         retired: what was done.
         failures: why the rest could not be done; empty if every token is what the staging labels say.
         versions: the staging labels by which it was done.
+        asked: what stored values told, with every token of the account as it was before.
+        done: the changes that were made.
+        remains: what stays active.
     """
 
     retired: Retired
     failures: list[RotationError]
     versions: SecretVersions
+    asked: Asked
+    done: list[Change] = field(default_factory=list)
+    remains: Remains = field(default_factory=Remains)
+
+    @property
+    def until(self) -> float | None:
+        """When the last token in grace is disabled, in seconds since 1970; None if there is none."""
+        return max((one.until for one in self.remains.in_grace), default=None)
+
+    @property
+    def tokens(self) -> list[Token]:
+        """Every token of the account, as they are now."""
+        return _after(self.done, self.asked.tokens)
 
 
 def listed(invocation: Invocation, versions: SecretVersions) -> list[Token]:
     """Return every token of the account, and look twice for those that should be there."""
-    expected = [version for version, labels in versions.labels.items() if labels & {CURRENT, PENDING, PREVIOUS}]
+    expected = {
+        version
+        for version, labels in versions.labels.items()
+        if labels & {CURRENT, PENDING, PREVIOUS} and not versions.pins(version)
+    }
     return invocation.docker_hub.tokens.listed(
-        *(label_for(versions.arn, version) for version in expected if not versions.pins(version))
+        lambda tokens: expected <= {version_of(token, versions.arn, expected) for token in tokens}
     )
 
 
-def retire(invocation: Invocation, look: Look, tokens: list[Token], keep: Collection[str] = ()) -> Retirement:
+def retire(
+    invocation: Invocation,
+    look: Look,
+    tokens: list[Token],
+    grace: Grace,
+    *,
+    enables: bool = True,
+    ask: Callable[[SecretVersions, list[Token]], Asked] | None = None,
+) -> Retirement:
     """Make every token what the staging labels say. Doing it again changes nothing.
 
     Args:
         look: the staging labels after the promotion.
         tokens: every token of the account.
-        keep: uuids of tokens that are not to be deleted now.
+        grace: how long superseded tokens live.
+        enables: whether a token that is needed and was disabled may be enabled; else it stays as it is.
+        ask: asks stored values in another way than `asking.ask`.
     """
+    ask = ask or partial(asking.ask, invocation)
     retired = Retired()
+    done: list[Change] = []
     try:
         while True:
             now = invocation.docker_hub.http.now()
-            asked = asking.ask(invocation, look.versions, tokens)
-            planned = plan(asked.tokens, look.versions, asked.stored, now)
-            left = list(left_active(asked.tokens, look.versions, asked.stored, planned, now))
-            made = changes.make(
-                invocation, look, [c for c in planned if c.becomes != "deleted" or c.token.uuid not in keep]
-            )
-            retired = retired.plus(_counted(made.done))
+            asked = ask(look.versions, tokens)
+            planned = plan(asked.tokens, look.versions, asked.stored, now, grace)
+            made = changes.make(invocation, look, [change for change in planned if enables or not change.enables])
+            done, retired = made.done, retired.plus(_counted(made.done))
             if made.interrupted is None:
                 break
-            keep = {*keep, *made.disabled}
             tokens = listed(invocation, look.versions)
             look = changes.look(invocation, look.versions.arn)
     except RotationError as failure:
-        return Retirement(retired, [failure], look.versions)
-    for version, sentence in asked.unidentified.items():
+        return Retirement(retired, [failure], look.versions, Asked(tokens))
+    remains = Remains(
+        left=list(remaining.left_active(asked.tokens, look.versions, asked.stored, now, grace)),
+        in_grace=list(remaining.in_grace(asked.tokens, look.versions, asked.stored, now, grace)),
+        used=list(remaining.still_used(asked.tokens, look.versions, asked.stored)),
+    )
+    retired = replace(
+        retired,
+        unidentified=len(asked.unidentified),
+        gone=len(asked.gone),
+        left=len(remains.left),
+        in_grace=len(remains.in_grace),
+        still_used=len(remains.used),
+    )
+    return Retirement(retired, made.failures, look.versions, asked, done, remains)
+
+
+def say(done: Retirement) -> None:
+    """Write into the log what stays active, and what could not be told."""
+    for version, sentence in done.asked.unidentified.items():
         logger.warning(sentence, version)
-    for version in asked.gone:
+    for version in done.asked.gone:
         logger.warning(asking.GONE, version)
-    for one in left:
+    for one in done.remains.left:
         logger.warning("Token %s of version %s is left active: %s", one.token.uuid, one.version, one.why)
-    retired = replace(retired, unidentified=len(asked.unidentified), left=len(left), gone=len(asked.gone))
-    return Retirement(retired, made.failures, look.versions)
+    for superseded in done.remains.in_grace:
+        logger.info(
+            "Token %s of version %s is superseded, and active until %s",
+            *(superseded.token.uuid, superseded.version, said(superseded.until)),
+        )
+    for token in done.remains.used:
+        logger.warning(
+            "Token %s is superseded, and somebody still logs in with it: look for a consumer that has kept a copy for "
+            "longer than its grace",
+            token.uuid,
+        )
 
 
-def catch_up(invocation: Invocation, versions: SecretVersions, tokens: list[Token]) -> CaughtUp:
-    """Disable and label the token under AWSPREVIOUS, if the rotation that superseded it did not get that far.
+def catch_up(invocation: Invocation, versions: SecretVersions, tokens: list[Token], grace: Grace) -> CaughtUp:
+    """Label the token under AWSPREVIOUS, and disable it unless it has a grace, if its rotation did not get that far.
 
     To be called before a promotion: it takes AWSPREVIOUS away, and nothing else names a token that has no label of
     ours. Where it was no rotation of ours that superseded it, it is left alone, and said: somebody may have replaced it
@@ -152,24 +224,50 @@ def catch_up(invocation: Invocation, versions: SecretVersions, tokens: list[Toke
         return CaughtUp(tokens)  # what superseded it ended well: its token is gone, or was reported then
     look = changes.look(invocation, versions.arn)  # somebody may have moved AWSCURRENT back meanwhile
     asked = asking.ask(invocation, look.versions, tokens)
-    planned = plan(asked.tokens, look.versions, asked.stored, invocation.docker_hub.http.now())
-    made = changes.make(invocation, look, [change for change in planned if change.becomes == "disabled"])
+    superseded = grouped(asked.tokens, look.versions, asked.stored)[previous].tokens
+    planned = plan(asked.tokens, look.versions, asked.stored, invocation.docker_hub.http.now(), grace)
+    made = changes.make(
+        invocation, look, [one for one in planned if one.token in superseded and one.becomes != "deleted"]
+    )
     if made.interrupted:
         tokens = listed(invocation, look.versions)
-        caught_up = catch_up(invocation, invocation.secrets_manager.versions(versions.arn), tokens)
-        return replace(
-            caught_up,
-            disabled=caught_up.disabled | made.disabled,
-            retired=caught_up.retired.plus(_counted(made.done)),
-        )
+        caught_up = catch_up(invocation, invocation.secrets_manager.versions(versions.arn), tokens, grace)
+        return replace(caught_up, retired=caught_up.retired.plus(_counted(made.done)))
     if made.failures:
         raise made.failures[0]
-    disabled = {
-        change.token.uuid: replace(change.token, active=False, label=change.label or change.token.label)
-        for change in made.done
-    }
-    tokens = [disabled.get(token.uuid, token) for token in asked.tokens]
-    return CaughtUp(tokens, frozenset(disabled), _counted(made.done))
+    return CaughtUp(_after(made.done, asked.tokens), _counted(made.done))
+
+
+def set_deadline(invocation: Invocation, look: Look, tokens: list[Token], grace: Grace) -> list[Token]:
+    """Write on the current token's label until when it lives, and return the tokens as they are then.
+
+    To be called before the promotion that supersedes it: whatever happens after that, its grace is neither forgotten
+    nor cut short. What an earlier rotation has written there that did not promote counts no more. Without a grace there
+    is nothing to write.
+
+    Args:
+        look: the staging labels before the promotion.
+        tokens: every token of the account.
+
+    Raises:
+        RotationError: of the client; a token without its deadline must not be superseded.
+    """
+    current = look.versions.holder(CURRENT)
+    until = invocation.docker_hub.http.now() + grace.seconds if grace.seconds else None
+    made = changes.make(
+        invocation,
+        look,
+        [
+            Change(token, "active", label_for(look.versions.arn, current, until))
+            for token in (grouped(tokens, look.versions)[current].tokens if current else ())
+            if token.active and (until is not None or carries_time(token))
+        ]
+        if current
+        else [],
+    )
+    if made.failures:
+        raise made.failures[0]
+    return _after(made.done, tokens)
 
 
 def sweep(invocation: Invocation, arn: str, empty: str) -> bool:
@@ -209,7 +307,7 @@ def _orphans(tokens: list[Token], versions: SecretVersions, empty: str, now: flo
     return [
         change
         for change in plan(tokens, versions, {}, now)
-        if change.becomes == "deleted" and (all_known or version_of(change.token, versions.arn) == empty)
+        if change.becomes == "deleted" and (all_known or version_of(change.token, versions.arn, [empty]) == empty)
     ]
 
 
@@ -225,6 +323,18 @@ def _say_superseded_by_others(
         return Retired(gone=1)
     logger.warning(_REPLACED_BY_HAND, version)
     return Retired(unidentified=1)
+
+
+def _after(done: list[Change], tokens: list[Token]) -> list[Token]:
+    """Return the tokens as they are after changes."""
+    changed = {
+        change.token.uuid: replace(
+            change.token, active=change.becomes == "active", label=change.label or change.token.label
+        )
+        for change in done
+    }
+    gone = {change.token.uuid for change in done if change.becomes == "deleted"}
+    return [changed.get(token.uuid, token) for token in tokens if token.uuid not in gone]
 
 
 def _counted(done: list[Change]) -> Retired:

@@ -1,17 +1,22 @@
 """The dispatcher: reads the staging labels once, decides whether there is anything to do, picks the step."""
 
+import logging
 from collections.abc import Callable
+from dataclasses import replace
 
-from dockerhub_rotation.errors import EventRefused, SecretNotServed
+from dockerhub_rotation import tags
+from dockerhub_rotation.errors import EventRefused, TagsInvalid
 from dockerhub_rotation.invocation import Invocation
 from dockerhub_rotation.request import RotationRequest, Step
-from dockerhub_rotation.secrets_manager import CURRENT, PENDING
+from dockerhub_rotation.secrets_manager import CURRENT, PENDING, SecretVersions
 from dockerhub_rotation.settings import Settings
 from dockerhub_rotation.steps.create_secret import create_secret
 from dockerhub_rotation.steps.finish_secret import finish_secret
 from dockerhub_rotation.steps.set_secret import set_secret
 from dockerhub_rotation.steps.step import Outcome, Rotation
 from dockerhub_rotation.steps.test_secret import test_secret
+
+logger = logging.getLogger(__name__)
 
 _STEPS: dict[Step, Callable[[Rotation], Outcome]] = {
     Step.CREATE: create_secret,
@@ -31,14 +36,17 @@ def rotate(request: RotationRequest, invocation: Invocation) -> Outcome:
        earlier try may have died between promotion and retirement.
     5. The version is AWSPENDING: do the step.
 
+    The secret's tags may change the settings. Wrong ones are refused by createSecret alone, before anything is made:
+    what has begun by then is brought to its end.
+
     Raises:
         SecretNotServed: case 1; nothing was asked.
         EventRefused: cases 2 and 3; nothing was changed.
         RotationError: of the step.
     """
-    _require_served(request.secret_id, invocation.settings)
+    invocation.settings.require_served(request.secret_id)
     versions = invocation.secrets_manager.versions(request.secret_id)
-    _require_served(versions.arn, invocation.settings)  # an event made by hand may name it by a part of its ARN
+    invocation.settings.require_served(versions.arn)  # an event made by hand may name it by a part of its ARN
     if not versions.rotation_enabled:
         raise EventRefused(
             f"Rotation is not switched on for {versions.arn}. Configure it: aws secretsmanager rotate-secret "
@@ -52,13 +60,16 @@ def rotate(request: RotationRequest, invocation: Invocation) -> Outcome:
         )
     if CURRENT in labels and request.step is not Step.FINISH:
         return Outcome("The version is AWSCURRENT already: nothing left to do.")
-    return _STEPS[request.step](Rotation(**vars(invocation), request=request, versions=versions))
+    settings, wrong_tags = _settings_for(versions, invocation.settings)
+    if wrong_tags is not None and request.step is not Step.CREATE:
+        logger.warning("This step goes by the function's own settings. %s", wrong_tags)
+    invocation = replace(invocation, settings=settings)
+    return _STEPS[request.step](Rotation(**vars(invocation), request=request, versions=versions, wrong_tags=wrong_tags))
 
 
-def _require_served(secret_id: str, settings: Settings) -> None:
-    if not settings.serves(secret_id):
-        raise SecretNotServed(
-            f"{secret_id} is none of the secrets that get a token of the account from this function. If it should, "
-            "add its name to DOCKERHUB_SECRETS (Secrets in infra/function.yaml) and rotate again; if not, take the "
-            f"function from it: aws secretsmanager cancel-rotate-secret --secret-id {secret_id}"
-        )
+def _settings_for(versions: SecretVersions, own: Settings) -> tuple[Settings, TagsInvalid | None]:
+    """Return the settings that hold for a secret, and why these are the function's own if its tags are wrong."""
+    try:
+        return tags.apply(versions.tags, own), None
+    except TagsInvalid as wrong:
+        return own, wrong

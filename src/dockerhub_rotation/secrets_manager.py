@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+# https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html
+_PAGE_SIZE = 100
+
 CURRENT, PENDING, PREVIOUS = "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"
 
 
@@ -41,6 +44,9 @@ class SecretVersions:
         labels: version id to its staging labels; versions without a label are not listed.
         changed_at: when the secret last changed in any way, in seconds since 1970.
         rotated_at: when a rotation of it last ended well, in seconds since 1970; 0 if none has.
+        tags: the secret's tags.
+        rotation_function: ARN of the function that rotates it; None if none does.
+        next_rotation_at: until when it is to be rotated, in seconds since 1970; 0 if that is not planned.
     """
 
     arn: str
@@ -48,6 +54,9 @@ class SecretVersions:
     labels: Mapping[str, frozenset[str]]
     changed_at: float
     rotated_at: float = 0.0
+    tags: Mapping[str, str] = field(default_factory=dict)
+    rotation_function: str | None = None
+    next_rotation_at: float = 0.0
 
     def holder(self, label: str) -> str | None:
         """Return the version that carries a staging label, or None."""
@@ -108,6 +117,33 @@ class SecretsManager:
             labels={version: frozenset(labels) for version, labels in answer.get("VersionIdsToStages", {}).items()},
             changed_at=_seconds(changed),
             rotated_at=_seconds(rotated),
+            tags={tag["Key"]: tag.get("Value", "") for tag in answer.get("Tags", [])},  # absent if there are none
+            rotation_function=answer.get("RotationLambdaARN"),
+            next_rotation_at=_seconds(answer.get("NextRotationDate")),
+        )
+
+    def rotated_by(self, function_arn: str) -> list[str]:
+        """Return the ARNs of the secrets that name a function as the one that rotates them, in order.
+
+        The list of secrets says so of each, and is asked for nothing else: it may lag behind what DescribeSecret says.
+        """
+        found: set[str] = set()
+        page: dict[str, Any] = {}
+        while True:
+            answer = self._list(page)
+            secrets = answer.get("SecretList")
+            if not isinstance(secrets, list):
+                raise _not_secrets_manager("secretsmanager:ListSecrets")
+            found |= {secret["ARN"] for secret in secrets if secret.get("RotationLambdaARN") == function_arn}
+            if not answer.get("NextToken"):
+                return sorted(found)
+            page = {"NextToken": answer["NextToken"]}
+
+    def _list(self, page: dict[str, Any]) -> Mapping[str, Any]:
+        return ask(
+            "secretsmanager:ListSecrets",
+            "Check that the function's role allows secretsmanager:ListSecrets.",
+            lambda: self._client.list_secrets(MaxResults=_PAGE_SIZE, **page),
         )
 
     def value(self, secret_id: str, version_id: str) -> StoredValue | None:
@@ -215,7 +251,9 @@ def _expect(answer: Mapping[str, Any], field: str, action: str) -> str:
     """Return a field that every true answer has: botocore makes a dict even of a proxy's HTML page."""
     value = answer.get(field)
     if not isinstance(value, str):
-        raise AwsUnavailable(
-            f"{action} was answered by something that is not Secrets Manager. Check proxy and endpoint."
-        )
+        raise _not_secrets_manager(action)
     return value
+
+
+def _not_secrets_manager(action: str) -> AwsUnavailable:
+    return AwsUnavailable(f"{action} was answered by something that is not Secrets Manager. Check proxy and endpoint.")

@@ -10,7 +10,8 @@ from logging import getLevelNamesMapping
 from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
-from dockerhub_rotation.errors import SettingsInvalid
+from dockerhub_rotation import duration
+from dockerhub_rotation.errors import SecretNotServed, SettingsInvalid
 
 LoginKind = Literal["auth-token", "users-login"]
 
@@ -34,6 +35,11 @@ _PARAMETER_NAME = re.compile(r"[A-Za-z0-9_./-]{1,1011}")
 # https://github.com/distribution/reference/blob/main/reference.go
 _REPOSITORY = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*/[a-z0-9]+(?:[._-]+[a-z0-9]+)*")
 
+# https://docs.aws.amazon.com/lambda/latest/api/API_GetFunction.html
+_FUNCTION_ARN = re.compile(
+    r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9$_-]+)?"
+)
+
 # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
 _SECRETS = re.compile(r"(?:\*|[A-Za-z0-9/_+=.@-]+\*?)")
 
@@ -54,9 +60,12 @@ class Settings:
         compare_scopes: whether a new token's login is held against them.
         login: the management login; a TOTP parameter implies `users-login`, the only one that takes a code.
         probe_repository: `namespace/name` on which a new token must be granted what its scopes promise, or None.
+        grace: how long a superseded token lives, in seconds; a secret's tag may say otherwise.
+        grace_limit: ... and how long it may live at most, whatever a tag or a label says.
         api_url: Hub API, without a slash at the end.
         auth_url: registry token service, asked at `/token`.
         registry_url: registry.
+        rotation_function: ARN of the function whose secrets the caretaker looks after; None for that function itself.
         extension_port: where the AWS Parameters and Secrets Lambda Extension listens, or None to read parameters from
             Parameter Store itself.
     """
@@ -70,9 +79,12 @@ class Settings:
     compare_scopes: bool = True
     login: LoginKind = "auth-token"
     probe_repository: str | None = None
+    grace: int = 0
+    grace_limit: int = 30 * 86_400
     api_url: str = "https://hub.docker.com"
     auth_url: str = "https://auth.docker.io"
     registry_url: str = "https://registry-1.docker.io"
+    rotation_function: str | None = None
     extension_port: int | None = None
 
     def serves(self, secret_id: str) -> bool:
@@ -81,6 +93,19 @@ class Settings:
         # https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html
         name = name[: -len("-AbCdEf")] if is_arn else secret_id
         return any(name.startswith(entry[:-1]) if entry.endswith("*") else name == entry for entry in self.secrets)
+
+    def require_served(self, secret_id: str) -> None:
+        """Refuse a secret that is none of those that get a token.
+
+        Raises:
+            SecretNotServed: naming the commands that mend it.
+        """
+        if not self.serves(secret_id):
+            raise SecretNotServed(
+                f"{secret_id} is none of the secrets that this function gives a token of the account. If it should get "
+                "one, add its name to DOCKERHUB_SECRETS (Secrets in infra/function.yaml) and rotate again; if not, "
+                f"take the function from it: aws secretsmanager cancel-rotate-secret --secret-id {secret_id}"
+            )
 
 
 def read(environment: Mapping[str, str]) -> Settings:
@@ -114,13 +139,18 @@ def read(environment: Mapping[str, str]) -> Settings:
         compare_scopes=ask("DOCKERHUB_COMPARE_SCOPES", _bool, default.compare_scopes),
         login="users-login" if totp_parameter else login,
         probe_repository=ask("DOCKERHUB_PROBE_REPOSITORY", _repository, default.probe_repository),
+        grace=ask("DOCKERHUB_GRACE", duration.parse, default.grace),
+        grace_limit=ask("DOCKERHUB_GRACE_LIMIT", duration.parse, default.grace_limit),
         api_url=ask("DOCKERHUB_API_URL", _base_url, default.api_url),
         auth_url=ask("DOCKERHUB_AUTH_URL", _base_url, default.auth_url),
         registry_url=ask("DOCKERHUB_REGISTRY_URL", _base_url, default.registry_url),
+        rotation_function=ask("ROTATION_FUNCTION_ARN", _function_arn, default.rotation_function),
         extension_port=ask("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", _port, default.extension_port),
     )
     for variable in sorted(environment.keys() & _READ_BY_OTHERS.keys()):
         ask(variable, _READ_BY_OTHERS[variable], None)
+    if settings.grace > settings.grace_limit:
+        problems.append("DOCKERHUB_GRACE must not be longer than DOCKERHUB_GRACE_LIMIT")
     if problems:
         raise SettingsInvalid(f"The function's environment is wrong: {'; '.join(problems)}. Mend it and rotate again.")
     return settings
@@ -208,6 +238,12 @@ def _base_url(text: str) -> str:
 def _parameter_name(text: str) -> str:
     if not _PARAMETER_NAME.fullmatch(text):
         raise ValueError("must be the name of an SSM parameter (letters, digits and . - _ /), not an ARN or a value")
+    return text
+
+
+def _function_arn(text: str) -> str:
+    if not _FUNCTION_ARN.fullmatch(text):
+        raise ValueError("must be the ARN of a Lambda function, as the secrets name it")
     return text
 
 

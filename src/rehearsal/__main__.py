@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from dockerhub_rotation import duration
 from rehearsal import bench, rehearse, replay
 from rehearsal.fleet import table as fleet
 from rehearsal.fleet.scenes import Past
@@ -44,6 +45,13 @@ def main(arguments: list[str]) -> int:
         "--others", type=_at_least(0), default=12, metavar="N", help="tokens of others in the account (default: 12)"
     )
     rotate.add_argument("--placeholder", action="store_true", help="the secret holds no token yet")
+    rotate.add_argument(
+        "--grace",
+        type=_duration,
+        default="0",
+        metavar="2h",
+        help="how long a superseded token lives; rotates twice at least, and lets so much time pass after each",
+    )
     rotate.add_argument("--cold", action="store_true", help="a fresh process for each step")
     rotate.add_argument(
         "--fault",
@@ -68,7 +76,8 @@ def main(arguments: list[str]) -> int:
         "fleet",
         prog="make fleet",
         usage='make fleet ARGS="OPTIONS"',
-        description="Rotate many secrets of one account at once, in virtual time, and show what it took.",
+        description="Rotate many secrets of one account at once, or look after them for a day, in virtual time, and "
+        "show what it took.",
     )
     many.add_argument(
         "--scene",
@@ -76,7 +85,9 @@ def main(arguments: list[str]) -> int:
         choices=list(Past),
         help="what happened to the tokens before; without any option, all of these are shown",
     )
-    many.add_argument("--secrets", type=_at_least(1), metavar="N", help="how many (default: 200 due at once, else 12)")
+    many.add_argument(
+        "--secrets", type=_at_least(1), metavar="N", help="how many (default: 200 due at once or watched, else 12)"
+    )
     many.add_argument(
         "--per-minute",
         type=_at_least(1),
@@ -100,8 +111,10 @@ def main(arguments: list[str]) -> int:
             events.error(f"{asked.event} does not hold an event: {unreadable}")
     if asked.command == "fleet":
         pasts = list(Past) if len(arguments) == 1 else [asked.scene or Past.DUE_AT_ONCE]
-        scenes = [scene for past in pasts for scene in _fleets(asked, past)]
-        return 0 if fleet.show(scenes, console) else 1
+        scenes = [scene for past in pasts if past is not Past.WATCHED for scene in _fleets(asked, past)]
+        days = [scene for past in pasts if past is Past.WATCHED for scene in _fleets(asked, past)]
+        held = [not scenes or fleet.show(scenes, console), not days or fleet.show_days(days, console)]
+        return 0 if all(held) else 1
     if asked.serve and (asked.rotations > 1 or asked.fault):
         rotate.error("--serve shows the rotations that you start: it goes with neither --rotations nor --fault")
     scene = Scene(
@@ -111,18 +124,19 @@ def main(arguments: list[str]) -> int:
         placeholder=asked.placeholder,
         faults=tuple(asked.fault),
         cold=asked.cold,
+        grace=asked.grace,
     )
     if asked.serve:
         rehearse.serve(scene, console)
         return 0
-    return 0 if rehearse.rehearse(scene, asked.rotations, console) else 1
+    return 0 if rehearse.rehearse(scene, max(asked.rotations, 2 if scene.grace_seconds else 1), console) else 1
 
 
 def _fleets(asked: argparse.Namespace, past: Past) -> list[FleetScene]:
     due_at_once = past is Past.DUE_AT_ONCE
     return [
         FleetScene(
-            secrets=asked.secrets or (200 if due_at_once else 12),
+            secrets=asked.secrets or (200 if due_at_once or past is Past.WATCHED else 12),
             per_minute=limit,
             past=past,
             timeout=asked.timeout,
@@ -131,6 +145,14 @@ def _fleets(asked: argparse.Namespace, past: Past) -> list[FleetScene]:
         )
         for limit in asked.per_minute or ((600, 180) if due_at_once else (600,))
     ]
+
+
+def _duration(text: str) -> str:
+    try:
+        duration.parse(text)
+    except ValueError as problem:
+        raise argparse.ArgumentTypeError(str(problem)) from None
+    return text
 
 
 def _forget_the_readers_environment() -> None:

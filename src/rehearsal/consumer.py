@@ -1,4 +1,4 @@
-"""A consumer: reads AWSCURRENT and logs in to the registry with it, over and over, as image pulls do."""
+"""Consumers: read AWSCURRENT and log in to the registry with it, over and over, as image pulls do."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Self
 import httpx
 
 from rehearsal.world import PLACEHOLDER, World, token_in
+
+_FIVE_MINUTES, _HOUR = 300, 3600
 
 
 class Consumer:
@@ -69,9 +71,37 @@ class Consumer:
 
     def accepts(self, token: str) -> bool:
         """Log in with a token and say whether that worked."""
-        answer = self._registry.get(
-            f"{self._world.hub_url}/token",
-            params={"service": "registry.docker.io"},
-            auth=(self._world.hub.username, token),
-        )
-        return answer.status_code == 200
+        return _accepted(self._world, self._registry, token)
+
+
+class Keeper:
+    """Reads the secret once an hour, by the world's clock, and logs in with its copy meanwhile.
+
+    Attributes:
+        logins: how many logins there were.
+        refused: how many of them were refused.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.logins = self.refused = 0
+        self._world = world
+        self._copy = world.current_token()
+        self._read_at = world.now()
+
+    def live(self, seconds: float) -> None:
+        """Let so much time pass, and log in every five minutes."""
+        with httpx.Client(trust_env=False) as registry:
+            for _ in range(round(seconds / _FIVE_MINUTES)):
+                self._world.passed += _FIVE_MINUTES
+                if self._world.now() - self._read_at >= _HOUR:
+                    self._copy, self._read_at = self._world.current_token(), self._world.now()
+                if self._copy != PLACEHOLDER:
+                    self.logins += 1
+                    self.refused += not _accepted(self._world, registry, self._copy)
+
+
+def _accepted(world: World, registry: httpx.Client, token: str) -> bool:
+    answer = registry.get(
+        f"{world.hub_url}/token", params={"service": "registry.docker.io"}, auth=(world.hub.username, token)
+    )
+    return answer.status_code == 200

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from rehearsal.docker_hub import Token
 from rehearsal.wire import Request
-from rehearsal.world import PLACEHOLDER, State, StepRun, World, token_in
+from rehearsal.world import PLACEHOLDER, State, World, token_in
 
 WORKS = "AWSCURRENT logs in at Docker Hub"
 RETIRE_LAST = "no token is retired while AWSCURRENT holds it"
 DELETE_LATER = "no token is deleted by the rotation that disabled it"
 ONLY_OURS = "no token of anybody else is touched"
 NO_REMAINS = "one active token of ours, the previous one disabled, nothing else"
+GRACE_KEPT = "no superseded token is disabled before its deadline, and each has one within its limit"
 REPEATABLE = "every step once more changes nothing"
 NO_LEAK = "no secret value in anything the function printed"
 CONTRACT = "the function asks of AWS only what the contract allows"
 
-_EVERY_STEP = {"createSecret", "setSecret", "testSecret", "finishSecret"}
+_CLOCKS_AGREE_SECONDS = 10
+
+_EVERY_STEP = {"createSecret", "setSecret", "testSecret", "finishSecret", "Reconcile", "Retire"}
 _ALLOWED = {
     "DescribeSecret": _EVERY_STEP,
     "GetSecretValue": _EVERY_STEP,
     "GetParameters": _EVERY_STEP,
+    "ListSecrets": {"Reconcile"},
     "PutSecretValue": {"createSecret"},
     "UpdateSecretVersionStage": {"finishSecret"},
 }
@@ -36,6 +43,7 @@ class Invariants:
 
     Attributes:
         others: the tokens that are not ours, with label and whether each is active.
+        at_work: tasks and steps that are at work beside the world's own.
     """
 
     checked: Counter[str] = field(default_factory=Counter)
@@ -45,6 +53,7 @@ class Invariants:
     _dead_by_hand: set[str] = field(default_factory=set, repr=False)
     _disabled_lately: set[str] = field(default_factory=set, repr=False)
     others: Mapping[str, tuple[str, bool]] | None = None
+    at_work: frozenset[str] = frozenset()
 
     def begin(self, world: World) -> None:
         """Take the world as it is: at the beginning, and whenever a person has changed it by hand.
@@ -55,19 +64,20 @@ class Invariants:
         last, state, current = self._last, world.state(), world.current_token()
         held = {current}
         if last is not None:
+            self._forget_the_last_rotation(last, state)
             dead = (_active(last) - _active(state)) | (last.tokens.keys() - state.tokens.keys())
             self._dead_by_hand |= {self._values[uuid] for uuid in dead}
         if not world.hub.authenticates(current):
             self._dead_by_hand.add(current)
-        elif any(token.value == current and _made_by_the_function(token) for token in world.hub.tokens.values()):
-            held.add(token_in(world.aws.value(world.secret_arn, "AWSPREVIOUS") or ""))
+        else:
+            held |= _superseded_by_a_rotation(world, current)
         self._remember(world, state)
         ours = {_label(world, version) for version in state.labels}
         self.others = {
             token.uuid: (token.label, token.active)
             for token in world.hub.tokens.values()
             if not (token.value in held and token.active)
-            and token.label not in ours
+            and _without_time(token.label) not in ours
             and not _made_by_the_function(token)
         }
 
@@ -83,19 +93,35 @@ class Invariants:
         self._check(WORKS, works or excused, where)
         retired = {self._values[uuid] for uuid in _active(self._last) - _active(state)}
         self._check(RETIRE_LAST, token not in retired, where)
-        if state.holder("AWSPENDING") not in {None, self._last.holder("AWSPENDING")}:
-            self._disabled_lately.clear()  # a rotation has begun
+        self._forget_the_last_rotation(self._last, state)
         gone = self._last.tokens.keys() - state.tokens.keys()
         self._check(DELETE_LATER, not gone & self._disabled_lately, where)
         self._disabled_lately |= (_active(self._last) - _active(state)) & state.tokens.keys()
+        self._look_at_graces(world, self._last, state, where)
         self._check(ONLY_OURS, all(state.tokens.get(uuid) == was for uuid, was in self.others.items()), where)
         if request.party == "AWS":
-            allowed = world.step in {None} | _ALLOWED.get(request.name, set())
+            allowed = bool({world.step, *self.at_work} & ({None} | _ALLOWED.get(request.name, set())))
             kept = state.holder("AWSPENDING") == self._last.holder("AWSPENDING")
             changes = request.name in ("PutSecretValue", "UpdateSecretVersionStage")
             same_versions = state.labels.keys() == self._last.labels.keys()
             self._check(CONTRACT, allowed and (not changes or (kept and same_versions)), where)
         self._remember(world, state)
+
+    def _forget_the_last_rotation(self, last: State, state: State) -> None:
+        """Forget which tokens it has disabled, once another rotation has begun."""
+        if state.holder("AWSPENDING") not in {None, last.holder("AWSPENDING")}:
+            self._disabled_lately.clear()
+
+    def _look_at_graces(self, world: World, last: State, state: State, where: str) -> None:
+        """Check that nothing in grace has lost it but by Retire, and that no grace is longer than it may be."""
+        now, longest = world.now() + _CLOCKS_AGREE_SECONDS, world.scene.grace_seconds
+        cut_short = [
+            uuid
+            for uuid in _active(last) - _active(state)
+            if _time_in(last.tokens[uuid][0]) > now or (longest and _was_staged(last, last.tokens[uuid][0], world))
+        ]
+        endless = [label for label, active in state.tokens.values() if active and _time_in(label) > now + longest]
+        self._check(GRACE_KEPT, not endless and (not cut_short or "Retire" in {world.step, *self.at_work}), where)
 
     def at_rest(self, world: World) -> None:
         """Check what must hold after a rotation that succeeded."""
@@ -105,37 +131,40 @@ class Invariants:
         self._check(CONTRACT, not pending, "after the rotation")
 
     def remains(self, world: World) -> list[str]:
-        """Return the labels of our tokens that are neither current and active nor previous and disabled.
+        """Return the labels of our tokens that are neither current and active, nor previous and disabled, nor in grace.
 
-        A disabled one may stay for one more rotation: if this one has disabled it, or may have, for all that it knows.
+        A disabled one stays for one more rotation after the one that has disabled it.
         """
         assert self.others is not None
         state, current = world.state(), world.current_token()
-        interrupted = _interrupted(world)
+        born = max(token.created_at.timestamp() for token in world.hub.tokens.values() if token.value == current)
         previous = state.holder("AWSPREVIOUS")
-        kept = {(_label(world, previous), False)} if previous else set()
+        kept = {_label(world, previous)} if previous else set()
         remains = []
         for token in world.hub.tokens.values():
-            if token.uuid in self.others or (token.value == current and token.active):
+            label, time = _without_time(token.label), _time_in(token.label)
+            if token.uuid in self.others or (token.value == current and token.active and label == token.label):
                 continue
-            if (token.label, token.active) in kept:
+            if token.active and time > world.now():
+                continue  # in grace
+            if label in kept and not token.active:
                 kept.clear()  # a second one is too many
                 continue
-            if token.active or not (interrupted or token.uuid in self._disabled_lately):
+            if token.active or not (time >= born or token.uuid in self._disabled_lately):
                 remains.append(token.label)
         return remains
 
     def _way_back(self, world: World) -> bool:
-        """Tell whether AWSPREVIOUS holds a disabled token of ours, where nobody has taken that away by hand."""
+        """Tell whether AWSPREVIOUS holds a token of ours, disabled or in grace, unless somebody has taken it away."""
         previous = world.state().holder("AWSPREVIOUS")
         if previous is None:
             return True
         token = token_in(world.aws.value(world.secret_arn, "AWSPREVIOUS") or "")
-        kept = (_label(world, previous), token, False)
-        return (
-            token == PLACEHOLDER
-            or token in self._dead_by_hand
-            or kept in {(token.label, token.value, token.active) for token in world.hub.tokens.values()}
+        return token in {PLACEHOLDER, *self._dead_by_hand} or any(
+            it.value == token
+            and _without_time(it.label) == _label(world, previous)
+            and (not it.active or _time_in(it.label) > world.now())
+            for it in world.hub.tokens.values()
         )
 
     def repeat_steps(self, world: World) -> None:
@@ -149,8 +178,9 @@ class Invariants:
     def search_output(self, world: World) -> None:
         """Look for every secret value that ever existed in everything the function printed, and in its labels."""
         labels = (label for label, _ in world.state().tokens.values())
-        said = "\n".join([world.function.log(), *labels])
-        self._check(NO_LEAK, not world.leaked(said), "in the function's log or a token's label")
+        answers = map(json.dumps, world.answers)
+        said = "\n".join([world.function.log(), world.caretaker.log(), *answers, *labels])
+        self._check(NO_LEAK, not world.leaked(said), "in a function's log, an answer or a token's label")
 
     def _remember(self, world: World, state: State) -> None:
         self._last = state
@@ -162,14 +192,29 @@ class Invariants:
             self.broken.append(f"{invariant}: broken {where}")
 
 
-def _interrupted(world: World) -> bool:
-    """Tell whether the latest rotation took more than one attempt, or the one before it was given up."""
-    rotations: dict[str | None, list[StepRun]] = {}
-    for run in world.steps:
-        rotations.setdefault(run.before.holder("AWSPENDING"), []).append(run)
-    *_, before, latest = ([], *rotations.values()) if rotations else ([], [])
-    attempts = sum(run.step == "createSecret" for run in latest)
-    return attempts > 1 or bool(before and before[-1].error)
+def _superseded_by_a_rotation(world: World, current: str) -> set[str]:
+    """Return the token under AWSPREVIOUS, unless a person has stored it after the current one, and moved it away."""
+    tokens = {token.value: token for token in world.hub.tokens.values()}
+    previous = tokens.get(token_in(world.aws.value(world.secret_arn, "AWSPREVIOUS") or ""))
+    new = tokens.get(current)
+    if previous is None or new is None or not _made_by_the_function(new) or previous.created_at > new.created_at:
+        return set()
+    return {previous.value}
+
+
+def _without_time(label: str) -> str:
+    return label.partition(" until ")[0]
+
+
+def _time_in(label: str) -> float:
+    """Return the time in a label, as the README promises it, or 0."""
+    written = re.fullmatch(r"dockerhub-rotation/[0-9a-f]{16}/\S+ until ([0-9]{8}T[0-9]{6}Z)", label)
+    return datetime.strptime(written[1], "%Y%m%dT%H%M%S%z").timestamp() if written else 0.0
+
+
+def _was_staged(state: State, label: str, world: World) -> bool:
+    """Tell whether a token without a deadline was that of a version with a staging label: then it was to get one."""
+    return label in {_label(world, version) for version, labels in state.labels.items() if labels}
 
 
 def _active(state: State) -> set[str]:

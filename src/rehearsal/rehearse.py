@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rehearsal.consumer import Consumer
+from rehearsal.consumer import Consumer, Keeper
 from rehearsal.invariants import Invariants
 from rehearsal.wire import Request
 from rehearsal.world import FUNCTION_ARN, PLACEHOLDER, SECRET_NAME, Scene, State, StepRun, World, changes
@@ -34,7 +34,7 @@ def rehearse(scene: Scene, rotations: int, console: Console) -> bool:
     with World(scene, on_request=on_request, on_step=on_step) as world:
         invariants.begin(world)
         console.print(_the_world(world))
-        before, succeeded = world.state(), True
+        before, succeeded, keeper = world.state(), True, Keeper(world)
         with Consumer(world) as consumer:
             for number in range(1, rotations + 1):
                 of = f" {number} of {rotations}" if rotations > 1 else ""
@@ -45,6 +45,8 @@ def rehearse(scene: Scene, rotations: int, console: Console) -> bool:
                     tries = f", after {_counted(failed, 'failed attempt')}" if failed else ""
                     console.print(f"  rotated{tries}")
                     invariants.at_rest(world)
+                    if number < rotations:
+                        _pass_the_grace(world, keeper, console)
                 else:
                     console.print(f"  [red]not rotated[/], given up after {_counted(failed, 'attempt')}")
                     succeeded = False
@@ -53,15 +55,26 @@ def rehearse(scene: Scene, rotations: int, console: Console) -> bool:
         if succeeded and not (scene.two_factor and scene.cold):  # where it would wait for one-time codes
             invariants.repeat_steps(world)
         invariants.search_output(world)
+        _pass_the_grace(world, keeper, console)
 
         console.print()
         _show(console, _tokens(before, after, invariants.others or {}))
         _show(console, _labels(before, after))
-        _show(console, _summary(consumer, asked, rotations, invariants))
+        _show(console, _summary(consumer, keeper, asked, rotations, invariants))
         missed = [fault for fault in scene.faults if fault.at > len(asked)]
         for fault in missed:
             console.print(f"[red]missed[/]    fault {fault.kind}@{fault.at}: there were {len(asked)} requests")
-    return succeeded and not (invariants.broken or missed or consumer.failures) and consumer.logins > 0
+    refused = consumer.failures + keeper.refused
+    return succeeded and not (invariants.broken or missed or refused) and consumer.logins > 0
+
+
+def _pass_the_grace(world: World, keeper: Keeper, console: Console) -> None:
+    """Let time pass until an hour after the latest deadline, for a consumer that keeps a copy."""
+    if world.scene.grace_seconds:
+        keeper.live(world.scene.grace_seconds + 3600)
+        world.function.discard()  # Lambda has ended the sandbox by then
+        refused = f"{keeper.refused} of {keeper.logins} logins with a copy refused"
+        console.print(f"  {world.scene.grace} and an hour pass; {refused}")
 
 
 def serve(scene: Scene, console: Console) -> None:
@@ -152,7 +165,9 @@ def _labels(before: State, after: State) -> Table:
     return table
 
 
-def _summary(consumer: Consumer, asked: Iterable[Request], rotations: int, invariants: Invariants) -> Table:
+def _summary(
+    consumer: Consumer, keeper: Keeper, asked: Iterable[Request], rotations: int, invariants: Invariants
+) -> Table:
     parties = [request.party for request in asked]
     each = f" for {rotations} rotations" if rotations > 1 else ""
     table = Table(title="Summary", title_justify="left", box=None, pad_edge=False, show_header=False)
@@ -162,6 +177,9 @@ def _summary(consumer: Consumer, asked: Iterable[Request], rotations: int, invar
     table.add_row(
         "consumer", Text(f"{_counted(consumer.logins, 'login')} with AWSCURRENT meanwhile{overtaken}, ") + failed
     )
+    if keeper.logins:
+        refused = Text(f"{keeper.refused} refused", "red" if keeper.refused else "green")
+        table.add_row("consumer", Text(f"{keeper.logins} logins with a copy that it reads once an hour, ") + refused)
     for invariant, times in invariants.checked.items():
         checked = "once" if times == 1 else f"{times} times"
         table.add_row(Text("holds", "green"), f"{invariant} (checked {checked})")

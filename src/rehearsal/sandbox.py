@@ -1,4 +1,4 @@
-"""The rotation function as Lambda runs it: in a process of its own, which is kept warm and may be killed at any time.
+"""A function as Lambda runs it: in a process of its own, which is kept warm and may be killed at any time.
 
 `Function` is the side of the Lambda service. This module run as a program is the side of the runtime: it takes events
 on standard input, calls the handler, and says how that went on a pipe of its own, so that everything the function
@@ -17,11 +17,16 @@ import tempfile
 import time
 import traceback
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Protocol, Self
 
 _SOURCES = Path(__file__).resolve().parent.parent
+
+# What a process runs that has no _HANDLER in its environment, in which Lambda's runtime finds it, too:
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+HANDLER = "dockerhub_rotation.handler.lambda_handler"
 
 
 class FunctionError(Exception):
@@ -77,8 +82,8 @@ class Function:
         self.discard()
         self._log.close()
 
-    def invoke(self, event: object) -> None:
-        """Call the handler with an event.
+    def invoke(self, event: object) -> object:
+        """Call the handler with an event, and return what it answers.
 
         Raises:
             FunctionError: with what the handler raised, or how the process ended.
@@ -100,8 +105,10 @@ class Function:
             raise FunctionError(f"timed out after {self._timeout_seconds:g} seconds")
         if not line:
             raise FunctionError("the process of the function died")
-        if error := json.loads(line):
+        result = json.loads(line)
+        if error := result.get("error"):
             raise FunctionError(f"{error['type']}: {error['message']}")
+        return result["answer"]
 
     def kill(self) -> None:
         """End the process at once, in whatever it is doing; the next invocation starts another. From any thread."""
@@ -169,18 +176,19 @@ class Context:
 
 def serve(results: IO[str]) -> None:
     """Call the handler with every event that comes on standard input, and say on `results` how that went."""
-    from dockerhub_rotation.handler import lambda_handler
+    module, _, name = os.environ.get("_HANDLER", HANDLER).rpartition(".")
+    handle = getattr(import_module(module), name)
 
     for line in sys.stdin:
         call: dict[str, Any] = json.loads(line)
-        error: dict[str, str] | None = None
+        result: dict[str, object] = {}
         try:
-            lambda_handler(call["event"], Context(call["seconds"]))
+            result["answer"] = handle(call["event"], Context(call["seconds"]))
         except Exception as raised:  # noqa: BLE001 - Lambda's runtime catches, prints and reports whatever it is
             traceback.print_exc()
-            error = {"type": type(raised).__name__, "message": str(raised)}
+            result["error"] = {"type": type(raised).__name__, "message": str(raised)}
         sys.stdout.flush()
-        results.write(json.dumps(error) + "\n")
+        results.write(json.dumps(result) + "\n")
         results.flush()
 
 

@@ -25,6 +25,7 @@ from urllib.parse import quote
 import boto3
 import pyotp
 
+from dockerhub_rotation import duration
 from rehearsal.docker_hub import DockerHub
 from rehearsal.sandbox import Function, FunctionError
 from rehearsal.secrets_manager import Aws
@@ -32,9 +33,14 @@ from rehearsal.wire import Fault, Request, Server, Wire
 
 REGION = "eu-central-1"
 SECRET_NAME = "docker-hub-token"
+CARETAKER = "dockerhub_rotation.caretaker.lambda_handler"
 FUNCTION_ARN = f"arn:aws:lambda:{REGION}:123456789012:function:dockerhub-rotation"
 REPOSITORY = "acme/app"
 PLACEHOLDER = "placeholder-until-the-first-rotation"
+
+_BETWEEN_ROTATIONS_SECONDS = 5
+
+TASKS = ("Reconcile", "Retire")
 
 _ACCOUNT = {
     "AWS_ACCESS_KEY_ID": "rehearsal",
@@ -102,6 +108,7 @@ class Scene:
         faults: what goes wrong.
         cold: whether each invocation gets a fresh process.
         environment: further environment variables of the function.
+        grace: how long a superseded token lives, as DOCKERHUB_GRACE has it.
     """
 
     shape: Shape = Shape.PLAIN
@@ -111,6 +118,12 @@ class Scene:
     faults: tuple[Fault, ...] = ()
     cold: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
+    grace: str = "0"
+
+    @property
+    def grace_seconds(self) -> int:
+        """The grace in seconds."""
+        return duration.parse(self.grace)
 
 
 @dataclass(frozen=True)
@@ -162,13 +175,17 @@ class World:
         hub: Docker Hub.
         aws: Secrets Manager and Parameter Store.
         wire: what the function's requests pass.
-        function: the function's process.
+        function: the rotation function's process.
+        caretaker: the caretaker's.
+        answers: what the caretaker has answered so far.
         secret_arn: the secret.
         client: a Secrets Manager client of somebody else than the function.
         steps: every invocation so far.
-        step: the step that is under way, or None.
+        step: the step or task that is under way, or None.
         hold_before: the step at which rotations are held up, as if the function were broken from then on; None for
             rotations that go through.
+        passed: seconds that have passed at Docker Hub and AWS, beside those that the machine's clock shows. With each
+            rotation they become some more: one never begins in the second in which another has ended.
         environment: with which the reader's own `aws` commands work against this world.
     """
 
@@ -185,7 +202,9 @@ class World:
         self.step: str | None = None
         self.hold_before: str | None = None
         self._held = False
+        self.passed = 0.0
         self.secrets: set[str] = set()
+        self.answers: list[object] = []
         self._on_request = on_request
         self._on_step = on_step
         self._run_function = run_function
@@ -194,11 +213,15 @@ class World:
         self.hub = DockerHub(
             totp_seed=seed,
             repositories={REPOSITORY: {"pull", "push"}},
-            clock=lambda: time.time(),  # looked up at each call, so that a test's clock is everybody's
+            clock=self.now,
         )
-        self.aws = Aws(invoke=self.invoke, clock=lambda: time.time())
+        self.aws = Aws(invoke=self.invoke, clock=self.now)
         self.wire = Wire(faults=scene.faults, on_request=self._look)
         self._furnish(seed)
+
+    def now(self) -> float:
+        """Return the time at Docker Hub and AWS, in seconds since 1970."""
+        return time.time() + self.passed  # looked up at each call, so that a test's clock is everybody's
 
     def _furnish(self, seed: str | None) -> None:
         hub, aws = self.hub, self.aws
@@ -229,7 +252,17 @@ class World:
         self.function = self._stack.enter_context(
             self._run_function(self.function_environment(door_aws.url, door_hub.url), cold=self.scene.cold)
         )
-        self.wire.kill = self.function.kill
+        self.caretaker = self._stack.enter_context(
+            self._run_function(
+                {
+                    **self.function_environment(door_aws.url, door_hub.url),
+                    "_HANDLER": CARETAKER,
+                    "ROTATION_FUNCTION_ARN": FUNCTION_ARN,
+                },
+                cold=self.scene.cold,
+            )
+        )
+        self.wire.kill = lambda: (self.caretaker if self.step in TASKS else self.function).kill()
         self.client = boto3.client(
             "secretsmanager",
             region_name=REGION,
@@ -254,6 +287,7 @@ class World:
             "DOCKERHUB_AUTH_URL": hub_url,
             "DOCKERHUB_REGISTRY_URL": hub_url,
             **({"DOCKERHUB_TOTP_PARAMETER": "DOCKER_HUB_TOTP"} if self.scene.two_factor else {}),
+            "DOCKERHUB_GRACE": self.scene.grace,
             **self.scene.environment,
         }
 
@@ -290,6 +324,23 @@ class World:
         if error:
             raise error
 
+    def care(self, task: str = "Reconcile", **fields: object) -> Any:
+        """Send the caretaker a task, write down what came of it, and return the answer.
+
+        Args:
+            fields: further fields of the event.
+
+        Raises:
+            FunctionError: it failed.
+        """
+        self.step = task
+        try:
+            answer = self.caretaker.invoke({"Task": task, **fields})
+        finally:
+            self.step = None
+        self.answers.append(answer)
+        return answer
+
     def rotate(self, **options: Any) -> list[str]:
         """Start a rotation, wait for its end, and return the names of the events it caused.
 
@@ -297,6 +348,7 @@ class World:
             options: further fields of the RotateSecret request.
         """
         seen = len(self.aws.events)
+        self.passed += _BETWEEN_ROTATIONS_SECONDS
         self.client.rotate_secret(SecretId=SECRET_NAME, RotationLambdaARN=FUNCTION_ARN, **options)
         self.aws.wait(timeout=600)
         return [event.name for event in self.aws.events[seen:]]
@@ -304,6 +356,7 @@ class World:
     def rotate_by_command(self) -> list[str]:
         """Do as `rotate`, with the real AWS CLI."""
         seen = len(self.aws.events)
+        self.passed += _BETWEEN_ROTATIONS_SECONDS
         self.aws_cli(
             *("secretsmanager", "rotate-secret", "--secret-id", SECRET_NAME),
             *("--rotation-lambda-arn", FUNCTION_ARN, "--rotation-rules", "AutomaticallyAfterDays=30"),
@@ -388,7 +441,16 @@ def changes(before: State, after: State) -> list[str]:
         elif was_active != active:
             done.append("enabled" if active else "disabled")
         if old_label != label:
-            done.append("labelled as ours")
+            done += _labelled(old_label, label, active)
         if done:
             said.append(f"token {uuid[:8]} {' and '.join(done)}")
     return said + [f"token {uuid[:8]} deleted" for uuid in before.tokens if uuid not in after.tokens]
+
+
+def _labelled(old: str, new: str, active: bool) -> list[str]:
+    """Say what a label was changed for. That of a disabled token says since when, which goes without saying."""
+    if not old.startswith("dockerhub-rotation/"):
+        return ["labelled as ours"]
+    if not active:
+        return []
+    return ["given a deadline" if " until " in new else "its deadline taken off"]

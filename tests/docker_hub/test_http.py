@@ -24,6 +24,7 @@ from tests.docker_hub.wire import (
     DISABLE,
     DOCKER_LOGIN,
     IDENTIFY,
+    LABEL,
     LIST,
     LOG_IN,
     LOST,
@@ -97,7 +98,7 @@ def test_pauses_are_jittered(world: World) -> None:
 def test_a_refusal_is_not_repeated(deed: Deed, status: int, world: World) -> None:
     deed.replies(world, status)
 
-    if status == 404 and deed in (DISABLE, DELETE):
+    if status == 404 and deed in (DISABLE, LABEL, DELETE):
         deed.do(world.invoke())  # it is gone: done
     else:
         with pytest.raises((DockerHubRefused, LoginRefused)):

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from dockerhub_rotation import handler
+from dockerhub_rotation import entrance
 from dockerhub_rotation.docker_hub import network
 from dockerhub_rotation.docker_hub.http import Pool
 from dockerhub_rotation.docker_hub.network import Proxy
@@ -92,9 +92,9 @@ def test_whatever_is_wrong_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def no_sandbox() -> Iterator[None]:
-    handler.sandbox.cache_clear()
+    entrance.sandbox.cache_clear()
     yield
-    handler.sandbox.cache_clear()
+    entrance.sandbox.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -108,10 +108,10 @@ def test_a_sandbox_is_made_or_says_what_to_mend_and_then_is_made(
     monkeypatch.setenv(variable, value)
     if variable != "NO_PROXY":
         with pytest.raises(SettingsInvalid, match=variable):
-            handler.sandbox()
+            entrance.sandbox()
         monkeypatch.delenv(variable)
 
-    assert isinstance(handler.sandbox().connection.pool, Pool)
+    assert isinstance(entrance.sandbox().connection.pool, Pool)
 
 
 # Proxies

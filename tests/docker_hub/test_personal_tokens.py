@@ -15,6 +15,7 @@ from tests.docker_hub.wire import (
     DELETE,
     DISABLE,
     ENABLE,
+    LABEL,
     LIST,
     LOST,
     MADE,
@@ -46,6 +47,7 @@ from tests.docker_hub.wire import (
         pytest.param(ENABLE, "", {"is_active": True}, id="enable"),
         pytest.param(DISABLE, "", {"is_active": False}, id="disable"),
         pytest.param(RELABEL, "", {"is_active": False, "token_label": "ours"}, id="relabel"),
+        pytest.param(LABEL, "", {"token_label": "ours"}, id="label, and leave it as it is"),
         pytest.param(DELETE, "", None, id="delete"),
     ],
 )
@@ -235,7 +237,7 @@ def test_a_token_that_was_deleted_meanwhile_hides_no_other(second: list[dict[str
     )
     world.on("GET", TOKENS, last, params={"page": 2, "page_size": 100})
 
-    tokens = world.invoke().tokens.listed("ours")
+    tokens = world.invoke().tokens.listed(lambda tokens: "ours" in {token.label for token in tokens})
 
     assert "b" in [token.uuid for token in tokens]
 
@@ -247,7 +249,7 @@ def test_the_list_is_not_read_again_without_need(pages: int, expected: str, worl
     LIST.replies(world, *[page(item("a"), following="yes"), page(item("b"))][-pages:])
     docker_hub = world.invoke()
 
-    docker_hub.tokens.listed(expected)
+    docker_hub.tokens.listed(lambda tokens: expected in {token.label for token in tokens})
 
     assert docker_hub.http.requests == 1 + pages
 
@@ -298,8 +300,8 @@ def test_a_token_is_deleted(status: int, world: World) -> None:
     world.invoke().tokens.delete(UUID)
 
 
-@each(DISABLE, RELABEL)
-def test_disabling_a_token_that_is_gone_is_done(deed: Deed, world: World) -> None:
+@each(DISABLE, RELABEL, LABEL)
+def test_disabling_or_labelling_a_token_that_is_gone_is_done(deed: Deed, world: World) -> None:
     deed.replies(world, 404)
 
     deed.do(world.invoke())
@@ -309,7 +311,7 @@ UNSAID = [httpx.Response(204), httpx.Response(202), answer(200), answer(200, is_
 
 
 @pytest.mark.parametrize("reply", UNSAID, ids=lambda reply: f"{reply.status_code} {reply.text}")
-@each(ENABLE, DISABLE, RELABEL)
+@each(ENABLE, DISABLE, RELABEL, LABEL)
 def test_a_change_whose_answer_does_not_show_it_is_looked_up(deed: Deed, reply: httpx.Response, world: World) -> None:
     deed.replies(world, reply)
     looked = world.on("GET", deed.url, deed.reply)
@@ -332,14 +334,39 @@ def test_a_change_that_nothing_shows_is_not_taken_for_made(
         deed.do(world.invoke())
 
 
+@pytest.mark.parametrize("reply", UNSAID, ids=lambda reply: f"{reply.status_code} {reply.text}")
+def test_a_label_that_nothing_shows_is_not_taken_for_written(reply: httpx.Response, world: World) -> None:
+    LABEL.replies(world, reply)
+    world.on("GET", LABEL.url, answer(200, is_active=True, token_label="theirs"))
+
+    with pytest.raises(DockerHubUnavailable, match="the answer is not Docker Hub's API"):
+        LABEL.do(world.invoke())
+
+
+def test_a_token_that_is_said_to_have_kept_its_label_is_told_apart(world: World) -> None:
+    LABEL.replies(world, answer(200, token_label="theirs"), LABEL.reply)
+
+    assert world.invoke().tokens.relabel(UUID, "ours") is False
+    assert world.invoke().tokens.relabel(UUID, "ours") is True
+
+
+def test_a_token_can_be_enabled_and_labelled_in_one_request(world: World) -> None:
+    route = ENABLE.replies(world, answer(200, is_active=True, token_label="ours"))
+
+    world.invoke().tokens.enable(UUID, "ours")
+
+    assert sent(route) == [{"is_active": True, "token_label": "ours"}]
+
+
 @pytest.mark.parametrize(
     ("deed", "status", "says"),
     [
+        (LABEL, 403, f"Labelling token {UUID}: Docker Hub answered 403"),
         (ENABLE, 404, f"Enabling token {UUID}: Docker Hub answered 404"),
         (DISABLE, 403, f"Disabling token {UUID}: Docker Hub answered 403"),
         (DELETE, 403, f"Deleting token {UUID}: Docker Hub answered 403"),
     ],
-    ids=["enable", "disable", "delete"],
+    ids=["label", "enable", "disable", "delete"],
 )
 def test_what_is_refused_is_named(deed: Deed, status: int, says: str, world: World) -> None:
     deed.replies(world, status)

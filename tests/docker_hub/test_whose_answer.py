@@ -13,6 +13,7 @@ from tests.docker_hub.wire import (
     DOCKER_LOGIN,
     ENABLE,
     IDENTIFY,
+    LABEL,
     LIST,
     LOG_IN,
     PAGE_OF_A_FIREWALL,
@@ -60,9 +61,9 @@ PAGES = {
     "no text": httpx.Response(200, content=b"\xff\xfe\xfa"),
 }
 
-MANAGING = (CREATE, LIST, ENABLE, DISABLE, RELABEL, DELETE)
+MANAGING = (CREATE, LIST, ENABLE, DISABLE, RELABEL, LABEL, DELETE)
 LOGGING_IN = (LOG_IN, USERS_LOG_IN, SEND_CODE, IDENTIFY, DOCKER_LOGIN, PROBE)
-TAKING_AWAY = (DISABLE, RELABEL, DELETE)
+TAKING_AWAY = (DISABLE, RELABEL, LABEL, DELETE)  # or leaving it, which is as well if it is gone
 
 
 def answered(deeds: tuple[Deed, ...], replies: dict[str, httpx.Response]) -> pytest.MarkDecorator:
@@ -149,7 +150,7 @@ def test_a_login_that_docker_hub_ends_is_not_taken_for_ended_by_anybody_else(wor
 @answered((*MANAGING, *LOGGING_IN), PAGES | {"nothing": httpx.Response(200)})
 def test_a_success_that_may_be_anybodys_is_none(deed: Deed, reply: httpx.Response, world: World) -> None:
     deed.replies(world, reply)
-    if deed in (ENABLE, DISABLE, RELABEL):
+    if deed in (ENABLE, DISABLE, RELABEL, LABEL):
         world.on("GET", deed.url, reply)
     elif deed is DELETE:
         world.on("GET", TOKENS, page(item()))

@@ -221,6 +221,9 @@ RELABEL = Deed(
     f"{TOKENS}/{UUID}",
     answer(200, is_active=False),
 )
+LABEL = Deed(
+    "label", lambda hub: hub.tokens.relabel(UUID, "ours"), "PATCH", f"{TOKENS}/{UUID}", answer(200, token_label="ours")
+)
 DELETE = Deed("delete", lambda hub: hub.tokens.delete(UUID), "DELETE", f"{TOKENS}/{UUID}", httpx.Response(204))
 LOG_IN = Deed("log in", lambda hub: hub.tokens.listed(), "POST", AUTH_TOKEN, answer(200, access_token="a bearer"))
 USERS_LOG_IN = replace(LOG_IN, name="users-login", url=USERS_LOGIN, settings=LEGACY)
@@ -241,7 +244,7 @@ DOCKER_LOGIN = Deed(
 )
 PROBE = replace(DOCKER_LOGIN, name="probe", do=lambda hub: hub.login.log_in_to_registry(USERNAME, TOKEN, REPOSITORY))
 SHOW = replace(PROBE, name="registry", url=REGISTRY, reply=answer(200))
-REPEATABLE = [LIST, ENABLE, DISABLE, DELETE, IDENTIFY, DOCKER_LOGIN]
+REPEATABLE = [LIST, ENABLE, DISABLE, LABEL, DELETE, IDENTIFY, DOCKER_LOGIN]
 
 # How an answer can fail to arrive although the request may have had its effect.
 LOST: list[type[httpx.TransportError] | type[httpx.DecodingError]] = [

@@ -129,3 +129,41 @@ def test_the_command_fails_if_a_user_name_was_locked(capsys: pytest.CaptureFixtu
     assert main(["fleet", "--secrets", "12", "--per-minute", "600", "--two-factor"]) == 1
 
     assert "broken" in capsys.readouterr().out
+
+
+# The caretaker
+
+
+@pytest.mark.parametrize(("secrets", "aws", "hub"), [(1, 3, 2), (12, 14, 2), (200, 203, 6)])
+def test_the_caretaker_asks_for_one_thing_a_secret_and_little_more(secrets: int, aws: int, hub: int) -> None:
+    """One login, a page for each hundred tokens, the parameters, a page for each hundred secrets; cold each time."""
+    day = Fleet(Scene(secrets=secrets, past=Past.WATCHED)).watch(hours=2)
+
+    assert [dict(hour) for hour in day.requests] == [{"AWS": aws, "Docker Hub": hub}] * 2
+    assert (day.unknown, day.attention, day.lockouts) == ((0, 0), (0, 0), 0)
+
+
+def test_the_readme_says_what_a_look_at_200_secrets_takes() -> None:
+    day = Fleet(Scene(secrets=200, past=Past.WATCHED)).watch(hours=1)
+
+    assert f"200 secrets take {day.seconds[0]:.0f} seconds and {sum(day.requests[0].values())} requests" in " ".join(
+        README.read_text().split()
+    )
+
+
+@pytest.mark.parametrize("two_factor", [False, True])
+def test_a_wrong_password_for_a_day_costs_one_refused_login_an_hour_and_locks_nobody_out(two_factor: bool) -> None:
+    fleet = Fleet(Scene(secrets=12, past=Past.WATCHED, two_factor=two_factor))
+    fleet.aws.put_parameter("DOCKER_HUB_PASSWORD", "not the password")
+
+    day = fleet.watch()
+
+    assert day.refused_logins == (1,) * 24
+    assert day.lockouts == 0
+    assert set(day.failed) == {"CredentialRefused"}
+
+
+def test_with_one_time_codes_a_day_costs_no_refused_login() -> None:
+    day = Fleet(Scene(secrets=12, past=Past.WATCHED, two_factor=True)).watch()
+
+    assert (sum(day.refused_logins), day.lockouts, set(day.unknown)) == (0, 0, {0})

@@ -51,10 +51,13 @@ Loader.add_multi_constructor("!", _short_form)
 
 def read(folder: Path) -> dict[str, dict[str, Any]]:
     """Return the three templates in a folder by their names."""
-    return {
-        name: yaml.load((folder / f"{name}.yaml").read_text(encoding="utf-8"), Loader)  # noqa: S506 - a SafeLoader
-        for name in ("bucket", "function", "secret")
-    }
+    return {name: load(folder / f"{name}.yaml") for name in ("bucket", "function", "secret")}
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Return one template."""
+    template: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader)  # noqa: S506 - a SafeLoader
+    return template
 
 
 TEMPLATES = read(ROOT / "infra")

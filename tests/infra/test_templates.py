@@ -16,7 +16,7 @@ import boto3
 import certifi
 import pytest
 
-from dockerhub_rotation import credential, settings
+from dockerhub_rotation import credential, duration, settings, tags
 from dockerhub_rotation.docker_hub import network
 from dockerhub_rotation.errors import SettingsInvalid
 from dockerhub_rotation.request import Step
@@ -83,6 +83,24 @@ def secret(**values: str) -> Stack:
 DEPLOY = {"bucket": bucket, "function": function, "secret": secret}
 
 
+# A secret's grace
+
+
+@pytest.mark.parametrize(("values", "grace"), [({}, "24h"), ({"GracePeriod": "0"}, "0"), ({"GracePeriod": "7d"}, "7d")])
+def test_a_secrets_tag_says_how_long_its_superseded_tokens_live(values: dict[str, str], grace: str) -> None:
+    made = {tag["Key"]: tag["Value"] for tag in secret(**values).properties("Secret")["Tags"]}
+
+    assert made["dockerhub-rotation:grace"] == grace
+    assert tags.apply(made, Settings()).grace == duration.parse(grace)
+
+
+@pytest.mark.parametrize("grace", ["", "a day", "24", "1h30m", "1000d", "99999h"])
+def test_what_is_no_grace_is_refused_by_the_template(grace: str) -> None:
+    pattern = TEMPLATES["secret"]["Parameters"]["GracePeriod"]["AllowedPattern"]
+
+    assert re.fullmatch(pattern, grace) is None
+
+
 # The function's environment
 
 
@@ -105,6 +123,7 @@ def test_every_variable_that_the_settings_read_can_be_set_and_no_other() -> None
     settings.read(asked)
 
     # The log level is for Powertools, the time to live for the extension.
+    asked.pop("ROTATION_FUNCTION_ARN")  # is the caretaker's
     assert environment(ExtensionLayerArn=LAYER).keys() == {*asked, "POWERTOOLS_LOG_LEVEL", "SSM_PARAMETER_STORE_TTL"}
 
 
@@ -194,6 +213,9 @@ def test_the_parameters_reach_the_settings() -> None:
         ("Login", "DOCKERHUB_LOGIN", "password"),
         ("ProbeRepository", "DOCKERHUB_PROBE_REPOSITORY", "acme/probe:latest"),
         ("ProbeRepository", "DOCKERHUB_PROBE_REPOSITORY", "probe"),
+        ("Grace", "DOCKERHUB_GRACE", "a day"),
+        ("Grace", "DOCKERHUB_GRACE", "99999h"),
+        ("GraceLimit", "DOCKERHUB_GRACE_LIMIT", "30"),
         ("ApiUrl", "DOCKERHUB_API_URL", "http://hub.docker.com"),
         ("ApiUrl", "DOCKERHUB_API_URL", "http://127.0.0.1.example.com"),
         ("AuthUrl", "DOCKERHUB_AUTH_URL", "https://me@auth.docker.io"),
@@ -266,7 +288,7 @@ def strings(tree: ast.AST) -> Iterator[str]:
 
 
 def asked_of_aws() -> set[str]:
-    """Return the actions that the code asks of AWS through the SDK, found in its source."""
+    """Return the actions that the rotation function asks of AWS through the SDK, found in the source."""
     calls = [node for tree in SOURCES.values() for node in ast.walk(tree) if isinstance(node, ast.Call)]
     methods = [(call.func.attr, call.args) for call in calls if isinstance(call.func, ast.Attribute)]
     actions = set()
@@ -274,7 +296,8 @@ def asked_of_aws() -> set[str]:
     for service in map(ast.literal_eval, services):
         operations = boto3.Session(region_name=REGION).client(service).meta.method_to_api_mapping
         actions |= {f"{service}:{operations[name]}" for name, _ in methods if name in operations}
-    return actions
+    assert "secretsmanager:ListSecrets" in actions
+    return actions - {"secretsmanager:ListSecrets"}  # is the caretaker's
 
 
 def asked_of_the_extension() -> set[str]:
@@ -587,7 +610,7 @@ def test_what_is_needed_is_there_before_its_user(name: str, first: str, then: st
 
 def metrics_handed_out() -> tuple[str, dict[str, set[str]], set[str]]:
     """Return the namespace, the dimensions with their values, and the names of the metrics that are emitted."""
-    calls = [node for room in ("logs", "report") for node in ast.walk(SOURCES[room]) if isinstance(node, ast.Call)]
+    calls = [node for room in ("logs", "step_report") for node in ast.walk(SOURCES[room]) if isinstance(node, ast.Call)]
     (made,) = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Metrics"]
     about = {keyword.arg: keyword.value for keyword in made.keywords}
     first = [(call.func.attr, call.args[0]) for call in calls if isinstance(call.func, ast.Attribute) and call.args]
@@ -641,7 +664,7 @@ def test_the_dashboard_shows_the_alarms_and_what_the_log_says_of_failures() -> N
     stack = function()
     (alarms,) = [widget["alarms"] for widget in widgets() if widget["type"] == "alarm"]
     (query,) = [widget["query"] for widget in widgets() if widget["type"] == "log"]
-    logged = {"@timestamp", "level", "message", *strings(SOURCES["report"])}
+    logged = {"@timestamp", "level", "message", *strings(SOURCES["step_report"])}
 
     assert alarms == [f"{name}.Arn" for name in stack.of_type("AWS::CloudWatch::Alarm")]
     assert query.startswith("SOURCE 'Logs' |")

@@ -305,3 +305,11 @@ def test_a_secret_called_function_is_not_taken_for_another_projects_function(aws
     assert theirs.status == "CREATE_COMPLETE"
     assert "SecretName" not in theirs.parameters
     assert "function" in aws.secrets
+
+
+def test_a_stack_that_says_it_is_another_projects_is_not_changed(deployed: Account, run: Command) -> None:
+    theirs = add_secret_stack(deployed, f"{SECRET}-b", {"SecretName": "b"}, project="keeper")
+
+    run("deploy", "--only", "secret", "--secret", "b")
+
+    assert theirs.status == "CREATE_COMPLETE"

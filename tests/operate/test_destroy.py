@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -115,16 +116,14 @@ def test_a_deletion_that_is_under_way_is_joined(two: Account, run: Command) -> N
 def test_a_deletion_that_somebody_else_began_first_is_followed_to_its_end(two: Account, run: Command) -> None:
     """AWS then notes no event with our token."""
     bucket = two.formation.stacks[f"{PROJECT}-bucket"]
-    two.refuse["secretsmanager:DescribeSecret"] = AwsError("ResourceNotFoundException", "gone")
-    begin = two.formation.describe_stacks
+    delete = two.formation.delete_stack
 
-    def look(asked: dict[str, object]) -> dict[str, object]:
-        answer = begin(asked)
-        two.formation.describe_stacks = begin  # type: ignore[method-assign]
-        two.formation.begin_deletion(bucket, "theirs")
-        return answer
+    def after_them(asked: dict[str, Any]) -> dict[str, Any]:
+        if asked["StackName"] == bucket.name:
+            two.formation.begin_deletion(bucket, "theirs")
+        return delete(asked)
 
-    two.formation.describe_stacks = look  # type: ignore[method-assign]
+    two.formation.delete_stack = after_them  # type: ignore[method-assign]
 
     assert run("destroy", "--yes").status == 0
 

@@ -184,17 +184,15 @@ def test_a_rotation_that_begins_or_ends_at_the_same_moment_is_joined(
     """Between the first look and the request, or between the request and the second look."""
     refused = AwsError("InvalidRequestException", SAID[0])
 
-    def begin(secret: Secret) -> str:
-        secret.labels = STAGED
+    def meanwhile(secret: Secret) -> str:
+        secret.labels = dict(then)
         raise refused
 
-    if then is STAGED:
-        rotation.aws.rotate = begin
-        rotation.goes_on((5, DONE))
-    else:
+    rotation.aws.rotate = meanwhile
+    if then is DONE:
         rotation.under_way()
-        rotation.aws.refuse["secretsmanager:RotateSecret"] = refused
-        rotation.goes_on((0.1, DONE))
+    else:
+        rotation.goes_on((5, DONE))
 
     done = run("rotate")
 

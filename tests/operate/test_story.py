@@ -54,9 +54,6 @@ FUNCTION_ARN = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{PROJECT}"
 SECRET = "acme/token"
 
 
-# --- With the real AWS CLI, against the emulator ---
-
-
 @contextmanager
 def emulator(folder: Path, environment: Mapping[str, str]) -> Iterator[str]:
     """Run ministack on a free loopback port and return its URL; its functions inherit the environment."""

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Event as Signal
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import boto3
 import pytest
@@ -166,7 +167,11 @@ def test_rotation_is_configured_by_its_first_call_and_remembered(world: World) -
     description = world.secrets.describe_secret(SecretId="hub")
     assert description["RotationEnabled"] is True
     assert description["RotationLambdaARN"] == FUNCTION
-    assert description["RotationRules"] == {"ScheduleExpression": "rate(10 days)", "Duration": "2h"}
+    assert description["RotationRules"] == {
+        "ScheduleExpression": "rate(10 days)",
+        "Duration": "2h",
+        "AutomaticallyAfterDays": 10,  # worked out by AWS, after the first rotation
+    }
     assert world.aws.value("hub") == f"value of {THIRD}"
 
 
@@ -745,6 +750,159 @@ def test_the_date_of_a_rotation_comes_from_the_clock() -> None:
         )
 
 
+def test_every_change_of_a_secret_dates_it(world: World) -> None:
+    def changed() -> float:
+        return world.secrets.describe_secret(SecretId="hub")["LastChangedDate"].timestamp()
+
+    def move_on() -> None:
+        world.secrets.update_secret_version_stage(
+            SecretId="hub", VersionStage="AWSCURRENT", MoveToVersionId=SECOND, RemoveFromVersionId=FIRST
+        )
+
+    moments = [changed()]
+    for change in (
+        lambda: world.put(SECOND, "new", VersionStages=["AWSPENDING"]),
+        move_on,
+        lambda: world.secrets.tag_resource(SecretId="hub", Tags=[{"Key": "team", "Value": "a"}]),
+        lambda: world.secrets.untag_resource(SecretId="hub", TagKeys=["team"]),
+        lambda: world.secrets.update_secret(SecretId="hub", Description="for pulls"),
+        lambda: world.rotate(THIRD),
+        lambda: world.secrets.cancel_rotate_secret(SecretId="hub"),
+    ):
+        change()
+        moments.append(changed())
+
+    assert moments == sorted(set(moments))
+
+
+def test_what_changes_nothing_does_not_date_a_secret(world: World) -> None:
+    before = world.secrets.describe_secret(SecretId="hub")["LastChangedDate"]
+
+    world.put(FIRST, "seed")
+    world.secrets.get_secret_value(SecretId="hub")
+    with refused("InvalidParameterException"):
+        move(world, "AWSCURRENT", target=SECOND)
+
+    assert world.secrets.describe_secret(SecretId="hub")["LastChangedDate"] == before
+
+
+NOON = 1_800_014_400.0  # 2027-01-15 12:00 UTC
+MIDNIGHT = 1_799_971_200.0
+
+
+@pytest.mark.parametrize(
+    ("rules", "next_rotation"),
+    [
+        ({"AutomaticallyAfterDays": 30}, MIDNIGHT + 31 * 86400 - 1),
+        ({"AutomaticallyAfterDays": 30, "Duration": "4h"}, MIDNIGHT + 30 * 86400 + 4 * 3600),
+        ({"ScheduleExpression": "rate(10 days)"}, MIDNIGHT + 11 * 86400 - 1),
+        ({"ScheduleExpression": "rate(1 day)", "Duration": "2h"}, MIDNIGHT + 86400 + 2 * 3600),
+        ({"ScheduleExpression": "rate(8 hours)", "Duration": "1h"}, NOON + 9 * 3600),
+    ],
+)
+def test_the_next_rotation_is_due_by_the_end_of_its_window(rules: dict[str, Any], next_rotation: float) -> None:
+    with a_world(clock=lambda: NOON) as world:
+        world.rotate(RotationRules=rules)
+
+        assert world.secrets.describe_secret(SecretId="hub")["NextRotationDate"].timestamp() == next_rotation
+
+
+def test_the_date_of_the_next_rotation_stays_behind_when_none_comes() -> None:
+    moment = [NOON]
+    with a_world(clock=lambda: moment[0]) as world:
+        world.rotate(RotationRules={"AutomaticallyAfterDays": 1})
+        due = world.secrets.describe_secret(SecretId="hub")["NextRotationDate"]
+        moment[0] += 10 * 86400
+        world.secrets.tag_resource(SecretId="hub", Tags=[{"Key": "team", "Value": "a"}])
+
+        assert world.secrets.describe_secret(SecretId="hub")["NextRotationDate"] == due
+
+
+def test_where_rotation_is_off_no_date_of_one_is_shown(world: World) -> None:
+    world.rotate(RotationRules={"AutomaticallyAfterDays": 1})
+    world.secrets.cancel_rotate_secret(SecretId="hub")
+
+    described = world.secrets.describe_secret(SecretId="hub")
+    assert described["RotationEnabled"] is False
+    assert not {"LastRotatedDate", "NextRotationDate"} & described.keys()
+
+
+def test_tags_are_shown_and_absent_if_there_are_none(world: World) -> None:
+    assert "Tags" not in world.secrets.describe_secret(SecretId="hub")
+
+    world.secrets.tag_resource(SecretId="hub", Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": ""}])
+    world.secrets.tag_resource(SecretId=world.arn, Tags=[{"Key": "a", "Value": "2"}])
+    assert world.secrets.describe_secret(SecretId="hub")["Tags"] == [
+        {"Key": "a", "Value": "2"},
+        {"Key": "b", "Value": ""},
+    ]
+
+    world.secrets.untag_resource(SecretId="hub", TagKeys=["a", "b", "never set"])
+    assert "Tags" not in world.secrets.describe_secret(SecretId="hub")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("a,b", ""), ("a", "*"), ("a", '"'), ("a", "{}"), ("a" * 129, ""), ("a", "b" * 257), ("aws:a", "b")],
+)
+def test_tags_that_aws_does_not_take_are_refused_all_at_once(world: World, key: str, value: str) -> None:
+    with refused("InvalidParameterException"):
+        world.secrets.tag_resource(SecretId="hub", Tags=[{"Key": "fine", "Value": ""}, {"Key": key, "Value": value}])
+    with refused("InvalidParameterException"):
+        world.secrets.create_secret(Name="other", Tags=[{"Key": key, "Value": value}])
+
+    assert "Tags" not in world.secrets.describe_secret(SecretId="hub")
+
+
+def test_a_secret_has_fifty_tags_at_most(world: World) -> None:
+    world.secrets.tag_resource(
+        SecretId="hub", Tags=[{"Key": f"key-{n}", "Value": "ü + - = . _ : / @"} for n in range(50)]
+    )
+
+    world.secrets.tag_resource(SecretId="hub", Tags=[{"Key": "key-1", "Value": "another"}])
+    with refused("InvalidParameterException"):
+        world.secrets.tag_resource(SecretId="hub", Tags=[{"Key": "one more", "Value": ""}])
+
+
+def test_secrets_are_listed_by_the_page_with_what_rotates_them(world: World) -> None:
+    for number in range(120):
+        world.aws.create_secret(f"secret-{number:03}", "value")
+    world.secrets.tag_resource(SecretId="hub", Tags=[{"Key": "team", "Value": "a"}])
+    world.rotate(RotationRules={"AutomaticallyAfterDays": 30})
+
+    first = world.secrets.list_secrets()
+    second = world.secrets.list_secrets(NextToken=first["NextToken"])
+    assert [len(first["SecretList"]), len(second["SecretList"])] == [100, 21]
+    assert "NextToken" not in second
+    listed = first["SecretList"] + second["SecretList"]
+    assert len({secret["ARN"] for secret in listed}) == 121
+
+    rotated = [secret for secret in listed if "RotationLambdaARN" in secret]
+    described: dict[str, Any] = {**world.secrets.describe_secret(SecretId="hub")}
+    labels = described.pop("VersionIdsToStages")
+    del described["ResponseMetadata"]
+    assert rotated == [{**described, "SecretVersionsToStages": labels}]
+
+
+def test_a_page_may_be_smaller_and_never_larger(world: World) -> None:
+    world.aws.create_secret("other", "value")
+
+    first = world.secrets.list_secrets(MaxResults=1)
+    assert len(first["SecretList"]) == 1
+    assert world.secrets.list_secrets(MaxResults=1, NextToken=first["NextToken"])["SecretList"] != first["SecretList"]
+    with refused("InvalidParameterException"):
+        world.secrets.list_secrets(MaxResults=101)
+    with refused("InvalidNextTokenException"):
+        world.secrets.list_secrets(NextToken="page-of-another-list")
+
+
+def test_a_list_can_be_filtered_by_name(world: World) -> None:
+    world.aws.create_secret("other", "value")
+
+    [found] = world.secrets.list_secrets(Filters=[{"Key": "name", "Values": ["other"]}])["SecretList"]
+    assert found["Name"] == "other"
+
+
 def test_a_new_world_is_empty(world: World) -> None:
     world.aws.put_parameter("DOCKER_HUB_PASSWORD", "first")
     world.rotate()
@@ -867,6 +1025,24 @@ def test_moto_describes_deprecated_versions(moto: "SecretsManagerClient") -> Non
     put(moto, THIRD, "third", "AWSCURRENT")
 
     assert described(moto)[FIRST] == []
+
+
+def test_moto_takes_any_tag_and_shows_that_there_are_none(moto: "SecretsManagerClient") -> None:
+    moto.tag_resource(SecretId="hub", Tags=[{"Key": "a,*", "Value": "{}"}])
+    moto.untag_resource(SecretId="hub", TagKeys=["a,*"])
+
+    assert moto.describe_secret(SecretId="hub")["Tags"] == []
+
+
+def test_moto_dates_no_move_of_a_label_and_no_tag(moto: "SecretsManagerClient") -> None:
+    with mock.patch("moto.secretsmanager.models.time.time", return_value=NOON):
+        moto.tag_resource(SecretId="hub", Tags=[{"Key": "a", "Value": "b"}])
+
+    assert moto.describe_secret(SecretId="hub")["LastChangedDate"].timestamp() != NOON
+
+
+def test_moto_lists_more_than_a_page(moto: "SecretsManagerClient") -> None:
+    moto.list_secrets(MaxResults=1000)
 
 
 def test_moto_says_not_found_with_a_404(moto: "SecretsManagerClient") -> None:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import os
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from functools import cache
+from importlib import import_module
 from typing import Any
 from unittest import mock
 
 import pytest
 from rich.console import Console, RenderableType
 
-from dockerhub_rotation import handler
+from dockerhub_rotation import entrance, logs
 from rehearsal.fork_server import ForkServer
 from rehearsal.invariants import Invariants
-from rehearsal.sandbox import Context, Function, FunctionError
+from rehearsal.sandbox import HANDLER, Context, Function, FunctionError
 from rehearsal.wire import Request
 from rehearsal.world import Scene, World
 
@@ -30,32 +33,21 @@ class FunctionHere(Function):
         self._cold = cold
         self._timeout_seconds = timeout_seconds
         self._printed = io.StringIO()
-        self._stack = ExitStack()
+        self._sandbox = cache(entrance.sandbox.__wrapped__)  # this function's own
+        module, _, name = self._environment.get("_HANDLER", HANDLER).rpartition(".")
+        self._handler: Callable[[object, Context], object] = getattr(import_module(module), name)
 
     def __enter__(self) -> FunctionHere:
-        """Take over what a process of its own would have read and opened when it started."""
-        logger = handler.logger
-        self._stack.callback(logger.setLevel, logger.log_level)
-        logger.setLevel(self._environment.get("POWERTOOLS_LOG_LEVEL", "INFO"))
-        output = logger.registered_handler
-        assert isinstance(output, logging.StreamHandler)
-        self._stack.callback(output.setStream, output.stream)
-        output.setStream(self._printed)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.discard()
-        self._stack.close()
 
-    def invoke(self, event: object) -> None:
+    def invoke(self, event: object) -> object:
         try:
-            with (
-                mock.patch.dict(os.environ, self._environment),
-                redirect_stdout(self._printed),
-                redirect_stderr(self._printed),
-            ):
-                handle: Callable[..., object] = handler.lambda_handler
-                assert handle(event, Context(self._timeout_seconds)) is None  # Lambda would log what it returns
+            with self._as_in_a_process_of_its_own():
+                answer = self._handler(event, Context(self._timeout_seconds))
+                return json.loads(json.dumps(answer))
         except Exception as raised:
             self._printed.write("".join(traceback.format_exception(raised)))
             self._printed.writelines(_chain(raised))
@@ -64,16 +56,37 @@ class FunctionHere(Function):
             if self._cold:
                 self.discard()
 
+    @contextmanager
+    def _as_in_a_process_of_its_own(self) -> Iterator[None]:
+        """Take over what a process of its own would have read and opened when it started."""
+        logger = logs.configure()
+        output = logger.registered_handler
+        assert isinstance(output, logging.StreamHandler)
+        level, stream = logger.log_level, output.stream
+        logger.setLevel(self._environment.get("POWERTOOLS_LOG_LEVEL", "INFO"))
+        output.setStream(self._printed)
+        try:
+            with (
+                mock.patch.dict(os.environ, self._environment),
+                mock.patch.object(entrance, "sandbox", self._sandbox),
+                redirect_stdout(self._printed),
+                redirect_stderr(self._printed),
+            ):
+                yield
+        finally:
+            logger.setLevel(level)
+            output.setStream(stream)
+
     def log(self) -> str:
         return self._printed.getvalue()
 
     def discard(self) -> None:
-        if handler.sandbox.cache_info().currsize:
-            kept = handler.sandbox()
+        if self._sandbox.cache_info().currsize:
+            kept = self._sandbox()
             kept.connection.pool.close()
             kept.secrets_manager._client.close()
             kept.parameters._client.close()
-        handler.sandbox.cache_clear()
+        self._sandbox.cache_clear()
 
 
 def _chain(error: BaseException | None) -> Iterator[str]:

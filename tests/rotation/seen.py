@@ -6,8 +6,11 @@ from typing import Any
 from rehearsal.docker_hub import Token
 from rehearsal.world import World, token_in
 
-COUNTS = ("disabled", "deleted", "orphans", "unidentified", "left", "gone")
-METRICS = ("TokensRetired", "OrphansDeleted", "TokensUnidentified", "TokensLeftActive")
+COUNTS = ("disabled", "deleted", "orphans", "unidentified", "left", "gone", "in_grace", "still_used")
+METRICS = (
+    *("TokensRetired", "OrphansDeleted", "TokensUnidentified"),
+    *("TokensLeftActive", "SupersededTokensStillUsed"),
+)
 
 
 def holder(world: World, label: str) -> str:
@@ -36,7 +39,7 @@ def hand_made(world: World) -> Token:
 def ours(world: World) -> dict[str, bool]:
     """Return every token that is labelled as this product's: the version in the label, and whether it is active."""
     tokens = [token for token in world.hub.tokens.values() if token.label.startswith("dockerhub-rotation/")]
-    versions = {token.label.rpartition("/")[2]: token.active for token in tokens}
+    versions = {token.label.rpartition("/")[2].partition(" ")[0]: token.active for token in tokens}
     assert len(versions) == len(tokens), "two tokens for one version"
     return versions
 
@@ -56,7 +59,7 @@ def finished(world: World) -> tuple[str, dict[str, int]]:
     counts = {name: int(line[name]) for name in COUNTS}
     metrics = next(line for line in reversed(said) if "TokensUnidentified" in line)
     retired = counts["disabled"] + counts["deleted"]
-    numbers = (retired, counts["orphans"], counts["unidentified"], counts["left"])
+    numbers = (retired, counts["orphans"], counts["unidentified"], counts["left"], counts["still_used"])
     assert [metrics[name] for name in METRICS] == [[number] for number in numbers]
     return line["message"], {name: count for name, count in counts.items() if count}
 

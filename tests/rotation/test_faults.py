@@ -19,7 +19,7 @@ from botocore.config import Config
 from rich.console import RenderableType
 from rich.table import Table
 
-from dockerhub_rotation import handler
+from dockerhub_rotation import entrance
 from dockerhub_rotation.aws import CLIENT_CONFIG
 from dockerhub_rotation.docker_hub import http
 from rehearsal.docker_hub import Fault as HubFault
@@ -32,6 +32,9 @@ README = Path(__file__).parents[2] / "README.md"
 
 WatchedWorld = Callable[..., tuple[World, Invariants]]
 
+HOUR = 3600
+LOUD = {"POWERTOOLS_LOG_LEVEL": "DEBUG", "POWERTOOLS_LOGGER_LOG_EVENT": "true"}
+
 # The situations, and what a rotation asks for in each. createSecret meets a fresh sandbox, the later steps a warm one.
 _READ = ("DescribeSecret", "GetSecretValue", "GetSecretValue", "GetParameters")
 _LIST, _LOG_IN = "GET /v2/access-tokens", "POST /v2/auth/token"
@@ -41,6 +44,7 @@ _PROMOTE = ("GetSecretValue", _LOG_IN, "UpdateSecretVersionStage")
 FIRST = "the first rotation"
 STEADY = "the steady state"
 CATCHING_UP = "the rotation after one that could not retire the hand-made token"
+GRACE = "the steady state with a grace"
 _PATCH, _DELETE = "PATCH /v2/access-tokens/{uuid}", "DELETE /v2/access-tokens/{uuid}"
 # With the token that is to be superseded, where no rotation has made it and ended well; and with the password.
 _ASK_IT = (*_READ, _LOG_IN, _LOG_IN, *_CREATE, *_SET_TO_LIST)
@@ -51,11 +55,12 @@ REQUESTS = {
         *(*_ASK_IT, "GetSecretValue", "DescribeSecret", "GetSecretValue", _LOG_IN, _PATCH),
         *(*_PROMOTE, _PATCH),
     ),
+    # A deadline for what is superseded, then the end of a grace, and of a token whose grace has ended a rotation ago.
+    GRACE: (*_READ, _LOG_IN, _LIST, *_CREATE, *_SET_TO_LIST, _PATCH, *_PROMOTE, _PATCH, _DELETE),
 }
-# At which request the faults begin: until the list of tokens, catching up is like the others.
-BEGIN_AT = {FIRST: 1, STEADY: 1, CATCHING_UP: len(_ASK_IT)}
-
-LOUD = {"POWERTOOLS_LOG_LEVEL": "DEBUG", "POWERTOOLS_LOGGER_LOG_EVENT": "true"}
+# At which request the faults begin: until the list of tokens, catching up and a grace are like the others.
+BEGIN_AT = {FIRST: 1, STEADY: 1, CATCHING_UP: len(_ASK_IT), GRACE: len((*_READ, *_CREATE, *_SET_TO_LIST)) + 2}
+SCENES = dict.fromkeys(REQUESTS, Scene(environment=LOUD)) | {GRACE: Scene(environment=LOUD, grace="1h")}
 
 COMPLETED = "each was completed, no invariant was broken"
 
@@ -100,6 +105,10 @@ def brought_to(situation: str, world: World) -> World:
     if situation == STEADY:
         world.rotate()
         world.rotate()
+    elif situation == GRACE:
+        for _ in range(3):
+            world.rotate()
+            world.passed += 2 * HOUR
     elif situation == CATCHING_UP:
         world.hub.faults += [HubFault("PATCH", "/v2/access-tokens/*", 400, {"message": "no", "errinfo": {}})] * 5
         assert world.rotate().count("RotationFailed") == 5
@@ -137,7 +146,7 @@ def rotated_with(
 def test_the_requests_of_a_rotation_are_those_at_which_faults_strike(
     watched_world: WatchedWorld, situation: str
 ) -> None:
-    world = brought_to(situation, watched_world()[0])
+    world = brought_to(situation, watched_world(SCENES[situation])[0])
     world.function.discard()
     asked = len(world.wire.requests)
 
@@ -156,7 +165,7 @@ def test_a_process_killed_at_any_request_costs_one_more_attempt(
     kind: FaultKind,
 ) -> None:
     """The process is a real one and gets SIGKILL."""
-    world, invariants = watched_world(Scene(environment=LOUD), run_function=process_of_its_own)
+    world, invariants = watched_world(SCENES[situation], run_function=process_of_its_own)
 
     outcome = rotated_with([Fault(number, kind)], brought_to(situation, world), invariants)
 
@@ -173,7 +182,7 @@ def test_a_process_killed_at_any_request_costs_one_more_attempt(
 def test_a_fault_at_any_request_costs_at_most_one_more_attempt(
     watched_world: WatchedWorld, matrix: Matrix, clock: Any, situation: str, number: int, kind: FaultKind
 ) -> None:
-    world, invariants = watched_world(Scene(environment=LOUD))
+    world, invariants = watched_world(SCENES[situation])
 
     outcome = rotated_with([Fault(number, kind)], brought_to(situation, world), invariants)
 
@@ -193,8 +202,8 @@ def test_an_answer_slower_than_the_timeout_is_survived_at_any_request(
 ) -> None:
     """The function waits one second, where it waits ten or five. A busy machine may need more attempts."""
     monkeypatch.setattr(http, "_READ_SECONDS", 1.0)
-    monkeypatch.setattr(handler, "CLIENT_CONFIG", CLIENT_CONFIG.merge(Config(read_timeout=1)))
-    world, invariants = watched_world(Scene(environment=LOUD))
+    monkeypatch.setattr(entrance, "CLIENT_CONFIG", CLIENT_CONFIG.merge(Config(read_timeout=1)))
+    world, invariants = watched_world(SCENES[situation])
 
     matrix[situation, number, kind] = rotated_with([Fault(number, kind)], brought_to(situation, world), invariants)
 
@@ -240,7 +249,7 @@ def test_two_faults_in_one_rotation_are_survived(
     def a_quarter_of_an_hour() -> None:
         clock.tick(901)  # so long a sandbox whose one-time code was refused sends no other
 
-    world.aws._pause = lambda _: a_quarter_of_an_hour()
+    world.aws.engine.pause = lambda _: a_quarter_of_an_hour()
     world.rotate()
     a_quarter_of_an_hour()
     outcome = rotated_with(faults, world, invariants, a_quarter_of_an_hour)

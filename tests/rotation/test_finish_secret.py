@@ -391,7 +391,7 @@ def test_a_token_that_the_first_rotation_could_not_retire_is_retired_by_the_next
 
     assert not first.active
     assert counted(world) == {"Retired": 2, "Orphans": 0, "Unidentified": 0}
-    in_between = first.label.rpartition("/")[2]
+    in_between = first.label.rpartition("/")[2].partition(" ")[0]
     assert ours(world) == {
         label_holder(world, "AWSCURRENT"): True,
         label_holder(world, "AWSPREVIOUS"): False,
@@ -468,7 +468,7 @@ def test_nothing_is_promoted_while_a_token_superseded_before_that_cannot_be_reti
     world.aws.retry(world.secret_arn)
     world.aws.wait()
     assert world.aws.events[-1].name == "RotationSucceeded"
-    in_between = first.label.rpartition("/")[2]
+    in_between = first.label.rpartition("/")[2].partition(" ")[0]
     assert ours(world) == {
         label_holder(world, "AWSCURRENT"): True,
         label_holder(world, "AWSPREVIOUS"): False,
@@ -557,6 +557,7 @@ def test_two_secrets_of_one_account_leave_each_others_tokens_alone(make_world: C
     second = world.aws.create_secret("second", first.value)
     for _ in range(3):
         for secret in (world.secret_arn, second):
+            world.passed += 5
             world.client.rotate_secret(SecretId=secret, RotationLambdaARN=FUNCTION_ARN)
             world.aws.wait()
 
@@ -605,7 +606,7 @@ def test_an_empty_version_is_not_promoted_on_the_strength_of_an_orphan(make_worl
     world = make_world()
     world.hold_before = "setSecret"
     world.wire.faults.append(Fault(7, FaultKind.LOST_AFTER))
-    world.aws._attempts = 1
+    world.aws.engine.attempts = 1
     world.rotate()
     before = world.state()
 
@@ -738,8 +739,7 @@ def test_a_web_page_is_not_taken_for_a_token_retired(
     assert events == ["RotationStarted", "RotationFailed", "RotationSucceeded"]
     assert not first.active
     if method == "DELETE":
-        assert first.uuid in world.hub.tokens  # what an interrupted rotation has disabled can't be told from it
-        world.rotate()
+        assert first.uuid not in world.hub.tokens  # its label says that an earlier rotation has disabled it
     assert ours(world) == {label_holder(world, "AWSCURRENT"): True, label_holder(world, "AWSPREVIOUS"): False}
 
 

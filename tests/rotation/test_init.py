@@ -14,8 +14,9 @@ SOURCES = Path(dockerhub_rotation.__file__).parents[1]
 
 def clients_after_loading(**environment: str) -> str:
     """Load the handler in a process of its own, and return how many sets of clients it has then."""
+    look = "from dockerhub_rotation import entrance, handler; print(entrance.sandbox.cache_info().currsize)"
     return subprocess.run(
-        [sys.executable, "-c", "from dockerhub_rotation import handler; print(handler.sandbox.cache_info().currsize)"],
+        [sys.executable, "-c", look],
         check=True,
         env={**os.environ, "PYTHONPATH": str(SOURCES), **environment},
         capture_output=True,

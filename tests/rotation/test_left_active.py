@@ -9,8 +9,9 @@ import pytest
 from dockerhub_rotation.token_labels import label_for
 from rehearsal import docker_hub
 from rehearsal.docker_hub import Fault, Token
+from rehearsal.sandbox import FunctionError
 from rehearsal.world import FUNCTION_ARN, PLACEHOLDER, Scene, World
-from tests.rotation.seen import finished, hand_made, holder, lines, ours, token_under, warnings
+from tests.rotation.seen import event, finished, hand_made, holder, lines, ours, token_under, warnings
 
 ALL_RETIRED = "The new token is AWSCURRENT, and what it supersedes is retired."
 NOT_ALL = "The new token is AWSCURRENT, but a token that no consumer needs may still be active."
@@ -347,3 +348,18 @@ def test_every_retirement_that_fails_is_named_and_what_was_done_all_the_same_is_
     line = next(line for line in lines(world) if line.get("error") == "RetirementFailed")
     assert [line[count] for count in ("disabled", "deleted", "orphans", "unidentified", "left")] == [0, 0, 1, 0, 0]
     assert not superseded.active
+
+
+def test_a_retirement_that_goes_on_and_cannot_list_the_tokens_says_that_an_old_one_may_be_active(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    world.rotate()
+    world.hub.faults.append(Fault("GET", "/v2/access-tokens", 400, {"message": "no", "errinfo": {}}))
+
+    with pytest.raises(
+        FunctionError, match="RetirementFailed: Promoted: .* Listing the tokens: Docker Hub answered 400"
+    ):
+        world.function.invoke(event(world, "finishSecret", "AWSCURRENT"))
+
+    assert finished(world)[1] == {}

@@ -53,6 +53,7 @@ def test_the_readme_shows_what_the_first_command_prints() -> None:
         "--two-factor --others 0",
         "--fault killed-after@7 --fault html@12 --rotations 2",
         "--fault rate-limited@6",
+        "--grace 2h",
     ],
 )
 def test_every_scene_ends_with_status_0_and_no_invariant_broken(
@@ -64,6 +65,13 @@ def test_every_scene_ends_with_status_0_and_no_invariant_broken(
     assert "0 failed" in printed
     assert "holds" in printed
     assert "BROKEN" not in printed
+
+
+def test_what_is_no_grace_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["rotate", "--grace", "forever"])
+
+    assert "must be 0 or a number with s, m, h or d" in capsys.readouterr().err
 
 
 def test_a_rotation_that_is_given_up_ends_with_status_1(capsys: pytest.CaptureFixture[str]) -> None:

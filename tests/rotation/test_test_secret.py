@@ -135,7 +135,7 @@ def test_a_fresh_token_is_tried_again_also_when_the_list_had_to_wait_for_a_one_t
 
     world.function.invoke(event(world))
 
-    assert clock.sleeps == [20, 3]
+    assert clock.sleeps == [15, 3]
 
 
 def test_a_staged_token_that_was_deleted_is_reported_with_the_commands_that_unblock_the_rotation(

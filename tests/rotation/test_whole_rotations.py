@@ -52,7 +52,7 @@ def test_a_code_that_another_sandbox_has_used_fails_the_attempt_and_the_next_one
     watched_world: WatchedWorld, clock: Any
 ) -> None:
     world, invariants = watched_world(Scene(two_factor=True, cold=True))
-    world.aws._pause = lambda attempt: clock.tick(60)
+    world.aws.engine.pause = lambda attempt: clock.tick(60)
     world.rotate()
 
     assert world.rotate() == ["RotationStarted", "RotationFailed", "RotationSucceeded"]

@@ -37,6 +37,7 @@ class Token:
         created_at: None if the Hub does not say.
         expires_at: None if it does not expire.
         scopes: what it may do; None if the Hub does not say.
+        last_used: when somebody last logged in with it, as far as the Hub says.
     """
 
     uuid: str
@@ -45,6 +46,7 @@ class Token:
     created_at: datetime | None
     expires_at: datetime | None = None
     scopes: frozenset[str] | None = None
+    last_used: datetime | None = None
 
     def is_called(self, uuid: str) -> bool:
         """Tell whether this is the token of a uuid, which may be written in either case."""
@@ -227,6 +229,7 @@ def token(answer: Answer, item: object) -> Token:
         created_at=_time(item.get("created_at")),
         expires_at=_time(item.get("expires_at")),
         scopes=frozenset(scope for scope in scopes if isinstance(scope, str)) if isinstance(scopes, list) else None,
+        last_used=_time(item.get("last_used")),
     )
 
 

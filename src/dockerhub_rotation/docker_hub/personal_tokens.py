@@ -83,17 +83,17 @@ class PersonalTokens:
             then = f"It could not be deleted again. {failure}"
         raise AnswerUnknown(f"{answer.what}: Docker Hub made {wrong}. {then}")
 
-    def listed(self, *expected: str) -> list[Token]:
+    def listed(self, is_complete: Callable[[list[Token]], bool] = lambda tokens: True) -> list[Token]:  # noqa: ARG005
         """Return every token of the account, whoever made it, in no particular order.
 
         A token that is deleted meanwhile moves those behind it forward, some of them to a page that has been read. So a
         list of several pages is read once more if it lacks a token that may have moved.
 
         Args:
-            expected: labels that should be there.
+            is_complete: tells whether all are there that should be.
         """
         pages = list(self._pages())
-        if len(pages) > 1 and not {token.label for page in pages for token in page}.issuperset(expected):
+        if len(pages) > 1 and not is_complete([token for page in pages for token in page]):
             pages += self._pages()
         return list({token.uuid: token for page in pages for token in page}.values())
 
@@ -129,9 +129,17 @@ class PersonalTokens:
             raise answer.error(_BY_HAND)
         return answers.token(answer, answer.object())
 
-    def enable(self, uuid: str) -> None:
-        """Enable a token."""
-        self._change(f"Enabling token {uuid}", uuid, {"is_active": True})
+    def enable(self, uuid: str, label: str | None = None) -> None:
+        """Enable a token and, if asked, label it anew."""
+        relabel = {} if label is None else {"token_label": label}
+        self._change(f"Enabling token {uuid}", uuid, {"is_active": True} | relabel)
+
+    def relabel(self, uuid: str, label: str) -> bool:
+        """Label a token anew, and leave it active or disabled as it is. Labelling one that is gone is done.
+
+        Return False if it is said to have kept another label.
+        """
+        return self._change(f"Labelling token {uuid}", uuid, {"token_label": label}) in (None, label)
 
     def disable(self, uuid: str, label: str | None = None, *, before: Callable[[], None] = lambda: None) -> bool:
         """Disable a token and, if asked, label it anew. Disabling one that is gone is done.
@@ -148,16 +156,17 @@ class PersonalTokens:
     def _change(self, what: str, uuid: str, change: dict[str, Any], **how: Any) -> object:
         """Make a change, and return the label that the token is said to have then, or None."""
         answer = self._login.send(what, "PATCH", f"{_PATH}/{uuid}", json=change, **how)
-        active = change["is_active"]
-        if answer.status == 404 and not active:
+        if answer.status == 404 and not change.get("is_active"):
             if self._is_gone(answer, uuid):
                 return None
             raise answer.unexpected()
         if not answer.success:
             raise answer.error(_BY_HAND)
-        if not isinstance(answer.says("is_active"), bool):  # 200 with the token is documented, not the rest
+        decisive = "is_active" if "is_active" in change else "token_label"
+        told = type(answer.says(decisive)) is type(change[decisive])  # 200 with the token is documented, not the rest
+        if not told:
             answer = self._login.send(what, "GET", f"{_PATH}/{uuid}")
-        if answer.says("is_active") is not active:
+        if answer.says(decisive) != change[decisive] and not (told and decisive == "token_label"):
             raise answer.unexpected()  # taken at its word, a proxy's page would leave a superseded token active
         return answer.says("token_label")
 

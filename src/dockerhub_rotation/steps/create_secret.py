@@ -24,7 +24,8 @@ def create_secret(rotation: Rotation) -> Outcome:
     """Stage a new token as the pending version's value.
 
     1. The pending version has a value: it is ours from an earlier try. Return.
-    2. It has none: make sure of the account, make a token that is labelled for this secret and version, and store it.
+    2. It has none: make sure of the tags and of the account, make a token that is labelled for this secret and
+       version, and store it.
     3. Another value was stored meanwhile: a twin was faster. Delete our token, return.
     4. Storing is refused: delete our token, raise. If it is unknown whether it was stored, the token stays: it may be
        the stored one, and if it is not, finishSecret finds it by its label. So it is after a crash between the two.
@@ -32,12 +33,15 @@ def create_secret(rotation: Rotation) -> Outcome:
     6. Making a token is refused: delete this secret's orphans, which may be what there are too many of, and try again.
 
     Raises:
+        TagsInvalid: the secret's tags are wrong; nothing was changed.
         SecretUnusable: the current value can't be kept in shape, or is another account's; nothing was changed.
         RotationError: of the client or the gateway.
     """
     request = rotation.request
     if rotation.value_of(request.version_id) is not None:  # case 1
         return Outcome("The pending version has a value already, from an earlier try.")
+    if rotation.wrong_tags is not None:
+        raise rotation.wrong_tags
 
     stored = rotation.stored(rotation.versions.holder(CURRENT))
     if stored is None:

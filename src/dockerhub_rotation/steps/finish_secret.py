@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 from dockerhub_rotation import changes, retirement
 from dockerhub_rotation.changes import Look
@@ -15,16 +15,15 @@ from dockerhub_rotation.errors import (
     RetirementFailed,
     RotationError,
 )
+from dockerhub_rotation.plan import Grace
 from dockerhub_rotation.retirement import CaughtUp, Retired
-from dockerhub_rotation.secrets_manager import CURRENT, SecretVersions
+from dockerhub_rotation.secrets_manager import CURRENT
 from dockerhub_rotation.steps import pending_value
 from dockerhub_rotation.steps.pending_value import NOT_LET_IN
 from dockerhub_rotation.steps.step import Outcome, Rotation
-from dockerhub_rotation.token_labels import version_of
+from dockerhub_rotation.token_labels import said
 
 logger = logging.getLogger(__name__)
-
-_CLOCKS_AGREE_SECONDS = 60
 
 
 def finish_secret(rotation: Rotation) -> Outcome:
@@ -44,8 +43,9 @@ def finish_secret(rotation: Rotation) -> Outcome:
     somebody has moved one, it is planned anew. In the steady state nothing has, and the promotion has just confirmed
     where AWSCURRENT is.
 
-    A token is deleted no earlier than one rotation after it was disabled. Where a rotation was interrupted it can't be
-    told which it has disabled, so all that are disabled stay for one more.
+    With a grace, the current token's label gets its deadline before the promotion supersedes it. A crash between any
+    two lines makes a grace longer, never shorter. Who disables a token writes the time on its label, which keeps it for
+    one more rotation.
 
     Raises:
         PendingTokenUnusable: case 1; AWSCURRENT is as it was.
@@ -57,14 +57,17 @@ def finish_secret(rotation: Rotation) -> Outcome:
     rotation.docker_hub.management.presume_code_used(versions.changed_at)
     if versions.holder(CURRENT) == request.version_id:  # case 2
         return _resume(rotation)
-    listed = retirement.listed(rotation, versions)
-    caught_up = retirement.catch_up(rotation, versions, listed)
-    if _was_given_up(versions, listed, rotation.docker_hub.http.clock_ahead):
-        # An earlier try of this rotation may have disabled some, to make up for it.
-        caught_up = replace(caught_up, disabled=caught_up.disabled | _disabled(listed))
-    _prove(rotation, caught_up.tokens)
+    caught_up = retirement.catch_up(rotation, versions, retirement.listed(rotation, versions), _grace(rotation))
+    before = Look(versions, rotation.deadline.began)
+    tokens = retirement.set_deadline(rotation, before, caught_up.tokens, _grace(rotation))
+    _prove(rotation, tokens)
     rotation.secrets_manager.promote(request.secret_id, request.version_id, versions.holder(CURRENT))
-    return _retire(rotation, Look(versions.promoted(request.version_id), rotation.deadline.began), caught_up)
+    after = Look(versions.promoted(request.version_id), rotation.deadline.began)
+    return _retire(rotation, after, CaughtUp(tokens, caught_up.retired))
+
+
+def _grace(rotation: Rotation) -> Grace:
+    return Grace(rotation.settings.grace, rotation.settings.grace_limit)
 
 
 def _resume(rotation: Rotation) -> Outcome:
@@ -75,22 +78,8 @@ def _resume(rotation: Rotation) -> Outcome:
     except RotationError as failure:
         failed = failure
     else:
-        return _retire(rotation, look, CaughtUp(tokens, _disabled(tokens)))
+        return _retire(rotation, look, CaughtUp(tokens))
     raise _not_retired([failed], Retired()) from failed
-
-
-def _disabled(tokens: Iterable[Token]) -> frozenset[str]:
-    return frozenset(token.uuid for token in tokens if token.active is False)
-
-
-def _was_given_up(versions: SecretVersions, tokens: Iterable[Token], clock_ahead: float) -> bool:
-    """Tell whether the rotation that made the current token has not ended well since.
-
-    Docker Hub dates the token, and AWS the end of the rotation, so a minute more or less tells nothing.
-    """
-    current, ended = versions.holder(CURRENT), versions.rotated_at + clock_ahead + _CLOCKS_AGREE_SECONDS
-    born = [token.created_at for token in tokens if current and version_of(token, versions.arn) == current]
-    return any(moment is None or moment.timestamp() > ended for moment in born)
 
 
 def _prove(rotation: Rotation, tokens: Iterable[Token]) -> None:
@@ -123,15 +112,20 @@ def _is_in_good_order(rotation: Rotation, tokens: Iterable[Token]) -> bool:
 
 
 def _retire(rotation: Rotation, look: Look, caught_up: CaughtUp) -> Outcome:
-    result = retirement.retire(rotation, look, caught_up.tokens, keep=caught_up.disabled)
+    result = retirement.retire(rotation, look, caught_up.tokens, _grace(rotation))
+    retirement.say(result)
     retired = result.retired.plus(caught_up.retired)
     if result.failures:
         raise _not_retired(result.failures, retired) from result.failures[0]
     if result.versions.holder(CURRENT) != rotation.request.version_id:
         raise _moved_away(rotation, retired)
-    if retired.complete:
-        return Outcome("The new token is AWSCURRENT, and what it supersedes is retired.", retired)
-    return Outcome("The new token is AWSCURRENT, but a token that no consumer needs may still be active.", retired)
+    if not retired.complete:
+        message = "The new token is AWSCURRENT, but a token that no consumer needs may still be active."
+    elif result.until is None:
+        message = "The new token is AWSCURRENT, and what it supersedes is retired."
+    else:
+        message = f"The new token is AWSCURRENT, and what it supersedes stays active until {said(result.until)}."
+    return Outcome(message, retired)
 
 
 def _moved_away(rotation: Rotation, retired: Retired) -> EventRefused:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from dockerhub_rotation import token_labels
 from dockerhub_rotation.docker_hub.answers import Token
+from dockerhub_rotation.errors import TagsInvalid
 from dockerhub_rotation.invocation import Invocation
 from dockerhub_rotation.request import RotationRequest
 from dockerhub_rotation.retirement import Retired
@@ -17,10 +18,12 @@ class Rotation(Invocation):
     Attributes:
         request: what is asked for.
         versions: the staging labels, as they were when the invocation began.
+        wrong_tags: why the secret's tags are left out of the settings, or None.
     """
 
     request: RotationRequest
     versions: SecretVersions
+    wrong_tags: TagsInvalid | None = None
 
     def value_of(self, version: str | None) -> str | None:
         """Return the value of a version, or None if there is no such version or it has no value."""
@@ -38,7 +41,8 @@ class Rotation(Invocation):
 
     def is_for_pending(self, token: Token) -> bool:
         """Tell whether a token was made for the version that is rotated in."""
-        return token_labels.version_of(token, self.versions.arn) == self.request.version_id
+        version = self.request.version_id
+        return token_labels.version_of(token, self.versions.arn, [version]) == version
 
 
 @dataclass(frozen=True)

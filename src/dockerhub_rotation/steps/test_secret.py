@@ -89,7 +89,7 @@ def _require_scopes(rotation: Rotation, value: str) -> None:
         PendingTokenUnusable: it was made before the settings were changed, and only another token helps.
     """
     asked = rotation.settings.scopes
-    made = [token for token in rotation.docker_hub.tokens.listed(rotation.label) if rotation.is_for_pending(token)]
+    made = [token for token in _listed(rotation) if rotation.is_for_pending(token)]
     if any(fall_short(token.scopes, asked) for token in made):
         what = f"a token that may do less than DOCKERHUB_TOKEN_SCOPES asks for ({', '.join(asked)})"
         raise pending_value.unusable(rotation, value, what)
@@ -104,7 +104,7 @@ def _works_in_the_end(rotation: Rotation, value: str, token: str) -> bool:
     """Enable the refused token if it was disabled, and give it a moment if it may need one."""
     refused_at = rotation.docker_hub.http.now()  # the list may have to wait for a one-time code
     rotation.docker_hub.management.presume_code_used(rotation.versions.changed_at)
-    listed = rotation.docker_hub.tokens.listed(rotation.label)
+    listed = _listed(rotation)
     made = [token for token in listed if rotation.is_for_pending(token)]
     disabled, fresh = [token for token in made if not token.active], _fresh(made, refused_at)
     for staged in disabled:  # case 2
@@ -116,6 +116,10 @@ def _works_in_the_end(rotation: Rotation, value: str, token: str) -> bool:
         if _works(rotation, value, token):
             return True
     return False
+
+
+def _listed(rotation: Rotation) -> list[Token]:
+    return rotation.docker_hub.tokens.listed(lambda tokens: any(map(rotation.is_for_pending, tokens)))
 
 
 def _fresh(tokens: Iterable[Token], at: float) -> bool:

@@ -8,7 +8,7 @@ from dockerhub_rotation import token_labels
 from rehearsal.docker_hub import DockerHub
 from rehearsal.fleet.scenes import Past, Scene
 from rehearsal.secrets_manager import Aws
-from rehearsal.world import PLACEHOLDER
+from rehearsal.world import FUNCTION_ARN, PLACEHOLDER
 
 _OURS = "dockerhub-rotation/"
 
@@ -26,8 +26,10 @@ def furnish(scene: Scene, aws: Aws, hub: DockerHub, client: Any) -> list[str]:
         if scene.past is Past.DUE_AT_ONCE and number % 4 == 1:
             return aws.create_secret(name, PLACEHOLDER)
         arn = aws.create_secret(name, shared or hub.add_token(f"made by hand for {name}").value)
-        if scene.past is Past.DUE_AT_ONCE and number % 4 > 1:
+        if scene.past is Past.WATCHED or (scene.past is Past.DUE_AT_ONCE and number % 4 > 1):
             _pretend_rotation(arn, aws, hub, client)
+        if scene.past is Past.WATCHED:
+            aws.attach(arn, FUNCTION_ARN)
         return arn
 
     return [made(number) for number in range(scene.secrets)]

@@ -10,6 +10,7 @@ import io
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import boto3
@@ -28,13 +29,18 @@ from dockerhub_rotation.errors import RotationError
 from dockerhub_rotation.invocation import Sandbox
 from dockerhub_rotation.parameters import Parameters
 from dockerhub_rotation.secrets_manager import SecretsManager
+from dockerhub_rotation.tasks import dispatcher
+from dockerhub_rotation.tasks.task import Result
 from rehearsal.fleet.scenes import Scene
 from rehearsal.sandbox import FunctionError
 from rehearsal.virtual_time import VirtualTime
-from rehearsal.world import REGION
+from rehearsal.world import FUNCTION_ARN, REGION
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
+
+
+_CARETAKERS_TIMEOUT = 900
 
 
 class Lambda:
@@ -76,6 +82,18 @@ class Lambda:
             raise
         finally:
             self._idle.append(sandbox)
+
+    def care(self) -> Result:
+        """Let the caretaker look after all secrets, in a fresh sandbox, as its sandboxes are after an hour.
+
+        Raises what the task raises.
+        """
+        sandbox = replace(self._start(), settings=replace(self._settings, rotation_function=FUNCTION_ARN))
+        ends_at = self._time.now + _CARETAKERS_TIMEOUT
+        deadline = Deadline(lambda: max(0, round((ends_at - self._time.now) * 1000)))
+        result = dispatcher.do(request.parse_task({"Task": "Reconcile"}), sandbox.begin(deadline))
+        assert self._time.now <= ends_at, "the caretaker has overstayed its timeout"
+        return result
 
     def _start(self) -> Sandbox:
         self.sandboxes += 1

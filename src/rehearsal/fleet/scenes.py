@@ -13,12 +13,13 @@ class Past(StrEnum):
     DUE_AT_ONCE = "due-at-once"  # a quarter hold a hand-made token, a quarter a placeholder, the others were rotated
     TIDIED_UP = "tidied-up"  # each was rotated twice, then somebody deleted the disabled tokens
     LEAKED = "leaked"  # each was rotated twice, then somebody deleted the tokens in use, because they leaked
+    WATCHED = "watched"  # each was rotated long ago, and is not due: the caretaker looks after them
     SHARED = "shared-token"  # all began with one hand-made token, and each was rotated once, at an hour of its own
 
     @property
     def rotations(self) -> int:
         """How many rotations each secret has behind it, all of which the function has done."""
-        return {Past.DUE_AT_ONCE: 0, Past.SHARED: 1}.get(self, 2)
+        return {Past.DUE_AT_ONCE: 0, Past.WATCHED: 0, Past.SHARED: 1}.get(self, 2)
 
 
 @dataclass(frozen=True)
@@ -81,3 +82,26 @@ class Report:
     retries: int
     seconds: float
     broken: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Day:
+    """What the caretaker took in a day, hour by hour.
+
+    Attributes:
+        requests: to each party.
+        refused_logins: with the password, a code or a token.
+        lockouts: how often they locked the user name.
+        unknown: how many secrets could not be looked at.
+        attention: how many need attention.
+        failed: the error with which it ended, or None.
+        seconds: how long it took.
+    """
+
+    requests: tuple[Mapping[str, int], ...]
+    refused_logins: tuple[int, ...]
+    lockouts: int
+    unknown: tuple[int, ...]
+    attention: tuple[int, ...]
+    failed: tuple[str | None, ...]
+    seconds: tuple[float, ...]

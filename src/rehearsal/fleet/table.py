@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from rich.console import Console
 from rich.table import Table
@@ -50,6 +51,43 @@ def show(scenes: Iterable[Scene], console: Console) -> bool:
         report.rotated == scene.secrets and not sum(report.broken.values())
         for scene, report in zip(scenes, reports, strict=True)
     )
+
+
+def show_days(scenes: Iterable[Scene], console: Console) -> bool:
+    """Let the caretaker look after fleets for a day, show what it took, and return whether all was as it must be.
+
+    Each scene is shown as it is, with one-time codes, and with a wrong password.
+    """
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in (
+        "secrets",
+        "",
+        "AWS an hour",
+        "Docker Hub an hour",
+        "refused logins",
+        "lockouts",
+        "unknown",
+        "seconds",
+    ):
+        table.add_column(name, justify="right")
+    well = True
+    for scene in scenes:
+        for two_factor, wrong in ((False, False), (True, False), (False, True)):
+            fleet = Fleet(replace(scene, two_factor=two_factor))
+            if wrong:
+                fleet.aws.put_parameter("DOCKER_HUB_PASSWORD", "not the password")
+            day = fleet.watch()
+            well &= not day.lockouts and max(day.refused_logins) <= wrong and not any(day.unknown)
+            table.add_row(
+                str(scene.secrets),
+                "wrong password" if wrong else "one-time codes" if two_factor else "",
+                *(str(max(hour[party] for hour in day.requests)) for party in ("AWS", "Docker Hub")),
+                *(str(number) for number in (sum(day.refused_logins), day.lockouts, sum(day.unknown))),
+                f"{max(day.seconds):.1f}",
+            )
+    console.print("\nThe caretaker looks after them every hour of a day, each time in a fresh sandbox.\n")
+    console.print(table)
+    return well
 
 
 _BEFORE = {

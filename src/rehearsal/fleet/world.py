@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyotp
 
 from dockerhub_rotation import token_labels
+from dockerhub_rotation.errors import RotationError
 from rehearsal import docker_hub
 from rehearsal.fleet import past
 from rehearsal.fleet.sandboxes import Lambda, aws_client
-from rehearsal.fleet.scenes import Report, Scene
+from rehearsal.fleet.scenes import Day, Report, Scene
 from rehearsal.invariants import NO_LEAK, NO_REMAINS, ONLY_OURS, WORKS
 from rehearsal.secrets_manager import Aws
 from rehearsal.virtual_time import VirtualTime
@@ -35,6 +37,18 @@ _LATENCY = (0.03, 0.07)
 _BEGINS = 1_800_000_000.0
 _PAST_SECONDS = 90 * 86400
 _HOUR = 3600
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What the caretaker took in one hour, as `Day` has it."""
+
+    requests: Mapping[str, int]
+    refused_logins: int
+    unknown: int
+    attention: int
+    failed: str | None
+    seconds: float
 
 
 class Fleet:
@@ -132,6 +146,45 @@ class Fleet:
             broken=self._broken,
         )
 
+    def watch(self, hours: int = 24) -> Day:
+        """Let the caretaker look after the secrets every hour, at 17 past."""
+        looks: list[_Look] = []
+
+        def day() -> None:
+            for hour in range(hours):
+                self.time.sleep(_BEGINS + hour * _HOUR + 17 * 60 - self.time.now)
+                looks.append(self._look_after_all())
+
+        with self.time.everywhere(), _random_from(self.scene.seed):
+            self._remember_current()
+            self.time.thread(target=day, daemon=True).start()
+            self.time.run()
+        return Day(
+            requests=tuple(look.requests for look in looks),
+            refused_logins=tuple(look.refused_logins for look in looks),
+            lockouts=self.hub.lockouts,
+            unknown=tuple(look.unknown for look in looks),
+            attention=tuple(look.attention for look in looks),
+            failed=tuple(look.failed for look in looks),
+            seconds=tuple(look.seconds for look in looks),
+        )
+
+    def _look_after_all(self) -> _Look:
+        began, asked, refused = self.time.now, len(self.wire.requests), self.hub.refused_logins
+        failed, metrics = None, {"SecretsUnknown": 0, "SecretsNeedAttention": 0}
+        try:
+            metrics |= self._lambda.care().metrics
+        except RotationError as failure:
+            failed = type(failure).__name__
+        return _Look(
+            requests=Counter(request.party for request in self.wire.requests[asked:]),
+            refused_logins=self.hub.refused_logins - refused,
+            unknown=metrics["SecretsUnknown"],
+            attention=metrics["SecretsNeedAttention"],
+            failed=failed,
+            seconds=self.time.now - began,
+        )
+
     def _pause(self, _attempt: int) -> None:
         self._retries += 1
         self.time.sleep(self.scene.pause)
@@ -166,7 +219,7 @@ class Fleet:
     def _look_at_the_end(self) -> None:
         self._remember_current()
         self._check(WORKS, len(self._current - self._dead) == len(self.secrets))
-        by_label = {token.label: token for token in self.hub.tokens.values()}
+        by_label = {_without_time(token.label): token for token in self.hub.tokens.values()}
         expected = dict(self._others)
         for arn in self.secrets:
             for version, labels in self.aws.labels(arn).items():
@@ -180,7 +233,7 @@ class Fleet:
                     )
         # After a failed attempt disabled ones may stay for one more rotation.
         found = {
-            token.uuid: (token.label, token.active)
+            token.uuid: (_without_time(token.label), token.active)
             for token in self.hub.tokens.values()
             if token.active or token.uuid in expected or not self._retries
         }
@@ -190,6 +243,10 @@ class Fleet:
 
     def _check(self, invariant: str, holds: bool) -> None:
         self._broken[invariant] += not holds
+
+
+def _without_time(label: str) -> str:
+    return label.partition(" until ")[0]
 
 
 @contextmanager

@@ -1,0 +1,241 @@
+"""What there is to say of a secret between its rotations: a pure function of what is known of it, and of the time."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+
+from dockerhub_rotation.docker_hub.answers import Token
+from dockerhub_rotation.remaining import Left
+from dockerhub_rotation.secrets_manager import CURRENT, PENDING, SecretVersions
+from dockerhub_rotation.token_labels import said, until, version_of
+
+_DAY = 86_400
+# How often the caretaker looks at everything, and how late it may be (EventBridge Scheduler is to the minute): rather
+# something is said twice than not at all. https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
+_INTERVAL = 3600 + 60
+
+
+class Kind(StrEnum):
+    """What is found. Names of errors stand beside them where a secret could not be looked at."""
+
+    CURRENT_TOKEN_DEAD = "CurrentTokenDead"  # noqa: S105 - a name
+    CURRENT_TOKEN_DISABLED = "CurrentTokenDisabled"  # noqa: S105
+    ACCOUNT_DOUBTFUL = "AccountDoubtful"
+    PENDING_TOO_LONG = "PendingTooLong"
+    ROTATION_OVERDUE = "RotationOverdue"
+    TOKEN_LEFT_ACTIVE = "TokenLeftActive"  # noqa: S105
+    TOKEN_UNIDENTIFIED = "TokenUnidentified"  # noqa: S105
+    COPY_IN_USE = "CopyInUse"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was found.
+
+    Attributes:
+        kind: of `Kind`, or the name of the error for which the secret could not be looked at.
+        message: what is so and, in its last sentence, what mends it.
+        needs_attention: whether somebody has to see to it.
+        consumers_affected: whether AWSCURRENT does not work, as far as can be told.
+        moment: from when on it counts, in seconds since 1970; None if nobody knows.
+    """
+
+    kind: str
+    message: str
+    needs_attention: bool = True
+    consumers_affected: bool = False
+    moment: float | None = None
+
+    def is_news(self, now: float) -> bool:
+        """Tell whether to say it now, and not only to count it.
+
+        Where consumers are refused it is said each time; else once, as soon as it has begun to count. The alarms tell
+        the rest.
+        """
+        began = self.moment is not None and now - _INTERVAL < self.moment <= now
+        return self.needs_attention and (self.consumers_affected or began)
+
+
+class Standing(Enum):
+    """What became of the token under AWSCURRENT, as far as can be told."""
+
+    WORKS = "it is listed as active, or has logged in"
+    PLACEHOLDER = "the value holds none yet"
+    DISABLED = "it is listed as disabled"
+    EXPIRED = "it is listed as expired"
+    GONE = "a rotation has made it, and it is not listed"
+    REFUSED = "somebody has stored it, and Docker Hub refuses it"
+    OTHER_ACCOUNT = "it logs in as another account"
+    UNKNOWN = "it could not be told"
+
+
+@dataclass(frozen=True)
+class Current:
+    """The token under AWSCURRENT.
+
+    Attributes:
+        token: as the list shows it; None if it does not, or it is not known which.
+        names_account: whether the value carries the user name of the account.
+    """
+
+    standing: Standing
+    token: Token | None = None
+    names_account: bool = False
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a secret.
+
+    Attributes:
+        versions: the staging labels and dates.
+        tokens: every token of the account, read before the labels.
+        current: the token under AWSCURRENT.
+        left: what a plan leaves active, and why.
+        used: superseded tokens with which somebody still logs in.
+        unidentified: versions whose tokens could not be told apart, each with the sentence that says so.
+        now: seconds since 1970, by Docker Hub's clock.
+    """
+
+    versions: SecretVersions
+    tokens: Iterable[Token]
+    current: Current
+    left: Iterable[Left]
+    used: Iterable[Token]
+    unidentified: Mapping[str, str]
+    now: float
+
+
+def find(known: Known) -> tuple[Finding, ...]:
+    """Return everything there is to say."""
+    return (
+        *_of_current(known),
+        *_of_pending(known),
+        *_of_schedule(known),
+        *_of_left(known),
+        *(Finding(Kind.TOKEN_UNIDENTIFIED, f"{why % version}.") for version, why in known.unidentified.items()),
+        *(_copy_in_use(token) for token in known.used),
+    )
+
+
+def _of_current(known: Known) -> Iterator[Finding]:
+    """A dead token is one that the right account does not list as active; what tells the right account is told."""
+    arn, current = known.versions.arn, known.current
+    rotate = f"aws secretsmanager rotate-secret --secret-id {arn}"
+    match current.standing:
+        case Standing.DISABLED:
+            yield Finding(
+                Kind.CURRENT_TOKEN_DISABLED,
+                f"The token under AWSCURRENT{_called(current)} is disabled, so consumers are refused. If that was a "
+                f"mistake, enable it in the account settings; if it has leaked, make a new one: {rotate}",
+                consumers_affected=True,
+            )
+        case Standing.EXPIRED | Standing.GONE | Standing.REFUSED:
+            yield _dead(known, rotate)
+        case Standing.OTHER_ACCOUNT:
+            yield _doubtful(
+                "The value under AWSCURRENT logs in as another account than the one whose tokens are managed",
+                affected=False,
+            )
+
+
+_DEAD = {
+    Standing.EXPIRED: "has expired",
+    Standing.GONE: "is not in the account's list",
+    Standing.REFUSED: "is refused by Docker Hub",
+}
+
+
+def _dead(known: Known, rotate: str) -> Finding:
+    current = known.current
+    what = f"The token under AWSCURRENT{_called(current)} {_DEAD[current.standing]}"
+    if current.token is not None:
+        sure = "which shows the token itself"
+    elif any(_made_for_another_version(token, known.versions) for token in known.tokens):
+        sure = "which has other tokens of this secret"
+    elif current.names_account:
+        sure = "which the secret's value names"
+    else:
+        return _doubtful(what, affected=True)
+    proof = "A login has shown it" if current.standing is Standing.REFUSED else "The list shows it, no login was tried"
+    return Finding(
+        Kind.CURRENT_TOKEN_DEAD,
+        f"{what}, so consumers are refused. {proof}; it is the list of the right account, {sure}. Make a new token: "
+        f"{rotate}",
+        consumers_affected=True,
+    )
+
+
+def _doubtful(what: str, *, affected: bool) -> Finding:
+    return Finding(
+        Kind.ACCOUNT_DOUBTFUL,
+        f"{what}, and nothing shows that this account has made the secret's tokens. Look whether the parameters of "
+        "user name and password are another project's; if all the secret's tokens were deleted by hand, store a "
+        "placeholder as its value, then rotate it.",
+        consumers_affected=affected,
+    )
+
+
+def _called(current: Current) -> str:
+    return f" ({current.token.uuid})" if current.token else ""
+
+
+def _made_for_another_version(token: Token, versions: SecretVersions) -> bool:
+    made_for = version_of(token, versions.arn, versions.labels)
+    return made_for is not None and made_for != versions.holder(CURRENT)
+
+
+def _of_pending(known: Known) -> Iterator[Finding]:
+    """An unfinished rotation keeps Secrets Manager from beginning another."""
+    versions = known.versions
+    pending = versions.holder(PENDING)
+    if pending is None or pending == versions.holder(CURRENT):
+        return
+    born = [token.created_at for token in known.tokens if version_of(token, versions.arn, [pending]) == pending]
+    since = min((moment.timestamp() for moment in born if moment), default=versions.changed_at)
+    if not since or known.now - since <= _DAY:
+        return
+    yield Finding(
+        Kind.PENDING_TOO_LONG,
+        f"Version {pending} is AWSPENDING since {said(since)} or longer: its rotation has not ended, and no other can "
+        "begin. Mend what the rotation function's log names. Or drop the version: aws secretsmanager "
+        f"update-secret-version-stage --secret-id {versions.arn} --version-stage AWSPENDING --remove-from-version-id "
+        f"{pending} and then rotate again: aws secretsmanager rotate-secret --secret-id {versions.arn}",
+        moment=since + _DAY,
+    )
+
+
+def _of_schedule(known: Known) -> Iterator[Finding]:
+    versions = known.versions
+    due = versions.next_rotation_at
+    if not versions.rotation_enabled or not due or known.now - due <= _DAY:
+        return
+    yield Finding(
+        Kind.ROTATION_OVERDUE,
+        f"The secret should have been rotated by {said(due)}. If nothing is wrong in the rotation function's log, look "
+        f"for a rotation that could not begin in CloudTrail, and rotate it: aws secretsmanager rotate-secret "
+        f"--secret-id {versions.arn}",
+        moment=due + _DAY,
+    )
+
+
+def _of_left(known: Known) -> Iterator[Finding]:
+    """What people have pinned they know of."""
+    for left in known.left:
+        yield Finding(
+            Kind.TOKEN_LEFT_ACTIVE,
+            f"Token {left.token.uuid} of version {left.version} is left active: {left.why}.",
+            needs_attention=not known.versions.pins(left.version),
+        )
+
+
+def _copy_in_use(token: Token) -> Finding:
+    deadline = until(token)
+    ends = f", and active until {said(deadline)}" if deadline else ""
+    used = f" (last at {said(token.last_used.timestamp())})" if token.last_used else ""
+    return Finding(
+        Kind.COPY_IN_USE,
+        f"Token {token.uuid} is superseded{ends}, and somebody still logs in with it{used}. Look for a consumer that "
+        "has kept a copy for longer than its grace, and let it read the secret again.",
+        moment=deadline,
+    )

@@ -1,0 +1,219 @@
+"""Reconcile: look at every secret, take away what is due, and say what somebody has to see to."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+
+from dockerhub_rotation import changes, findings, retirement, tags
+from dockerhub_rotation.changes import Look
+from dockerhub_rotation.docker_hub.answers import Token
+from dockerhub_rotation.errors import (
+    AnswerUnknown,
+    EventRefused,
+    OutOfTime,
+    RotationError,
+    SecretNotServed,
+    TagsInvalid,
+    TemporaryError,
+)
+from dockerhub_rotation.findings import Finding, Known
+from dockerhub_rotation.groups import grouped
+from dockerhub_rotation.plan import Grace
+from dockerhub_rotation.retirement import Retirement
+from dockerhub_rotation.secrets_manager import CURRENT, SecretVersions
+from dockerhub_rotation.tasks.current_token import CurrentToken
+from dockerhub_rotation.tasks.task import Care, Result, Task
+from dockerhub_rotation.token_labels import said
+
+_HOUR = 3600
+# Less is not enough to begin with another secret.
+_SECONDS_A_SECRET = 15
+# A list of more tokens has several pages, between which one may move.
+_ONE_PAGE = 100
+# AWS dates a change of a secret, and Docker Hub the reading of the list.
+_CLOCKS_AGREE_SECONDS = 60
+# Of a number that no fraction comes near: its multiples, hour by hour, soon begin everywhere.
+_GOLDEN = (5**0.5 - 1) / 2
+
+
+def reconcile(task: Task) -> Result:
+    """Look after all secrets that the rotation function rotates, or after the one that is named.
+
+    What is due is retired, and orphans are deleted, by the same plan as in a rotation. Nothing is enabled, made, or
+    moved: somebody may have disabled a token because it leaked. What is found is the result; what could not be looked
+    at, because Docker Hub is down or time was up, is counted. There is one management login and one list of tokens,
+    whatever the number of secrets; the list is read again only where it may be too old to tell.
+
+    Raises:
+        ConfigurationError: of settings, parameters or permissions without which nothing can be looked at.
+        UnexpectedError: a defect.
+    """
+    try:
+        arns = [task.secret_arn] if task.secret_arn else task.secrets_manager.rotated_by(task.function)
+    except TemporaryError as failure:
+        return _result(task, [], unknown=1, why=failure)
+    account = _Account(task)
+    try:
+        if arns:
+            account.read()
+    except (TemporaryError, AnswerUnknown) as failure:
+        return _result(task, [], unknown=len(arns), why=failure)
+    cares: list[Care] = []
+    for number, arn in enumerate(_from_a_place_that_moves(arns, task.docker_hub.http.now())):
+        if task.deadline.seconds_left() < _SECONDS_A_SECRET:
+            why = OutOfTime("The invocation's time is used up; the next one begins at another secret.")
+            return _result(task, cares, unknown=len(arns) - number, why=why)
+        cares += _look_after(task, arn, account)
+    return _result(task, cares)
+
+
+class _Account:
+    """The account's tokens: read once for all secrets, and again where that may be too long ago."""
+
+    def __init__(self, task: Task) -> None:
+        self.tokens: list[Token] = []
+        self._task = task
+        self._read_at = 0.0
+        self._read_twice = False
+
+    def read(self) -> None:
+        """Read the list. Raises what `PersonalTokens.listed` raises."""
+        self._read(self._task.docker_hub.tokens.listed)
+
+    def look(self, arn: str) -> Look:
+        """Return the staging labels of a secret as they are after the list was read, which shows what they speak of.
+
+        A token that the list lacks may have been made since, or have moved from one of its pages to another meanwhile.
+        """
+        look = changes.look(self._task, arn)
+        if not self._may_lack(look.versions):
+            return look
+        self._read_twice = True
+        self._read(lambda: retirement.listed(self._task, look.versions))
+        return changes.look(self._task, arn)
+
+    def _read(self, listed: Callable[[], list[Token]]) -> None:
+        began = time.monotonic()
+        self.tokens = listed()
+        self._read_at = self._task.docker_hub.http.now() - (time.monotonic() - began)
+
+    def _may_lack(self, versions: SecretVersions) -> bool:
+        current = versions.holder(CURRENT)
+        if current is None or grouped(self.tokens, versions)[current].tokens:
+            return False
+        is_older = versions.changed_at > self._read_at - _CLOCKS_AGREE_SECONDS
+        return is_older or (len(self.tokens) > _ONE_PAGE and not self._read_twice)
+
+
+def _from_a_place_that_moves(arns: list[str], now: float) -> list[str]:
+    """Return all, beginning elsewhere each hour: where time is short for all, none is left out for long."""
+    begin = int(len(arns) * (now // _HOUR * _GOLDEN % 1))
+    return [*arns[begin:], *arns[:begin]]
+
+
+def _look_after(task: Task, arn: str, account: _Account) -> list[Care]:
+    """Return what came of one secret, or nothing if it is none of this project's any more."""
+    try:
+        task.settings.require_served(arn)
+        look = account.look(arn)
+        if look.versions.rotation_function != task.function:
+            return []
+        grace, wrong_tags = _grace(task, look.versions)
+        current = CurrentToken(task)
+        done = retirement.retire(task, look, account.tokens, grace, enables=False, ask=current.ask)
+        return [_care(task, done, current, wrong_tags)]
+    except EventRefused:  # it was deleted meanwhile
+        return []
+    except SecretNotServed as stranger:  # which the rotation function refuses, too
+        return [Care(arn, checked=True, findings=(_unknown(stranger),))]
+    except RotationError as failure:
+        return [Care(arn, checked=False, findings=(_unknown(failure),))]
+
+
+def _grace(task: Task, versions: SecretVersions) -> tuple[Grace, list[Finding]]:
+    """Return how long a superseded token lives; where tags are wrong, by the settings alone, and that they are."""
+    settings, wrong = task.settings, []
+    try:
+        settings = tags.apply(versions.tags, settings)
+    except TagsInvalid as failure:
+        wrong = [Finding(type(failure).__name__, str(failure))]
+    return Grace(settings.grace, settings.grace_limit), wrong
+
+
+def _care(task: Task, done: Retirement, current: CurrentToken, more: Iterable[Finding]) -> Care:
+    now = task.docker_hub.http.now()
+    failures = [*done.failures, *([current.not_asked] if current.not_asked else [])]
+    known = Known(
+        versions=done.versions,
+        tokens=done.tokens,
+        current=current.seen,
+        left=done.remains.left,
+        used=done.remains.used,
+        unidentified=done.asked.unidentified,
+        now=now,
+    )
+    found = (*findings.find(known), *more, *map(_unknown, failures))
+    return Care(done.versions.arn, not failures, found, _facts(done, current, now))
+
+
+def _unknown(failure: RotationError) -> Finding:
+    """Return what is said of a secret that could not be looked at, or not be brought to rest.
+
+    Whatever passes by itself needs nobody's attention: it is counted.
+    """
+    passes = isinstance(failure, TemporaryError | AnswerUnknown)
+    return Finding(type(failure).__name__, str(failure), needs_attention=not passes)
+
+
+def _facts(done: Retirement, current: CurrentToken, now: float) -> dict[str, object]:
+    """Return ages, dates and counts of a secret."""
+    token, versions = current.seen.token, done.versions
+    facts: dict[str, object] = {"current_token": current.seen.standing.name.lower(), **asdict(done.retired)}
+    if token is not None and token.created_at is not None:
+        facts["token_age_days"] = int(max(0.0, now - token.created_at.timestamp()) // 86_400)
+    if token is not None and token.expires_at is not None:
+        facts["token_expires"] = said(token.expires_at.timestamp())
+    if done.until is not None:
+        facts["in_grace_until"] = said(done.until)
+    if versions.next_rotation_at:
+        facts["next_rotation"] = said(versions.next_rotation_at)
+    return facts
+
+
+def _result(task: Task, cares: list[Care], *, unknown: int = 0, why: RotationError | None = None) -> Result:
+    checked = sum(care.checked for care in cares)
+    unknown += len(cares) - checked
+    attention = sum(care.needs_attention for care in cares)
+    metrics = {
+        "SecretsChecked": checked,
+        "SecretsUnknown": unknown,
+        "SecretsNeedAttention": attention,
+        "SupersededTokensStillUsed": sum(int(str(care.facts.get("still_used", 0))) for care in cares),
+    }
+    message = f"{checked} secrets checked, {unknown} unknown; {attention} need attention."
+    if why is not None:
+        message += f" {type(why).__name__}: {why}"
+    answer = {
+        "Task": "Reconcile",
+        "Message": message,
+        **metrics,
+        "Secrets": [
+            {
+                "SecretId": care.arn,
+                "Checked": care.checked,
+                "Findings": [
+                    {"Finding": str(one.kind), "NeedsAttention": one.needs_attention, "Message": one.message}
+                    for one in care.findings
+                ],
+                "Facts": dict(care.facts),
+            }
+            for care in cares
+        ],
+    }
+    return Result(
+        message=message,
+        answer=answer,
+        at=task.docker_hub.http.now(),
+        cares=tuple(cares),
+        metrics={} if task.secret_arn else metrics,  # one that somebody has asked for is no heartbeat
+    )

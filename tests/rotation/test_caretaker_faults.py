@@ -1,0 +1,236 @@
+"""A fault, or somebody's act, at every request of the caretaker: the next look, or the task once more, puts it right.
+
+`make faults` prints the table. A cell says what came of the task with the fault: done (it has asked again), unknown
+(the next hour looks again), or the error that whoever has sent it gets. All invariants are checked after every request.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.config import Config
+from rich.console import RenderableType
+from rich.table import Table
+
+from dockerhub_rotation import entrance
+from dockerhub_rotation.aws import CLIENT_CONFIG
+from dockerhub_rotation.docker_hub import http
+from rehearsal.invariants import Invariants
+from rehearsal.sandbox import Function, FunctionError
+from rehearsal.wire import Fault, FaultKind, Request
+from rehearsal.world import Scene, World
+from tests.rotation.cared import HOUR, names, of_version
+from tests.rotation.seen import holder, token_under
+from tests.rotation.test_histories import ACTS
+from tests.rotation.test_orphans import orphan
+
+README = Path(__file__).parents[2] / "README.md"
+
+WatchedWorld = Callable[..., tuple[World, Invariants]]
+
+_LOG_IN = ("GetParameters", "POST /v2/auth/token", "GET /v2/access-tokens", "DescribeSecret")
+_PATCH, _DELETE = "PATCH /v2/access-tokens/{uuid}", "DELETE /v2/access-tokens/{uuid}"
+# What each asks for where a token is due and another is an orphan.
+REQUESTS = {
+    "Reconcile": ("ListSecrets", *_LOG_IN, _PATCH, _DELETE),
+    "Retire": ("DescribeSecret", *_LOG_IN, _PATCH, _DELETE),
+}
+SCENE = Scene(grace="2h", environment={"POWERTOOLS_LOG_LEVEL": "DEBUG", "POWERTOOLS_LOGGER_LOG_EVENT": "true"})
+# Retire takes the rest of a grace away, Reconcile waits for its end.
+SECONDS_SINCE = {"Reconcile": 2 * HOUR + 60, "Retire": HOUR}
+
+Matrix = dict[tuple[str, int, FaultKind], str]
+
+
+def at_every_request(*kinds: FaultKind) -> pytest.MarkDecorator:
+    """Run a test once for each task, request and kind of fault."""
+    return pytest.mark.parametrize(
+        ("task", "at", "kind"),
+        [
+            pytest.param(task, at, kind, id=f"{task}, {kind} at {at} {name}")
+            for task, requests in REQUESTS.items()
+            for at, name in enumerate(requests, 1)
+            for kind in kinds
+        ],
+    )
+
+
+@pytest.fixture(scope="module")
+def matrix(report: list[RenderableType]) -> Iterator[Matrix]:
+    outcomes: Matrix = {}
+    yield outcomes
+    for task, requests in REQUESTS.items():
+        table = Table(title=f"\nA fault in {task}", title_justify="left", box=None, pad_edge=False)
+        table.add_column("request")
+        for kind in FaultKind:
+            table.add_column(kind.replace("-", "\n"), justify="center")
+        for at, name in enumerate(requests, 1):
+            table.add_row(f"{at:2} {name}", *(outcomes.get((task, at, kind), "") for kind in FaultKind))
+        report.append(table)
+    report.append(f"\n{len(outcomes)} tasks with a fault: each was put right, no invariant was broken")
+
+
+def with_something_due(world: World, invariants: Invariants, task: str) -> World:
+    """Bring a world to where a superseded token and an orphan are to be taken away."""
+    world.rotate()
+    token = orphan(world)
+    token.creator_ua = "dockerhub-rotation/0.1.0"
+    world.passed += SECONDS_SINCE[task]
+    invariants.begin(world)
+    return world
+
+
+def cared(world: World, task: str) -> str:
+    """Send a task, and tell in a word what came of it."""
+    fields = {"SecretId": world.secret_arn} if task == "Retire" else {}
+    try:
+        answer = world.care(task, **fields)
+    except FunctionError as failure:
+        return str(failure).partition(":")[0]
+    return "unknown" if answer.get("SecretsUnknown") else "done"
+
+
+def is_settled(world: World) -> bool:
+    """Tell whether what was due is done, and nothing else."""
+    previous = of_version(world, holder(world, "AWSPREVIOUS"))
+    current = token_under(world)
+    ours = [token for token in world.hub.tokens.values() if token.label.startswith("dockerhub-rotation/")]
+    return ours == [previous, current] and (previous.active, current.active) == (False, True)
+
+
+def put_right(world: World, invariants: Invariants, task: str) -> None:
+    """Send the task once more: then everything is as it should be."""
+    assert cared(world, task) == "done"
+    assert is_settled(world)
+    invariants.search_output(world)
+    assert invariants.broken == []
+
+
+@pytest.mark.parametrize("task", REQUESTS)
+def test_the_requests_of_a_task_are_those_at_which_faults_strike(watched_world: WatchedWorld, task: str) -> None:
+    world = with_something_due(*watched_world(SCENE), task)
+    asked = len(world.wire.requests)
+
+    assert cared(world, task) == "done"
+
+    assert tuple(names(world, asked)) == REQUESTS[task]
+    assert is_settled(world)
+
+
+def with_a_fault(world: World, invariants: Invariants, task: str, fault: Fault) -> str:
+    with_something_due(world, invariants, task)
+    world.wire.faults.append(Fault(len(world.wire.requests) + fault.at, fault.kind))
+    outcome = cared(world, task)
+    assert any(request.fault for request in world.wire.requests)
+    world.wire.faults.clear()
+    put_right(world, invariants, task)
+    return outcome
+
+
+@at_every_request(
+    *(FaultKind.LOST_BEFORE, FaultKind.LOST_AFTER),
+    *(FaultKind.UNAVAILABLE_BEFORE, FaultKind.UNAVAILABLE_AFTER),
+    *(FaultKind.RATE_LIMITED, FaultKind.RATE_LIMITED_UNTIL),
+    *(FaultKind.HTML, FaultKind.GATEWAY, FaultKind.FIREWALL),
+)
+def test_a_fault_at_any_request_is_put_right_by_the_same_task(
+    watched_world: WatchedWorld, matrix: Matrix, clock: Any, task: str, at: int, kind: FaultKind
+) -> None:
+    outcome = with_a_fault(*watched_world(SCENE), task, Fault(at, kind))
+
+    if task == "Reconcile":
+        assert outcome in ("done", "unknown", "AwsRefused")
+    matrix[task, at, kind] = outcome
+
+
+@at_every_request(FaultKind.KILLED_BEFORE, FaultKind.KILLED_AFTER)
+def test_a_process_killed_at_any_request_is_put_right_by_the_same_task(
+    watched_world: WatchedWorld,
+    process_of_its_own: Callable[..., Function],
+    matrix: Matrix,
+    task: str,
+    at: int,
+    kind: FaultKind,
+) -> None:
+    outcome = with_a_fault(*watched_world(SCENE, run_function=process_of_its_own), task, Fault(at, kind))
+
+    assert "died" in outcome
+    matrix[task, at, kind] = "died"
+
+
+@at_every_request(FaultKind.SLOW)
+def test_an_answer_slower_than_the_timeout_is_put_right_by_the_same_task(
+    watched_world: WatchedWorld,
+    matrix: Matrix,
+    clock: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    task: str,
+    at: int,
+    kind: FaultKind,
+) -> None:
+    monkeypatch.setattr(http, "_READ_SECONDS", 1.0)
+    monkeypatch.setattr(entrance, "CLIENT_CONFIG", CLIENT_CONFIG.merge(Config(read_timeout=1)))
+
+    matrix[task, at, kind] = with_a_fault(*watched_world(SCENE), task, Fault(at, kind))
+
+
+# Somebody's act
+
+LABELS_READ = 5
+# Nothing stops the caretaker from taking away what the labels, read a moment ago, have called superseded.
+UNPREVENTABLE = {("AWSCURRENT is moved back", LABELS_READ)}
+# What is done before the list is read is all the same to it, and Retire differs in what becomes of labels alone.
+_MOVES_LABELS = ("the secret is overwritten", "AWSCURRENT is moved back", "AWSPENDING is dropped")
+CASES = [
+    (task, act, at)
+    for task, acts in (("Reconcile", tuple(ACTS)), ("Retire", _MOVES_LABELS))
+    for act in acts
+    for at in range(3, len(REQUESTS[task]) + 1)
+    if (act, at) not in UNPREVENTABLE
+]
+
+
+@pytest.fixture(scope="module")
+def acts(report: list[RenderableType]) -> Iterator[Counter[str]]:
+    done: Counter[str] = Counter()
+    yield done
+    report.append(
+        f"{done.total()} requests of a task at which somebody does something by hand: no invariant was broken"
+    )
+
+
+@pytest.mark.parametrize(("task", "act", "at"), CASES)
+def test_what_somebody_does_by_hand_at_any_request_of_a_task_breaks_nothing(
+    make_world: Callable[..., World], acts: Counter[str], clock: Any, task: str, act: str, at: int
+) -> None:
+    invariants, due = Invariants(), 0
+
+    def look(request: Request) -> None:
+        invariants.look(world, request)
+        if request.number == due:
+            ACTS[act](world)
+            invariants.begin(world)
+
+    world = make_world(SCENE, on_request=look)
+    invariants.begin(world)
+    with_something_due(world, invariants, task)
+    world.hold_before = "finishSecret"
+    world.rotate()
+    due = len(world.wire.requests) + at
+
+    cared(world, task)
+
+    assert len(world.wire.requests) >= due
+    cared(world, task)
+    assert invariants.broken == []
+    acts[task] += 1
+
+
+def test_the_readme_says_how_many_faults_and_acts_there_are() -> None:
+    cells = len(FaultKind) * sum(map(len, REQUESTS.values()))
+
+    assert f"every request, {cells} in all; somebody's acts, {len(CASES)};" in README.read_text()

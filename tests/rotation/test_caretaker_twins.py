@@ -1,0 +1,158 @@
+"""The caretaker at work at the same time as itself, or as a step of a rotation, in every order of their requests.
+
+The orders are those of `test_twins`. Each pair meets a token that is due; a step, besides, the rotation to which it
+belongs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from rich.console import RenderableType
+
+from rehearsal.invariants import Invariants
+from rehearsal.sandbox import Function, FunctionError
+from rehearsal.wire import Request, Server
+from rehearsal.world import CARETAKER, FUNCTION_ARN, TASKS, Scene, World
+from tests.rotation.cared import HOUR
+from tests.rotation.test_twins import LOUD, Turns, every_order
+
+README = Path(__file__).parents[2] / "README.md"
+
+# In how many orders the requests of two can arrive. The steps that change nothing are left out.
+ORDERS = {
+    ("Reconcile", "Reconcile"): 8,
+    ("Retire", "Retire"): 8,
+    ("Retire", "Reconcile"): 8,
+    ("Reconcile", "createSecret"): 37,
+    ("Reconcile", "finishSecret"): 241,
+    ("Retire", "finishSecret"): 59,
+}
+
+
+class Pair:
+    """Two processes beside the world's own, one a caretaker, the other what its work belongs to."""
+
+    def __init__(
+        self,
+        world: World,
+        run_function: Callable[..., Function],
+        turns: Turns,
+        works: tuple[str, str],
+        stack: ExitStack,
+    ) -> None:
+        self._turns = turns
+        self.functions = []
+        for one, work in enumerate(works):
+            aws = stack.enter_context(Server(world.wire.door(turns.door(one, world.aws.app), "AWS")))
+            hub = stack.enter_context(Server(world.wire.door(turns.door(one, world.hub.app), "Docker Hub")))
+            environment = world.function_environment(aws.url, hub.url)
+            if work in TASKS:
+                environment |= {"_HANDLER": CARETAKER, "ROTATION_FUNCTION_ARN": FUNCTION_ARN}
+            self.functions.append(stack.enter_context(run_function(environment)))
+
+    def warm_up(self, events: list[dict[str, object]]) -> None:
+        """Call one after the other, so that from now on both are logged in."""
+        for one, event in enumerate(events):
+            self._turns.begin([])
+            self._turns.ended(1 - one)
+            self.functions[one].invoke(event)
+
+    def invoke(self, events: list[dict[str, object]], choices: list[int]) -> tuple[list[int], list[str]]:
+        """Call both at once, and return the choices that were made and what they raised."""
+        self._turns.begin(choices)
+        errors: list[str] = []
+
+        def call(one: int) -> None:
+            try:
+                self.functions[one].invoke(events[one])
+            except FunctionError as raised:
+                errors.append(str(raised))
+            finally:
+                self._turns.ended(one)
+
+        threads = [Thread(target=call, args=(one,)) for one in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return self._turns.taken, errors
+
+
+@pytest.fixture(scope="module")
+def seen(report: list[RenderableType]) -> Iterator[Counter[tuple[str, str]]]:
+    orders: Counter[tuple[str, str]] = Counter()
+    yield orders
+    for (task, other), count in orders.items():
+        report.append(f"{count:3} orders of the requests of {task} and {other} at once: no invariant was broken")
+
+
+def event_of(work: str, world: World, version: str | None) -> dict[str, object]:
+    if work == "Reconcile":
+        return {"Task": work}
+    if work == "Retire":
+        return {"Task": work, "SecretId": world.secret_arn}
+    return {"Step": work, "SecretId": world.secret_arn, "ClientRequestToken": version}
+
+
+@pytest.mark.parametrize(("works", "orders"), ORDERS.items(), ids=str)
+def test_the_caretaker_beside_whatever_else_is_at_work_breaks_nothing(
+    make_world: Callable[..., World],
+    process_of_its_own: Callable[..., Function],
+    seen: Counter[tuple[str, str]],
+    works: tuple[str, str],
+    orders: int,
+) -> None:
+    invariants, turns = Invariants(), Turns()
+    step = works[1] if works[1] not in TASKS else None
+
+    def look(request: Request) -> None:
+        invariants.look(world, request)
+        turns.served()
+
+    with ExitStack() as stack:
+        world = make_world(Scene(grace="2h", environment=LOUD), on_request=look)
+        world.hub.rate_limit_per_minute = 1_000_000
+        pair = Pair(world, process_of_its_own, turns, works, stack)
+        invariants.begin(world)
+        world.rotate()
+        current = world.state().holder("AWSCURRENT")
+        invariants.at_work = frozenset(works)
+        pair.warm_up([event_of(work if work in TASKS else "finishSecret", world, current) for work in works])
+
+        def prepare() -> list[dict[str, object]]:
+            world.rotate()
+            world.passed += 2 * HOUR + 60 if "Reconcile" in works else HOUR
+            if step:
+                world.hold_before = step
+                world.rotate()
+                world.hold_before = None
+                world.passed += 5
+            return [event_of(work, world, world.state().holder("AWSPENDING")) for work in works]
+
+        def run(choices: list[int]) -> list[int]:
+            made, errors = pair.invoke(prepare(), choices)
+            assert errors == []
+            if step:
+                world.aws.retry(world.secret_arn)
+                world.aws.wait()
+                assert world.aws.events[-1].name == "RotationSucceeded"
+            assert world.hub.authenticates(world.current_token())
+            assert invariants.broken == []
+            return made
+
+        for _ in range(3):
+            run([])  # from then on each finds as many tokens as the one before
+        found = sum(not turns.repeated for _ in every_order(run, ()))
+        seen[works] += found
+        assert [world.leaked(one.log()) for one in pair.functions] == [[], []]
+        assert found == orders
+
+
+def test_the_readme_says_how_many_orders_there_are() -> None:
+    assert f"in all {sum(ORDERS.values())} orders of the caretaker's" in README.read_text()

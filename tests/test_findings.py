@@ -1,0 +1,235 @@
+"""What is found of a secret between its rotations, from what is known of it."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from dockerhub_rotation.findings import Current, Finding, Kind, Known, Standing, find
+from dockerhub_rotation.remaining import Left
+from dockerhub_rotation.token_labels import label_for
+from tests.accounts import ARN, AT, NEXT, NOW, OLD, ROTATED, foreign, made, versions
+
+DAY, HOUR = 86_400, 3_600
+CURRENT = made(NOW)
+WORKS = Current(Standing.WORKS, CURRENT)
+IN_GRACE = replace(made(OLD, "old"), label=label_for(ARN, OLD, AT + HOUR), last_used=datetime.fromtimestamp(AT, UTC))
+
+
+def known(**what: Any) -> Known:
+    """Return what is known of a secret with which all is well, but for what is given."""
+    usual: dict[str, Any] = {
+        "versions": ROTATED,
+        "tokens": [CURRENT, made(OLD, active=False)],
+        "current": WORKS,
+        "left": [],
+        "used": [],
+        "unidentified": {},
+        "now": AT,
+    }
+    return Known(**usual | what)
+
+
+def kinds(found: Iterable[Finding]) -> list[str]:
+    return [str(one.kind) for one in found]
+
+
+def only(**what: Any) -> Finding:
+    (found,) = find(known(**what))
+    return found
+
+
+def test_there_is_nothing_to_say_where_all_is_well() -> None:
+    assert find(known()) == ()
+
+
+def test_a_placeholder_under_awscurrent_is_left_to_its_first_rotation() -> None:
+    assert find(known(current=Current(Standing.PLACEHOLDER), tokens=[])) == ()
+
+
+# The token under AWSCURRENT
+
+
+@pytest.mark.parametrize("standing", [Standing.GONE, Standing.REFUSED])
+def test_a_token_that_is_not_in_the_list_of_the_right_account_is_dead(standing: Standing) -> None:
+    found = only(current=Current(standing), tokens=[made(OLD, active=False)])
+
+    assert found.kind == Kind.CURRENT_TOKEN_DEAD
+    assert (found.needs_attention, found.consumers_affected) == (True, True)
+    assert f"aws secretsmanager rotate-secret --secret-id {ARN}" in found.message
+
+
+def test_how_sure_it_is_that_a_token_is_dead_is_said() -> None:
+    by_list = only(current=Current(Standing.GONE), tokens=[made(OLD, active=False)])
+    by_login = only(current=Current(Standing.REFUSED), tokens=[made(OLD, active=False)])
+
+    assert "no login was tried" in by_list.message
+    assert "A login has shown it" in by_login.message
+
+
+def test_the_user_name_in_the_value_shows_the_right_account_too() -> None:
+    found = only(current=Current(Standing.GONE, names_account=True), tokens=[foreign()])
+
+    assert found.kind == Kind.CURRENT_TOKEN_DEAD
+    assert "which the secret's value names" in found.message
+
+
+def test_an_account_without_a_token_of_the_secret_may_be_the_wrong_one() -> None:
+    found = only(current=Current(Standing.GONE), tokens=[foreign()])
+
+    assert found.kind == Kind.ACCOUNT_DOUBTFUL
+    assert found.consumers_affected
+
+
+def test_the_token_under_awscurrent_itself_does_not_show_that_the_account_is_the_right_one() -> None:
+    """It is another that must be there, where this one is said to be gone."""
+    found = only(current=Current(Standing.REFUSED), tokens=[made(NOW, "a twin's")])
+
+    assert found.kind == Kind.ACCOUNT_DOUBTFUL
+
+
+def test_a_value_that_logs_in_as_another_account_leaves_consumers_alone() -> None:
+    found = only(current=Current(Standing.OTHER_ACCOUNT))
+
+    assert (found.kind, found.needs_attention, found.consumers_affected) == (Kind.ACCOUNT_DOUBTFUL, True, False)
+
+
+def test_an_expired_token_is_dead_and_its_own_account_is_the_right_one() -> None:
+    found = only(current=Current(Standing.EXPIRED, CURRENT), tokens=[CURRENT])
+
+    assert found.kind == Kind.CURRENT_TOKEN_DEAD
+    assert f"({CURRENT.uuid}) has expired" in found.message
+
+
+def test_a_disabled_token_is_reported_as_that_for_it_may_have_leaked() -> None:
+    found = only(current=Current(Standing.DISABLED, replace(CURRENT, active=False)))
+
+    assert (found.kind, found.consumers_affected) == (Kind.CURRENT_TOKEN_DISABLED, True)
+    assert CURRENT.uuid in found.message
+    assert "if it has leaked" in found.message
+
+
+def test_what_could_not_be_told_is_not_called_dead() -> None:
+    assert find(known(current=Current(Standing.UNKNOWN))) == ()
+
+
+# A rotation that hangs
+
+
+def pending(changed_at: float = 0.0) -> Any:
+    return replace(versions(current=NOW, previous=OLD, pending=NEXT), changed_at=changed_at)
+
+
+def test_a_version_that_is_pending_for_more_than_a_day_is_named_with_the_command_that_unblocks_it() -> None:
+    staged = made(NEXT)
+    found = only(versions=pending(), tokens=[CURRENT, staged], now=AT + DAY)
+
+    assert found.kind == Kind.PENDING_TOO_LONG
+    assert (
+        f"aws secretsmanager update-secret-version-stage --secret-id {ARN} --version-stage AWSPENDING "
+        f"--remove-from-version-id {NEXT}" in found.message
+    )
+    assert staged.created_at is not None
+    assert found.moment == staged.created_at.timestamp() + DAY
+
+
+def test_a_pending_version_without_a_token_is_as_old_as_the_latest_change_of_the_secret() -> None:
+    now = AT + 2 * DAY
+
+    assert kinds(find(known(versions=pending(changed_at=now - DAY - 1), now=now))) == [Kind.PENDING_TOO_LONG]
+    assert find(known(versions=pending(changed_at=now - DAY), now=now)) == ()
+    assert find(known(versions=pending(changed_at=0.0), now=now)) == ()
+
+
+def test_a_rotation_of_today_may_go_on() -> None:
+    assert find(known(versions=pending(), tokens=[CURRENT, made(NEXT)], now=AT)) == ()
+
+
+def test_the_label_of_a_rotation_that_has_ended_is_no_rotation() -> None:
+    done = versions(current=NOW, pending=NOW, previous=OLD)
+
+    assert find(known(versions=done, now=AT + 9 * DAY)) == ()
+
+
+# A schedule that has stopped
+
+
+@pytest.mark.parametrize(("late", "found"), [(DAY, []), (DAY + 1, [Kind.ROTATION_OVERDUE]), (-DAY, [])])
+def test_a_rotation_is_overdue_when_its_date_is_a_day_in_the_past(late: float, found: list[str]) -> None:
+    assert kinds(find(known(versions=replace(ROTATED, next_rotation_at=AT - late)))) == found
+
+
+def test_an_overdue_rotation_counts_from_a_day_after_its_date() -> None:
+    assert only(versions=replace(ROTATED, next_rotation_at=AT - 2 * DAY)).moment == AT - DAY
+
+
+def test_no_rotation_is_overdue_where_none_is_planned() -> None:
+    planned = replace(ROTATED, next_rotation_at=AT - 9 * DAY)
+
+    assert find(known(versions=replace(planned, rotation_enabled=False))) == ()
+    assert find(known(versions=replace(planned, next_rotation_at=0.0))) == ()
+
+
+# Tokens that stay active
+
+
+def test_a_token_that_is_left_active_is_named_with_the_reason() -> None:
+    found = only(left=[Left(made(OLD, "old"), OLD, "its age can't be read")])
+
+    assert (found.kind, found.needs_attention) == (Kind.TOKEN_LEFT_ACTIVE, True)
+    assert found.message == f"Token old of version {OLD} is left active: its age can't be read."
+
+
+def test_a_token_that_people_have_pinned_is_said_and_needs_nobody() -> None:
+    found = only(versions=versions(current=NOW, pinned=OLD), left=[Left(made(OLD), OLD, "its version is pinned")])
+
+    assert (found.kind, found.needs_attention) == (Kind.TOKEN_LEFT_ACTIVE, False)
+
+
+def test_tokens_that_could_not_be_told_apart_are_said() -> None:
+    found = only(unidentified={NOW: "Which of the tokens version %s holds can't be told"})
+
+    assert (found.kind, found.message) == (
+        Kind.TOKEN_UNIDENTIFIED,
+        f"Which of the tokens version {NOW} holds can't be told.",
+    )
+
+
+def test_a_copy_that_is_still_in_use_is_said_with_its_end() -> None:
+    found = only(used=[IN_GRACE])
+
+    assert (found.kind, found.needs_attention, found.consumers_affected) == (Kind.COPY_IN_USE, True, False)
+    assert found.moment == AT + HOUR
+    assert "last at 2026-04-01 00:30:00 UTC" in found.message
+
+
+def test_everything_is_said_at_once() -> None:
+    late = replace(pending(changed_at=AT - 2 * DAY), next_rotation_at=AT - 2 * DAY)
+    found = find(known(versions=late, current=Current(Standing.GONE), used=[IN_GRACE]))
+
+    assert kinds(found) == [Kind.CURRENT_TOKEN_DEAD, Kind.PENDING_TOO_LONG, Kind.ROTATION_OVERDUE, Kind.COPY_IN_USE]
+
+
+# When it is news
+
+
+@pytest.mark.parametrize(
+    ("ago", "news"), [(-1, False), (0, True), (HOUR, True), (HOUR + 59, True), (HOUR + 60, False), (DAY, False)]
+)
+def test_what_has_begun_to_count_since_the_last_look_is_news(ago: float, news: bool) -> None:
+    """Which may have been a minute early."""
+    assert Finding(Kind.ROTATION_OVERDUE, "It is late.", moment=AT - ago).is_news(AT) is news
+
+
+def test_what_began_nobody_knows_when_is_left_to_the_alarm() -> None:
+    assert not Finding(Kind.TOKEN_LEFT_ACTIVE, "It is active.").is_news(AT)
+
+
+def test_it_is_said_each_time_that_consumers_are_refused() -> None:
+    assert Finding(Kind.CURRENT_TOKEN_DEAD, "It is dead.", consumers_affected=True).is_news(AT)
+
+
+def test_what_needs_nobody_is_never_news() -> None:
+    assert not Finding("RateLimited", "Later.", needs_attention=False, moment=AT - HOUR).is_news(AT)
