@@ -96,7 +96,7 @@ def test_the_function_reads_the_account_where_it_is_and_may_do_so(made_with: dic
     was, becomes = (it.properties("Function")["Environment"]["Variables"] for it in (before, after))
 
     assert was.items() <= becomes.items()
-    assert becomes.keys() - was.keys() == {"DOCKERHUB_SECRETS"}
+    assert becomes.keys() - was.keys() == {f"DOCKERHUB_{it}" for it in ("SECRETS", "GRACE", "GRACE_LIMIT")}
     assert resources(after, "ReadParameters") == resources(before, "ReadParameters")
 
 
