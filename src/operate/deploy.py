@@ -1,4 +1,4 @@
-"""`deploy`: bucket, package, function and secret, made or brought up to date."""
+"""`deploy`: bucket, package, function, caretaker and secret, made or brought up to date."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from operate.bucket import find_bucket
-from operate.names import Deployment, check_new_secret
+from operate.caretaker_stack import caretaker_parameters, require_same_package
+from operate.names import Deployment, check_new_secret, check_parameter
 from operate.package import Package
 from operate.rotations import follow_first
 from operate.secret_stacks import (
@@ -23,7 +24,7 @@ from operate.stack import Stack, never_was, require_changeable
 from operate.stacks import Stacks, Ways
 from operate.typed import command
 
-STEPS = ("bucket", "package", "function", "secret")
+STEPS = ("bucket", "package", "function", "caretaker", "secret")
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,14 @@ def deploy(aws: Aws, show: Show, wanted: Deployment, steps: Sequence[str], optio
         Problem: a step failed; those before it are done. Or the first rotation failed.
     """
     site = _Site(aws, show, Stacks(aws, show), wanted, options)
+    if "function" in steps and "caretaker" not in steps and site.stacks.find(wanted.caretaker_stack):
+        steps = [*steps, "caretaker"]  # they run the same package, with the same settings
     _look_ahead(site, steps)
     do: Mapping[str, Callable[[], dict[str, object]]] = {
         "bucket": lambda: _deploy_bucket(site),
         "package": lambda: _deploy_package(site),
         "function": lambda: _deploy_function(site),
+        "caretaker": lambda: _deploy_caretaker(site),
         "secret": lambda: _deploy_secret(site),
     }
     return {step: do[step]() for step in STEPS if step in steps}
@@ -89,9 +93,9 @@ def _look_ahead(site: _Site, steps: Sequence[str]) -> None:
         stacks.require_declared("secret", wanted.secret_parameters)
     if "function" in steps:
         stacks.require_declared("function", wanted.function_parameters)
-        stack = stacks.find_ours(wanted.function_stack, wanted.project)
-        if not stack or never_was(site.aws, stack):
-            _require_free_function(site)
+        _require_free_function(site, wanted.project, wanted.function_stack)
+    if "caretaker" in steps:
+        _require_free_function(site, wanted.caretaker, wanted.caretaker_stack)
     if "secret" in steps:
         _require_credentials(site)
         stack = find_secret_stack(stacks, wanted)
@@ -99,24 +103,26 @@ def _look_ahead(site: _Site, steps: Sequence[str]) -> None:
             require_free_secret(site.aws, wanted)
 
 
-def _require_free_function(site: _Site) -> None:
-    project = site.wanted.project
+def _require_free_function(site: _Site, name: str, made_by: str) -> None:
+    """Look whether a function can be made, unless its stack has made it."""
+    stack = site.stacks.find_ours(made_by, site.wanted.project)
+    if stack and not never_was(site.aws, stack):
+        return
     try:
-        site.aws.ask("lambda", "get_function_configuration", FunctionName=project)
+        site.aws.ask("lambda", "get_function_configuration", FunctionName=name)
     except Refused as refused:
         if refused.code == "ResourceNotFoundException":
             return
         raise
-    raise Problem(
-        f"There is a function {project} already, which no stack {site.wanted.function_stack} has made: choose another "
-        "PROJECT."
-    )
+    raise Problem(f"There is a function {name} already, which no stack {made_by} has made: choose another PROJECT.")
 
 
 def _require_credentials(site: _Site) -> None:
     """Look whether every parameter that the function will read is in Parameter Store."""
     names = read_parameters(function_settings(site.stacks, site.wanted), site.wanted.project)
-    missing = site.aws.ask("ssm", "get_parameters", Names=names).get("InvalidParameters", [])
+    for setting, name in names.items():
+        check_parameter(setting, name, site.aws.region, site.aws.account)
+    missing = site.aws.ask("ssm", "get_parameters", Names=list(names.values())).get("InvalidParameters", [])
     if missing:
         raise Problem(
             f"Parameter Store in {site.aws.region} has no {' and no '.join(missing)}: run `{command('credentials')}` "
@@ -177,6 +183,17 @@ def _deploy_function(site: _Site) -> dict[str, object]:
     }
     done = _deploy_stack(site, wanted.function_stack, "function", {**wanted.function_parameters, **ours})
     package.require_running(site.aws, wanted.project, bucket, wanted.project)
+    return done
+
+
+def _deploy_caretaker(site: _Site) -> dict[str, object]:
+    """Make the caretaker, or bring it up to date: set as the function is, and with the same package."""
+    wanted, package = site.wanted, site.package
+    function = site.stacks.require(wanted.function_stack, wanted.project, "function")
+    require_same_package(function, package.key(wanted.project))
+    site.stacks.find_ours(wanted.caretaker_stack, wanted.project)
+    done = _deploy_stack(site, wanted.caretaker_stack, "caretaker", caretaker_parameters(site.stacks, function))
+    package.require_running(site.aws, wanted.caretaker, function.parameters["ArtifactBucket"], wanted.project)
     return done
 
 

@@ -85,14 +85,14 @@ def project_stacks(stacks: Sequence[Stack], wanted: Deployment) -> list[Stack]:
     secrets = f"{wanted.project}-secret"
     mine = {stack.name: stack for stack in stacks if _belongs(stack, wanted)}
     names = [name for name in sorted(mine) if name == secrets or name.startswith(f"{secrets}-")]
-    return [mine[name] for name in [*names, wanted.function_stack, wanted.bucket_stack] if name in mine]
+    return [mine[name] for name in [*names, wanted.caretaker_stack, wanted.function_stack, wanted.bucket_stack] if name in mine]
 
 
 def _belongs(stack: Stack, wanted: Deployment) -> bool:
     if stack.status == "REVIEW_IN_PROGRESS":
         # A deployment that was interrupted left it. It has no parameters yet, so the whole name must do.
         secrets = (*wanted.secret_stacks, *wanted.earlier_secret_stacks)
-        return stack.name in (*secrets, wanted.function_stack, wanted.bucket_stack)
+        return stack.name in (*secrets, wanted.caretaker_stack, wanted.function_stack, wanted.bucket_stack)
     return stack.parameters.get("ProjectName") == wanted.project
 
 

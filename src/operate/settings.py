@@ -32,7 +32,7 @@ def parameter_names(settings: Mapping[str, str], project: str) -> dict[str, str]
     return {setting: settings.get(setting) or f"/{project}/{name}" for setting, name in _PARAMETER_NAMES.items()}
 
 
-def read_parameters(settings: Mapping[str, str], project: str) -> list[str]:
-    """Return the names of the parameters that the function reads."""
+def read_parameters(settings: Mapping[str, str], project: str) -> dict[str, str]:
+    """Return the names of the parameters that the function reads, by setting."""
     names = parameter_names(settings, project)
-    return [name for setting, name in names.items() if setting in ALWAYS_READ or settings.get(setting)]
+    return {setting: name for setting, name in names.items() if setting in ALWAYS_READ or settings.get(setting)}

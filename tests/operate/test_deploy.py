@@ -24,7 +24,7 @@ def changed(aws: Account) -> bool:
 
 
 def test_everything_is_made_from_nothing(deployed: Account) -> None:
-    assert list(deployed.formation.stacks) == [f"{PROJECT}-{kind}" for kind in ("bucket", "function", "secret")]
+    assert list(deployed.formation.stacks) == [f"{PROJECT}-{kind}" for kind in ("bucket", "function", "caretaker", "secret")]
     (key,) = deployed.buckets[BUCKET].objects
     assert deployed.formation.stacks[f"{PROJECT}-function"].parameters["ArtifactKey"] == key
     assert list(deployed.secrets) == ["dockerhub-token"]
@@ -34,7 +34,7 @@ def test_a_second_deployment_says_of_everything_that_it_is_there(deployed: Accou
     done = run("deploy")
 
     assert re.findall(r"^(\w+) .* is (?:up to date|there already)$", done.out, re.MULTILINE) == [
-        *("bucket", "package", "function", "secret")
+        *("bucket", "package", "function", "caretaker", "secret")
     ]
 
 
@@ -46,6 +46,64 @@ def test_what_is_shown_of_a_stack_is_shown_when_its_step_is_done(deployed: Accou
 
     assert (done.status, "UPDATE_ROLLBACK_FAILED" in done.err) == (1, True)
     assert re.search(r"is up to date\n +BucketName +\S+\npackage", done.out)
+
+
+# --- The caretaker ---
+
+FUNCTION, CARETAKER = f"{PROJECT}-function", f"{PROJECT}-caretaker"
+
+
+def test_the_caretaker_has_what_the_function_has_and_can_be_given_nothing_else(deployed: Account, run: Command) -> None:
+    settings = "Login=users-login MemorySize=512 GraceLimit=7d Architecture=x86_64"
+    assert run("deploy", "--only", "function", "--function-parameters", settings).status == 0
+
+    function, caretaker = (deployed.formation.stacks[name] for name in (FUNCTION, CARETAKER))
+    assert {"users-login", "512", "7d", "x86_64"} <= set(caretaker.parameters.values())
+    own = {"RotationFunctionArn", "AlarmTopicArn"}
+    assert {key: value for key, value in caretaker.parameters.items() if key not in own}.items() <= (
+        function.parameters.items()
+    )
+    assert {caretaker.parameters[key] for key in own} <= set(function.outputs.values())
+
+
+def test_a_new_package_reaches_both_also_if_the_function_alone_is_deployed(deployed: Account, run: Command) -> None:
+    package.ARCHIVE.write_bytes(b"another package")
+    assert run("deploy", "--only", "package").status == 0
+
+    early = run("deploy", "--only", "caretaker")
+    assert (early.status, "the caretaker runs what the function runs" in early.err) == (1, True)
+    assert run("deploy", "--only", "function").status == 0
+
+    assert deployed.functions[PROJECT] == deployed.functions[CARETAKER] == package.Package().checksum
+    versions = {deployed.formation.stacks[name].parameters["ArtifactVersion"] for name in (FUNCTION, CARETAKER)}
+    assert versions == {deployed.buckets[BUCKET].versions[package.Package().key(PROJECT)]}
+
+
+def test_the_functions_step_alone_makes_no_caretaker(aws: Account, run: Command) -> None:
+    for step in ("bucket", "package", "function"):
+        assert run("deploy", "--only", step).status == 0
+
+    assert list(aws.functions) == [PROJECT]
+    assert run("deploy", "--only", "caretaker").status == 0
+    assert list(aws.functions) == [PROJECT, CARETAKER]
+
+
+def test_a_caretaker_with_other_code_is_told(deployed: Account, run: Command) -> None:
+    deployed.functions[CARETAKER] = "of somebody"
+
+    done = run("deploy", "--only", "caretaker")
+
+    assert f"The function {CARETAKER} does not run the package that was built" in done.err
+
+
+def test_somebody_elses_function_in_the_caretakers_place_keeps_all_from_being_made(aws: Account, run: Command) -> None:
+    add_account(aws)
+    aws.functions[CARETAKER] = "of somebody"
+
+    done = run("deploy")
+
+    assert f"There is a function {CARETAKER} already, which no stack {CARETAKER} has made" in done.err
+    assert not changed(aws)
 
 
 # --- The package and its bucket ---

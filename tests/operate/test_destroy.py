@@ -9,10 +9,10 @@ import pytest
 
 from .aws import Account
 from .cloudformation import ACCOUNT, AwsError
-from .conftest import PROJECT, Command, add_account, add_function, add_secret_stack
+from .conftest import PROJECT, Command, add_account, add_caretaker, add_function, add_secret_stack
 from .storage import Bucket
 
-IN_ORDER = [f"{PROJECT}-{kind}" for kind in ("secret", "secret-second", "function", "bucket")]
+IN_ORDER = [f"{PROJECT}-{kind}" for kind in ("secret", "secret-second", "caretaker", "function", "bucket")]
 THEIRS = ["keeper-secret-bucket", "dockerhub-rotation-secret-keeper-function", "dockerhub-rotation-website"]
 DONE = {"old": ["AWSPREVIOUS"], "new": ["AWSCURRENT"]}
 
@@ -22,6 +22,7 @@ def two(aws: Account) -> Account:
     """Return an account with two secrets, and stacks of other projects."""
     add_secret_stack(aws, f"{PROJECT}-secret-second", {"SecretName": "second"})
     add_function(aws)
+    add_caretaker(aws)
     add_secret_stack(aws, f"{PROJECT}-secret", {"SecretName": "dockerhub-token"})
     aws.formation.add(f"{PROJECT}-bucket", parameters={"ProjectName": PROJECT}, outputs={"BucketName": "theirs"})
     aws.buckets["theirs"] = Bucket()
@@ -141,7 +142,8 @@ def test_a_stack_that_somebody_is_changing_keeps_all_from_being_deleted(two: Acc
 
 def test_what_an_interrupted_deployment_left_behind_is_deleted(aws: Account, run: Command) -> None:
     """A stack with nothing but a change set, which has no parameters yet."""
-    names = [f"{PROJECT}-function", f"{PROJECT}-secret-keeper-function", f"{PROJECT}-secret-team-a-65f838a2"]
+    kinds = ("function", "secret-keeper-function", "secret-team-a-65f838a2", "caretaker")
+    names = [f"{PROJECT}-{kind}" for kind in kinds]
     for name in names:
         aws.formation.add(name, status="REVIEW_IN_PROGRESS")
 
