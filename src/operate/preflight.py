@@ -75,11 +75,13 @@ def _wanted(aws: Aws, wanted: Deployment, settings: Mapping[str, str]) -> Wanted
 def _bucket(aws: Aws, wanted: Deployment) -> str:
     """Return the name of the bucket that is used, or would be made."""
     try:
-        return find_bucket(aws, wanted) or wanted.bucket_of(aws.account, aws.region)
+        usual = wanted.bucket_of(aws.account, aws.region)
     except Refused:
-        return wanted.bucket or wanted.earlier_bucket(aws.region)
-    except Problem:  # another account has it, which the report says
-        return wanted.bucket_of(aws.account, aws.region)
+        return wanted.bucket  # for whom nobody vouches, nothing is looked at
+    try:
+        return find_bucket(aws, wanted) or usual
+    except Problem:  # another account has it, or it may not be asked for: the report says so
+        return usual
 
 
 def _show_rows(show: Show, where: str, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -115,10 +115,13 @@ class Invariants:
     def _look_at_graces(self, world: World, last: State, state: State, where: str) -> None:
         """Check that nothing in grace has lost it but by Retire, and that no grace is longer than it may be."""
         now, longest = world.now() + _CLOCKS_AGREE_SECONDS, world.scene.grace_seconds
+        values = (world.aws.value(world.secret_arn, label) for label in ("AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"))
+        stored = {token_in(value) for value in values if value}  # others are twins, which nobody can hold
         cut_short = [
             uuid
             for uuid in _active(last) - _active(state)
-            if _time_in(last.tokens[uuid][0]) > now or (longest and _was_staged(last, last.tokens[uuid][0], world))
+            if _time_in(last.tokens[uuid][0]) > now
+            or (longest and self._values[uuid] in stored and _was_staged(last, last.tokens[uuid][0], world))
         ]
         endless = [label for label, active in state.tokens.values() if active and _time_in(label) > now + longest]
         self._check(GRACE_KEPT, not endless and (not cut_short or "Retire" in {world.step, *self.at_work}), where)

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from rehearsal.docker_hub import DockerHub
 from rehearsal.runtime import UV
+from rehearsal.wire import Server
 
 from .test_story import ACCOUNT, REGION, emulator
 
@@ -98,3 +100,33 @@ def test_the_installed_command_deploys_without_a_clone(environment: Path, tmp_pa
     assert [result["ok"] for result in results] == [False, True, True]
     assert f"run `AWS_REGION={REGION} dockerhub-rotation credentials` first" in results[0]["problem"]
     assert results[2]["package"]["package"].startswith(f"s3://dockerhub-rotation-{ACCOUNT}-{REGION}/")
+
+
+def test_the_installed_command_measures_docker_hub_with_the_package_that_it_has(
+    environment: Path, tmp_path: Path
+) -> None:
+    hub = DockerHub(public_repositories={"library/hello-world"})
+    nobody = {"AWS_ACCESS_KEY_ID": ACCOUNT, "AWS_SECRET_ACCESS_KEY": "test", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    with Server(hub.app) as server:
+        done = subprocess.run(
+            [environment / "bin" / "dockerhub-rotation", "preflight", "--local", "--json"],
+            cwd=tmp_path,
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(tmp_path),
+                "AWS_REGION": REGION,
+                **nobody,
+                **{f"DOCKERHUB_{name}_URL": server.url for name in ("API", "AUTH", "REGISTRY")},
+            },
+            input=f"{hub.username}\n{hub.password}\n",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["ok"]) == (1, False)  # nobody answers for AWS
+    assert [row["name"] for row in report["aws"] if row["verdict"] == "otherwise"] == ["identity"]
+    assert report["docker_hub"]["holds"] is True
+    assert hub.tokens == {}
+    assert hub.password not in done.stdout + done.stderr
