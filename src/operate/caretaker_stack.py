@@ -13,7 +13,9 @@ _OUTPUTS = {"RotationFunctionArn": "FunctionArn", "AlarmTopicArn": "AlarmTopicAr
 
 def caretaker_parameters(stacks: Stacks, function: Stack) -> dict[str, str]:
     """Return the parameters of the caretaker's stack, all of which it has of the function's."""
-    same = {key: function.parameters[key] for key in stacks.declared_parameters("caretaker") if key in function.parameters}
+    same = {
+        key: function.parameters[key] for key in stacks.declared_parameters("caretaker") if key in function.parameters
+    }
     return same | {key: function.outputs[output] for key, output in _OUTPUTS.items()}
 
 
@@ -29,5 +31,6 @@ def require_same_package(function: Stack, key: str) -> None:
     if function.parameters["ArtifactKey"] != key:
         raise Problem(
             f"Stack {function.name} has another package than the one that was built, and the caretaker runs what the "
-            f"function runs: run `{command('deploy', only='package')}` and `{command('deploy', only='function')}` first."
+            f"function runs: run `{command('deploy', only='package')}` and "
+            f"`{command('deploy', only='function')}` first."
         )

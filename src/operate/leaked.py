@@ -112,7 +112,8 @@ def _retire(aws: Aws, show: Show, secret: str, caretaker: str) -> Mapping[str, A
 def _still_active(secret: str, answer: Mapping[str, Any]) -> Iterator[str]:
     """Yield what still works, a line each, and what lets go of those that people's own labels pin."""
     for token in answer.get("StillWork", ()):
-        yield f"works     {token['Token']}, version {token['Version']}: {' '.join(token['StagingLabels']) or 'no label'}"
+        labels = " ".join(token["StagingLabels"]) or "no label"
+        yield f"works     {token['Token']}, version {token['Version']}: {labels}"
         for label in token["PinnedBy"]:
             let_go = f"--secret-id {shlex.quote(secret)} --version-stage {label} --remove-from-version-id"
             yield f"          your label {label} keeps it; this takes the label off, if nobody needs the token:"

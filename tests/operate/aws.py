@@ -281,7 +281,9 @@ class Account:
             stack.outputs = {"BucketName": name}
         elif "ArtifactKey" in given:
             name, project = _function_of(given), given["ProjectName"]
-            stack.outputs = dict(function_outputs(project) if name == project else caretaker_outputs(project))
+            window = evaluated(stack.template, given).outputs.get("RotationWindow", "")
+            outputs = {**function_outputs(project), "RotationWindow": window}
+            stack.outputs = outputs if name == project else dict(caretaker_outputs(project))
             code = self.buckets[given["ArtifactBucket"]].objects[given["ArtifactKey"]]
             self.functions[name] = checksum(code)
         else:
@@ -294,7 +296,8 @@ class Account:
         secret = self.add_secret(name) if new else self.secrets[name]
         if new or value != _secret_string(*stack.before):
             secret.value = value
-        stack.outputs = {"SecretArn": secret.arn}
+        key = {"KeyArn": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{name}"} if stack.parameters["OwnKey"] == "true" else {}
+        stack.outputs = {"SecretArn": secret.arn, **key}
         if new and stack.parameters["RotateImmediately"] == "true":
             self.first_rotation(secret)
 

@@ -24,7 +24,9 @@ def changed(aws: Account) -> bool:
 
 
 def test_everything_is_made_from_nothing(deployed: Account) -> None:
-    assert list(deployed.formation.stacks) == [f"{PROJECT}-{kind}" for kind in ("bucket", "function", "caretaker", "secret")]
+    assert list(deployed.formation.stacks) == [
+        f"{PROJECT}-{kind}" for kind in ("bucket", "function", "caretaker", "secret")
+    ]
     (key,) = deployed.buckets[BUCKET].objects
     assert deployed.formation.stacks[f"{PROJECT}-function"].parameters["ArtifactKey"] == key
     assert list(deployed.secrets) == ["dockerhub-token"]
@@ -277,6 +279,117 @@ def test_a_first_rotation_that_has_begun_is_told_with_how_to_follow_it(
 
     assert ("`make rotate SECRET=b`" in first.out.splitlines()[-1]) is told
     assert "`make rotate" not in second.out
+
+
+# --- Whom the function serves ---
+
+
+def test_a_new_function_serves_the_secret_that_is_asked_for_and_hears_rules_with_the_role_alone(
+    aws: Account, run: Command
+) -> None:
+    add_account(aws)
+
+    assert run("deploy", "--secret", "team/a").status == 0
+
+    made = [aws.formation.stacks[name].parameters for name in (FUNCTION, CARETAKER)]
+    assert [it["Secrets"] for it in made] == ["team/a", "team/a"]
+    assert made[0]["RulesWithoutRole"] == "false"
+    given = ("--function-parameters", "RulesWithoutRole=true Secrets=team/*")
+    assert run("deploy", "--secret", "team/a", *given).status == 0
+    assert run("deploy", "--secret", "team/a").status == 0
+    assert (made[0]["Secrets"], made[0]["RulesWithoutRole"]) == ("team/a", "false")
+    now = aws.formation.stacks[FUNCTION].parameters
+    assert (now["Secrets"], now["RulesWithoutRole"]) == ("team/*", "true")
+
+
+def test_a_secret_that_the_function_does_not_serve_is_refused_with_the_command_that_has_it_do_so(
+    aws: Account, run: Command
+) -> None:
+    add_account(aws)
+    assert run("deploy").status == 0
+    forget(aws)
+
+    for words in (("--only", "secret"), ()):
+        done = run("deploy", *words, "--secret", "team/a")
+        assert done.status == 1
+        assert 'make deploy-function SECRET=team/a FUNCTION_PARAMETERS="Secrets=dockerhub-token,team/a"' in done.err
+    assert not changed(aws)
+
+    widened = ("--function-parameters", "Secrets=dockerhub-token,team/a")
+    assert run("deploy", "--only", "function", "--secret", "team/a", *widened).status == 0
+    assert run("deploy", "--only", "secret", "--secret", "team/a").status == 0
+    assert "team/a" in aws.secrets
+
+
+@pytest.mark.parametrize(
+    ("served", "secret", "fits"),
+    [
+        ("*", "any", True),
+        ("a,team/*", "team/a", True),
+        ("a,team/*", "team", False),
+        ("a,team/*", "ab", False),
+        ("ecr-pullthroughcache/hub", "ecr-pullthroughcache/hub", True),
+        ("hub", "ecr-pullthroughcache/hub", False),
+    ],
+)
+def test_a_stack_that_is_there_is_held_against_the_names_too(
+    deployed: Account, run: Command, served: str, secret: str, *, fits: bool
+) -> None:
+    deployed.formation.stacks[FUNCTION].parameters["Secrets"] = served
+    ecr = ("--secret-parameters", "Shape=ecr Username=acme") if "ecr" in secret else ()
+
+    done = run("deploy", "--only", "secret", "--secret", secret, *ecr)
+
+    assert (done.status == 0) is fits, done.err
+    assert ("would fail" in done.err) is not fits
+
+
+# --- When a secret rotates ---
+
+
+def test_with_two_factor_login_a_new_secret_has_a_window_of_an_hour(aws: Account, run: Command) -> None:
+    add_account(aws)
+    aws.parameters["/hub/totp"] = {"Name": "/hub/totp"}
+    late = ("--secret-parameters", "RotationSchedule='cron(0 23 * * ? *)'")
+
+    assert run("deploy", "--function-parameters", "TotpParameter=/hub/totp", *late).status == 0
+
+    assert aws.formation.stacks[SECRET].parameters["RotationWindow"] == "1h"
+    assert run("deploy", "--only", "secret", "--secret-parameters", "RotationWindow=2h").status == 1
+    assert run("deploy", "--only", "secret").status == 0
+    assert aws.formation.stacks[SECRET].parameters["RotationWindow"] == "1h"
+
+
+@pytest.mark.parametrize(
+    ("schedule", "window", "said"),
+    [
+        ("cron(0 20 * * ? *)", "4h", ""),
+        ("cron(0 21 * * ? *)", "4h", "begins at 21 o'clock is not over by midnight"),
+        ("cron(0 0,4,8 * * ? *)", "4h", ""),
+        ("cron(0 4,0,8 * * ? *)", "5h", "the next one begins before it ends"),
+        ("cron(0 /4 * * ? *)", "4h", ""),
+        ("cron(0 /5 * * ? *)", "5h", "begins at 20 o'clock"),
+        ("cron(0 2/4 * * ? *)", "3h", "begins at 22 o'clock"),
+        ("cron(0 2-10/4 * * ? *)", "4h", ""),
+        ("cron(0 */4 * * ? *)", "5h", "not over by midnight"),
+        ("rate(10 hours)", "10h", ""),
+        ("rate(10 hours)", "11h", "the next one begins before it ends"),
+        ("rate(1 day)", "24h", ""),
+    ],
+)
+def test_a_window_has_to_end_by_midnight_and_before_the_next(
+    deployed: Account, run: Command, schedule: str, window: str, said: str
+) -> None:
+    given = f"RotationSchedule='{schedule}' RotationWindow={window}"
+
+    new, there = (
+        run("deploy", "--only", "secret", "--secret", name, "--secret-parameters", given)
+        for name in ("b", "dockerhub-token")
+    )
+
+    assert [new.status, there.status] == [1 if said else 0] * 2, new.err + there.err
+    assert said in new.err
+    assert changed(deployed) is not bool(said)
 
 
 # --- A name is an identity ---

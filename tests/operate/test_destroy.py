@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from .conftest import PROJECT, Command, add_account, add_caretaker, add_function
 from .storage import Bucket
 
 IN_ORDER = [f"{PROJECT}-{kind}" for kind in ("secret", "secret-second", "caretaker", "function", "bucket")]
+RELEASED = Path(__file__).parents[1] / "infra" / "released"
 THEIRS = ["keeper-secret-bucket", "dockerhub-rotation-secret-keeper-function", "dockerhub-rotation-website"]
 DONE = {"old": ["AWSPREVIOUS"], "new": ["AWSCURRENT"]}
 
@@ -66,6 +68,28 @@ def test_destroy_says_which_token_stays_active(
     secret.labels = dict(labels)
 
     assert f"at Docker Hub {said.format(secret.arn)}" in run("destroy", "--yes").out
+
+
+def test_destroy_says_which_key_stays_and_how_to_have_it_deleted(deployed: Account, run: Command) -> None:
+    own = ("--secret", "b", "--secret-parameters", "OwnKey=true KeyDeletionDays=7")
+    assert run("deploy", "--only", "secret", *own).status == 0
+
+    out = run("destroy", "--yes").out
+
+    key = f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/b"
+    assert f"stays     the key {key}" in out
+    assert f"`aws kms schedule-key-deletion --key-id {key} --pending-window-in-days 7`" in out
+    assert out.count("the key ") == 1
+
+
+def test_a_key_that_goes_with_the_stack_of_an_older_version_is_not_said_to_stay(two: Account, run: Command) -> None:
+    stack = two.formation.stacks[f"{PROJECT}-secret"]
+    stack.template = (RELEASED / "secret.yaml").read_text(encoding="utf-8")
+    stack.outputs["KeyArn"] = "arn:aws:kms:eu-central-1:123456789012:key/1"
+
+    done = run("destroy", "--yes")
+
+    assert (done.status, "the key" in done.out) == (0, False)
 
 
 @pytest.mark.parametrize("bucket", [Bucket(owner="999999999999"), Bucket(region="us-east-1"), None])

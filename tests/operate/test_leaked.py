@@ -98,8 +98,9 @@ def test_a_token_that_somebodys_label_pins_is_told_with_what_lets_go_of_it(token
     assert "works     older-token, version older: last-year" in done.out
     stage = "--version-stage last-year --remove-from-version-id older"
     assert f"aws secretsmanager update-secret-version-stage --secret-id {tokens.secret.arn} {stage}" in done.out
-    assert f"aws lambda invoke --function-name arn:aws:lambda:eu-central-1:123456789012:function:{CARETAKER}" in (
-        done.out.splitlines()[-1]
+    assert (
+        f"aws lambda invoke --function-name arn:aws:lambda:eu-central-1:123456789012:function:{CARETAKER}"
+        in (done.out.splitlines()[-1])
     )
 
 

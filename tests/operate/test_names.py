@@ -97,7 +97,7 @@ def test_a_project_whose_parameters_aws_keeps_for_itself_is_refused_unless_they_
     done = run(verb, "--project", project, stdin="acme\ncorrect-horse\n")
 
     assert f"Parameter Store takes no /{project}/DOCKER_HUB_USERNAME" in done.err
-    assert aws.formation.stacks == aws.parameters == {}
+    assert (aws.formation.stacks, aws.parameters) == ({}, {})
     names = "UsernameParameter=/hub/U PasswordParameter=/hub/P TotpParameter=/hub/T SlackWebhookParameter=/hub/S"
     named = ("--project", project, "--function-parameters", names)
     assert run("credentials", *named, stdin="acme\ncorrect-horse\n").status == 0
