@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup rehearse replay bench fleet check test faults e2e mutants lint format package archive lock clean \
-	wheel deploy deploy-bucket deploy-package deploy-function deploy-secret destroy credentials rotate preflight
+	wheel deploy deploy-bucket deploy-package deploy-function deploy-caretaker deploy-secret destroy credentials rotate preflight
 
 PYTHON ?= python3
 VENV := .venv
@@ -30,6 +30,7 @@ TOKEN =
 YES =
 TRY =
 WAIT =
+LEAKED =
 export PROJECT SECRET BUCKET FUNCTION_PARAMETERS SECRET_PARAMETERS TAGS SERVICE_ROLE
 DEPLOY := $(OPERATE)/bin/python -m operate
 DEPLOYMENT := --project "$$PROJECT" --secret "$$SECRET" --bucket "$$BUCKET" \
@@ -143,7 +144,7 @@ archive: $(OPERATE)/.ready
 wheel: archive $(READY) ## Build a wheel with the commands and all they deploy, in dist
 	@$(VENV)/bin/python -m hatchling build -t wheel
 
-deploy: archive ## Make or update everything in AWS: bucket, package, function, secret
+deploy: archive ## Make or update everything in AWS: bucket, package, function, caretaker, secret
 	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) $(FIRST_TOKEN)
 
 deploy-bucket: $(OPERATE)/.ready ## Make or update the bucket of packages alone
@@ -152,8 +153,11 @@ deploy-bucket: $(OPERATE)/.ready ## Make or update the bucket of packages alone
 deploy-package: archive ## Upload the package alone
 	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) --only package
 
-deploy-function: archive ## Make or update the function and its alarms alone
+deploy-function: archive ## Make or update the function and its alarms, and the caretaker that is there
 	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) --only function
+
+deploy-caretaker: archive ## Make or update the caretaker alone, as the function is set
+	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) --only caretaker
 
 deploy-secret: $(OPERATE)/.ready ## Make or update one secret alone: make deploy-secret SECRET=team-a/dockerhub
 	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) --only secret $(FIRST_TOKEN)
@@ -164,8 +168,8 @@ preflight: archive ## Look whether AWS and, with ARGS="--local", Docker Hub are 
 credentials: archive ## Try the Docker Hub account and store it in Parameter Store; asks for it without echo
 	@$(DEPLOY) credentials $(DEPLOYMENT) $(if $(YES),--yes) $(if $(filter no,$(TRY)),--no-try)
 
-rotate: $(OPERATE)/.ready ## Start a rotation in AWS and follow it to its end
-	@$(DEPLOY) rotate $(DEPLOYMENT)
+rotate: $(OPERATE)/.ready ## Rotate in AWS and follow it to its end; after a leak: make rotate LEAKED=1
+	@$(DEPLOY) rotate $(DEPLOYMENT) $(if $(LEAKED),--leaked)
 
 destroy: $(OPERATE)/.ready ## Remove from AWS what was made, and say what stays
 	@$(DEPLOY) destroy $(DEPLOYMENT) $(if $(YES),--yes)

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from operate.credentials import credentials
 from operate.deploy import STEPS, Options, deploy
 from operate.destroy import destroy
+from operate.leaked import rotate_leaked
 from operate.names import PROJECT, SECRET, Deployment, check_names
 from operate.preflight import preflight
 from operate.rotations import ROTATION_SECONDS, rotate
@@ -93,6 +94,8 @@ def _do(options: argparse.Namespace, show: Show, aws: Aws, wanted: Deployment) -
             result = destroy(aws, show, wanted, sure=options.yes)
         case "credentials":
             result = credentials(aws, show, wanted, sure=options.yes, trying=not options.no_try)
+        case _ if options.leaked:
+            result = rotate_leaked(aws, show, wanted, options.seconds)
         case _:
             result = rotate(aws, show, wanted, options.seconds)
     return {"account": aws.account, "region": aws.region, **result}
@@ -138,6 +141,9 @@ def parser() -> argparse.ArgumentParser:
 
     turning = commands.add_parser("rotate", parents=[common], help="start a rotation and follow it to its end")
     turning.add_argument("--seconds", type=float, default=ROTATION_SECONDS, help="how long to follow it (%(default)s)")
+
+    leaked = "then have the caretaker disable every superseded token at once"
+    turning.add_argument("--leaked", action="store_true", help=leaked)
 
     removing = commands.add_parser("destroy", parents=[common], help="remove everything, say what stays")
     removing.add_argument("--yes", action="store_true", help="do not ask")

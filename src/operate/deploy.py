@@ -1,4 +1,4 @@
-"""`deploy`: bucket, package, function and secret, made or brought up to date."""
+"""`deploy`: bucket, package, function, caretaker and secret, made or brought up to date."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from operate.bucket import find_bucket
-from operate.names import Deployment, check_new_secret
+from operate.caretaker_stack import caretaker_parameters, require_same_package
+from operate.names import Deployment, check_new_secret, check_parameter
 from operate.package import Package
+from operate.rotation_windows import require_window_that_fits
 from operate.rotations import follow_first
 from operate.secret_stacks import (
     find_secret_stack,
@@ -16,14 +18,15 @@ from operate.secret_stacks import (
     require_free_secret,
     require_live_token_stays,
 )
+from operate.served import require_served
 from operate.session import Aws, Refused
-from operate.settings import function_settings, read_parameters
+from operate.settings import SECRETS, TOTP, function_settings, new_function, read_parameters
 from operate.show import Problem, Show
 from operate.stack import Stack, never_was, require_changeable
 from operate.stacks import Stacks, Ways
 from operate.typed import command
 
-STEPS = ("bucket", "package", "function", "secret")
+STEPS = ("bucket", "package", "function", "caretaker", "secret")
 
 
 @dataclass(frozen=True)
@@ -67,11 +70,14 @@ def deploy(aws: Aws, show: Show, wanted: Deployment, steps: Sequence[str], optio
         Problem: a step failed; those before it are done. Or the first rotation failed.
     """
     site = _Site(aws, show, Stacks(aws, show), wanted, options)
+    if "function" in steps and "caretaker" not in steps and site.stacks.find(wanted.caretaker_stack):
+        steps = [*steps, "caretaker"]  # they run the same package, with the same settings
     _look_ahead(site, steps)
     do: Mapping[str, Callable[[], dict[str, object]]] = {
         "bucket": lambda: _deploy_bucket(site),
         "package": lambda: _deploy_package(site),
         "function": lambda: _deploy_function(site),
+        "caretaker": lambda: _deploy_caretaker(site),
         "secret": lambda: _deploy_secret(site),
     }
     return {step: do[step]() for step in STEPS if step in steps}
@@ -89,39 +95,55 @@ def _look_ahead(site: _Site, steps: Sequence[str]) -> None:
         stacks.require_declared("secret", wanted.secret_parameters)
     if "function" in steps:
         stacks.require_declared("function", wanted.function_parameters)
-        stack = stacks.find_ours(wanted.function_stack, wanted.project)
-        if not stack or never_was(site.aws, stack):
-            _require_free_function(site)
+        _require_free_function(site, wanted.project, wanted.function_stack)
+    if "caretaker" in steps:
+        _require_free_function(site, wanted.caretaker, wanted.caretaker_stack)
     if "secret" in steps:
-        _require_credentials(site)
+        settings = function_settings(stacks, wanted)
+        require_served(wanted.secret_name, settings[SECRETS])
+        _require_credentials(site, settings)
         stack = find_secret_stack(stacks, wanted)
-        if not stack or never_was(site.aws, stack):
+        is_new = not stack or never_was(site.aws, stack)
+        _require_window(site, None if is_new else stack, two_factor=bool(settings[TOTP]))
+        if is_new:
             require_free_secret(site.aws, wanted)
 
 
-def _require_free_function(site: _Site) -> None:
-    project = site.wanted.project
+def _require_free_function(site: _Site, name: str, made_by: str) -> None:
+    """Look whether a function can be made, unless its stack has made it."""
+    stack = site.stacks.find_ours(made_by, site.wanted.project)
+    if stack and not never_was(site.aws, stack):
+        return
     try:
-        site.aws.ask("lambda", "get_function_configuration", FunctionName=project)
+        site.aws.ask("lambda", "get_function_configuration", FunctionName=name)
     except Refused as refused:
         if refused.code == "ResourceNotFoundException":
             return
         raise
-    raise Problem(
-        f"There is a function {project} already, which no stack {site.wanted.function_stack} has made: choose another "
-        "PROJECT."
-    )
+    raise Problem(f"There is a function {name} already, which no stack {made_by} has made: choose another PROJECT.")
 
 
-def _require_credentials(site: _Site) -> None:
+def _require_credentials(site: _Site, settings: Mapping[str, str]) -> None:
     """Look whether every parameter that the function will read is in Parameter Store."""
-    names = read_parameters(function_settings(site.stacks, site.wanted), site.wanted.project)
-    missing = site.aws.ask("ssm", "get_parameters", Names=names).get("InvalidParameters", [])
+    names = read_parameters(settings, site.wanted.project)
+    for setting, name in names.items():
+        check_parameter(setting, name, site.aws.region, site.aws.account)
+    missing = site.aws.ask("ssm", "get_parameters", Names=list(names.values())).get("InvalidParameters", [])
     if missing:
         raise Problem(
             f"Parameter Store in {site.aws.region} has no {' and no '.join(missing)}: run `{command('credentials')}` "
             "first."
         )
+
+
+def _require_window(site: _Site, there: Stack | None, *, two_factor: bool) -> None:
+    """Look whether the rotation window of a secret fits its schedule, if either is new."""
+    given = site.wanted.secret_parameters
+    if there and not {"RotationSchedule", "RotationWindow"} & set(given):
+        return
+    usual = {"RotationWindow": "1h"} if two_factor and not there else {}  # as the function's template puts it out
+    declared = site.stacks.declared_parameters("secret")
+    require_window_that_fits({**declared, **usual, **(there.parameters if there else {}), **given})
 
 
 def _deploy_bucket(site: _Site) -> dict[str, object]:
@@ -168,15 +190,27 @@ def _deploy_function(site: _Site) -> dict[str, object]:
     uploaded = package.find(site.aws, bucket, wanted.project)
     if not uploaded:
         raise Problem(f"s3://{bucket}/{key} is missing: run `{command('deploy', only='package')}` first.")
-    site.stacks.find_ours(wanted.function_stack, wanted.project)
+    there = site.stacks.clear(site.stacks.find_ours(wanted.function_stack, wanted.project))
+    usual = {} if there else new_function(wanted)
     ours = {
         "ProjectName": wanted.project,
         "ArtifactBucket": bucket,
         "ArtifactKey": key,
         "ArtifactVersion": uploaded.version,
     }
-    done = _deploy_stack(site, wanted.function_stack, "function", {**wanted.function_parameters, **ours})
+    done = _deploy_stack(site, wanted.function_stack, "function", {**usual, **wanted.function_parameters, **ours})
     package.require_running(site.aws, wanted.project, bucket, wanted.project)
+    return done
+
+
+def _deploy_caretaker(site: _Site) -> dict[str, object]:
+    """Make the caretaker, or bring it up to date: set as the function is, and with the same package."""
+    wanted, package = site.wanted, site.package
+    function = site.stacks.require(wanted.function_stack, wanted.project, "function")
+    require_same_package(function, package.key(wanted.project))
+    site.stacks.find_ours(wanted.caretaker_stack, wanted.project)
+    done = _deploy_stack(site, wanted.caretaker_stack, "caretaker", caretaker_parameters(site.stacks, function))
+    package.require_running(site.aws, wanted.caretaker, function.parameters["ArtifactBucket"], wanted.project)
     return done
 
 
@@ -185,8 +219,10 @@ def _deploy_secret(site: _Site) -> dict[str, object]:
     wanted, show, token = site.wanted, site.show, site.options.token
     function = site.stacks.require(wanted.function_stack, wanted.project, "function").outputs
     there = site.stacks.clear(find_secret_stack(site.stacks, wanted))
+    window = {"RotationWindow": function["RotationWindow"]} if not there and "RotationWindow" in function else {}
     parameters = {
         **_alarms(there, function),
+        **window,
         **wanted.secret_parameters,
         "ProjectName": wanted.project,
         "SecretName": wanted.secret_after_prefix,

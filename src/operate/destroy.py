@@ -40,6 +40,7 @@ def destroy(aws: Aws, show: Show, wanted: Deployment, *, sure: bool) -> dict[str
         _confirm(show, stacks, sure=sure)
         secrets = [stack.outputs["SecretArn"] for stack in stacks if "SecretArn" in stack.outputs]
         stays += filter(None, [_token_of(secret, _labels_if_there(aws, secret)) for secret in secrets])
+        stays += [_key_of(stack) for stack in stacks if "KeyArn" in stack.outputs and known.keeps_keys(stack)]
         if any(stack.name == wanted.function_stack for stack in stacks):
             cancel = aws_command("secretsmanager cancel-rotate-secret --secret-id <name>")
             stays.append(f"{_ATTACHED}: cancel it with `{cancel}`")
@@ -85,14 +86,18 @@ def project_stacks(stacks: Sequence[Stack], wanted: Deployment) -> list[Stack]:
     secrets = f"{wanted.project}-secret"
     mine = {stack.name: stack for stack in stacks if _belongs(stack, wanted)}
     names = [name for name in sorted(mine) if name == secrets or name.startswith(f"{secrets}-")]
-    return [mine[name] for name in [*names, wanted.function_stack, wanted.bucket_stack] if name in mine]
+    return [
+        mine[name]
+        for name in [*names, wanted.caretaker_stack, wanted.function_stack, wanted.bucket_stack]
+        if name in mine
+    ]
 
 
 def _belongs(stack: Stack, wanted: Deployment) -> bool:
     if stack.status == "REVIEW_IN_PROGRESS":
         # A deployment that was interrupted left it. It has no parameters yet, so the whole name must do.
         secrets = (*wanted.secret_stacks, *wanted.earlier_secret_stacks)
-        return stack.name in (*secrets, wanted.function_stack, wanted.bucket_stack)
+        return stack.name in (*secrets, wanted.caretaker_stack, wanted.function_stack, wanted.bucket_stack)
     return stack.parameters.get("ProjectName") == wanted.project
 
 
@@ -140,6 +145,12 @@ def _labels_if_there(aws: Aws, secret: str) -> dict[str, list[str]]:
         if refused.code == "ResourceNotFoundException":
             return {}  # deleted behind the stack's back
         raise
+
+
+def _key_of(stack: Stack) -> str:
+    key, days = stack.outputs["KeyArn"], stack.parameters.get("KeyDeletionDays", "30")
+    schedule = aws_command(f"kms schedule-key-deletion --key-id {key} --pending-window-in-days {days}")
+    return f"the key {key}: copies of what it encrypted can't be read without it. If nobody needs it: `{schedule}`"
 
 
 def _token_of(secret: str, labels: Mapping[str, Sequence[str]]) -> str:

@@ -30,6 +30,7 @@ _ANY_SECRET_LENGTH = 512
 _STACK_LENGTH = 128
 # With the ARN around it: https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
 _PARAMETER_ARN_LENGTH = 1011
+_RESERVED = ("aws", "ssm")  # in the same place
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,16 @@ class Deployment:
     def function_stack(self) -> str:
         """The name of the stack with the function."""
         return f"{self.project}-function"
+
+    @property
+    def caretaker(self) -> str:
+        """The name of the function that looks after the secrets between rotations."""
+        return f"{self.project}-caretaker"
+
+    @property
+    def caretaker_stack(self) -> str:
+        """The name of the stack with it."""
+        return self.caretaker
 
     @property
     def secret_prefix(self) -> str:
@@ -169,5 +180,10 @@ def check_parameter(setting: str, name: str, region: str, account: str) -> None:
     """
     if not _PARAMETER.fullmatch(name):
         raise Problem(f"{setting}={name} is no name of a parameter: NAME or /path/to/name, not an ARN.")
+    if name.lower().removeprefix("/").startswith(_RESERVED):
+        raise Problem(
+            f"Parameter Store takes no {name}, nor any name that begins with {' or '.join(_RESERVED)}: choose another "
+            f'PROJECT=..., or another name, FUNCTION_PARAMETERS="{setting}=...".'
+        )
     if len(f"arn:aws:ssm:{region}:{account}:parameter/{name}") > _PARAMETER_ARN_LENGTH:
         raise Problem(f"{setting}={name} is too long: an ARN with it has at most {_PARAMETER_ARN_LENGTH} characters.")

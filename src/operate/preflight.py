@@ -66,7 +66,7 @@ def _wanted(aws: Aws, wanted: Deployment, settings: Mapping[str, str]) -> Wanted
         project=wanted.project,
         secret=wanted.secret_name,
         bucket=_bucket(aws, wanted),
-        parameters=tuple(read_parameters(settings, wanted.project)),
+        parameters=tuple(read_parameters(settings, wanted.project).values()),
         reserved_concurrency=int(reserved) if reserved.isdecimal() else None,
         layer=settings.get("ExtensionLayerArn", ""),
     )

@@ -114,7 +114,7 @@ def rotate(aws: Aws, show: Show, wanted: Deployment, seconds: float) -> dict[str
     name = wanted.secret_name
     check_any_secret(name)
     since = time.time() - _SKEW_SECONDS
-    rotation = _start(aws, show, _require_rotating(aws, name))
+    rotation = _start(aws, show, require_rotating(aws, name))
     past = rotation.tell_past() if rotation.joined else ""
     with show.waiting(f"{name}: the function is at it"):
         _follow(rotation, since, seconds, past)
@@ -149,7 +149,7 @@ def _begun(aws: Aws, show: Show, name: str) -> Mapping[str, Any]:
     ends_at = time.monotonic() + _BEGIN_SECONDS
     with show.waiting(f"{name}: the first rotation begins"):
         for pause in pauses():
-            described = _require_rotating(aws, name)
+            described = require_rotating(aws, name)
             # AWS keeps a version that has been superseded.
             if _pending(described) or any("AWSPREVIOUS" in it for it in labels_of(described).values()):
                 break
@@ -162,7 +162,7 @@ def _begun(aws: Aws, show: Show, name: str) -> Mapping[str, Any]:
     return described
 
 
-def _require_rotating(aws: Aws, name: str) -> dict[str, Any]:
+def require_rotating(aws: Aws, name: str) -> dict[str, Any]:
     """Return what AWS says of a secret that the function rotates."""
     try:
         described: dict[str, Any] = aws.ask("secretsmanager", "describe_secret", SecretId=name)

@@ -6,9 +6,10 @@ and machines. AWS_REGION is read here, because boto3 does not know it.
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -81,6 +82,27 @@ class Aws:
             yield from self.client(service).get_paginator(operation).paginate(**request)
         except (BotoCoreError, ClientError) as error:
             raise refused(error, self.region) from None
+
+    def invoke(self, function: str, event: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+        """Have a function do something that takes long, once, and return its answer, or its error as Lambda tells it.
+
+        Args:
+            seconds: how long to wait for it.
+
+        Raises:
+            Refused: AWS said no, or no answer came; the function may go on.
+        """
+        # Repeated, it would begin a second time beside the first. What is silent for long is kept open.
+        patient = _CONFIG.merge(
+            Config(read_timeout=seconds, retries={"mode": "standard", "total_max_attempts": 1}, tcp_keepalive=True)
+        )
+        try:
+            client = self.session.client("lambda", region_name=self.region, config=patient)
+            told = client.invoke(FunctionName=function, Payload=json.dumps(event))
+            answer = json.loads(told["Payload"].read())
+        except (BotoCoreError, ClientError) as error:
+            raise refused(error, self.region) from None
+        return answer if isinstance(answer, dict) else {}
 
     def client(self, service: str) -> Any:
         """Return boto3's client of a service, in the Region."""

@@ -1,4 +1,4 @@
-"""What the function's stack is set to, as far as the commands go by it: where it reads the account's credential."""
+"""What the function's stack is set to, as far as the commands go by it: whom it serves, and what it reads for that."""
 
 from __future__ import annotations
 
@@ -20,11 +20,20 @@ _PARAMETER_NAMES = {
 ALWAYS_READ = (USERNAME, PASSWORD)
 
 
+# Which secrets the function serves.
+SECRETS = "Secrets"
+
+
+def new_function(wanted: Deployment) -> dict[str, str]:
+    """Return what a function's stack is made with that its template leaves open, for the sake of older stacks."""
+    return {SECRETS: wanted.secret_name, "RulesWithoutRole": "false"}
+
+
 def function_settings(stacks: Stacks, wanted: Deployment) -> dict[str, str]:
-    """Return the parameters of the function's stack: those given, else those it has, else what its template says."""
+    """Return the parameters of the function's stack: those given, else those it has, else what it will be made with."""
     stack = stacks.find_ours(wanted.function_stack, wanted.project)
     defaults = stacks.declared_parameters("function")
-    return {**defaults, **(stack.parameters if stack else {}), **wanted.function_parameters}
+    return {**defaults, **(stack.parameters if stack else new_function(wanted)), **wanted.function_parameters}
 
 
 def parameter_names(settings: Mapping[str, str], project: str) -> dict[str, str]:
@@ -32,7 +41,7 @@ def parameter_names(settings: Mapping[str, str], project: str) -> dict[str, str]
     return {setting: settings.get(setting) or f"/{project}/{name}" for setting, name in _PARAMETER_NAMES.items()}
 
 
-def read_parameters(settings: Mapping[str, str], project: str) -> list[str]:
-    """Return the names of the parameters that the function reads."""
+def read_parameters(settings: Mapping[str, str], project: str) -> dict[str, str]:
+    """Return the names of the parameters that the function reads, by setting."""
     names = parameter_names(settings, project)
-    return [name for setting, name in names.items() if setting in ALWAYS_READ or settings.get(setting)]
+    return {setting: name for setting, name in names.items() if setting in ALWAYS_READ or settings.get(setting)}

@@ -163,6 +163,11 @@ class Stacks:
             self._show.detail(f"{key:<15} {value}")
         return Deployed(stack, outcome)
 
+    def keeps_keys(self, stack: Stack) -> bool:
+        """Whether the template of a secret's stack, as it is deployed, keeps the secret's key when the stack goes."""
+        told = self._aws.ask("cloudformation", "get_template", StackName=stack.name, TemplateStage="Original")
+        return "RetainExceptOnCreate" in str(told["TemplateBody"])
+
     def delete(self, stack: Stack) -> None:
         """Delete a stack, unless that has begun already, and follow it to its end.
 

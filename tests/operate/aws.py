@@ -62,6 +62,7 @@ class Account:
         parameter_tags: name to the tags of a parameter.
         tried: what was tried at Docker Hub.
         functions: name to the SHA-256 of a function's code, as Lambda tells it.
+        invoked: what a function answers that is invoked, by its name and the event.
         rotate: what RotateSecret begins; it returns the version.
         first_rotation: what a secret's schedule begins when it is made.
         date: what AWS's clock says; None, if the same as this machine's.
@@ -83,6 +84,7 @@ class Account:
         self.log: dict[str, list[tuple[float, str]]] = {}
         self.refuse: dict[str, AwsError] = {}
         self.broken: dict[str, Exception] = {}
+        self.invoked: Callable[[str, Any], dict[str, Any]] = lambda name, event: {}
         self.rotate: Callable[[Secret], str] = self._pending
         self.first_rotation: Callable[[Secret], None] = _succeeds
         self.date: datetime | None = None
@@ -117,7 +119,7 @@ class Account:
         if service == "s3":
             return self._s3(request, host.partition(".s3.")[0], unquote(url.path).lstrip("/"), body)
         if service == "lambda":
-            return self._lambda(request, url.path)
+            return self._lambda(request, url.path, body)
         name = dict(parse_qsl(body.decode())).get("Action") or header(request, "X-Amz-Target").partition(".")[2]
         model = get_service_model(service).operation_model(name)
         self._note(service, name, body)
@@ -178,15 +180,21 @@ class Account:
             return self._answer(request, error.status_code, {}, b"")
         return self._answer(request, *storage.answer(self.buckets, request, name, key, body))
 
-    def _lambda(self, request: AWSPreparedRequest, path: str) -> AWSResponse:
-        self._note("lambda", "GetFunctionConfiguration", b"")
-        name = path.split("/")[3]
-        error = self.refuse.get("lambda:GetFunctionConfiguration")
+    def _lambda(self, request: AWSPreparedRequest, path: str, body: bytes) -> AWSResponse:
+        name = unquote(path).split("/")[3].rpartition(":")[2]
+        operation = "Invoke" if path.endswith("/invocations") else "GetFunctionConfiguration"
+        self._note("lambda", operation, body)
+        error = self.refuse.get(f"lambda:{operation}")
         if not error and name not in self.functions:
             error = AwsError("ResourceNotFoundException", "Function not found", 404)
         if error:
             told = json.dumps({"Type": "User", "Message": error.message}).encode()
             return self._answer(request, error.status_code, {"x-amzn-errortype": error.code}, told)
+        if operation == "Invoke":
+            assert header(request, "X-Amz-Invocation-Type") in ("", "RequestResponse")
+            answer = self.invoked(name, json.loads(body))
+            failed = {"X-Amz-Function-Error": "Unhandled"} if "errorMessage" in answer else {}
+            return self._answer(request, 200, failed, json.dumps(answer).encode())
         told = json.dumps({"FunctionName": name, "CodeSha256": self.functions[name]}).encode()
         return self._answer(request, 200, {}, told)
 
@@ -272,9 +280,12 @@ class Account:
             self.buckets.setdefault(name, Bucket())
             stack.outputs = {"BucketName": name}
         elif "ArtifactKey" in given:
-            stack.outputs = dict(function_outputs(given["ProjectName"]))
+            name, project = _function_of(given), given["ProjectName"]
+            window = evaluated(stack.template, given).outputs.get("RotationWindow", "")
+            outputs = {**function_outputs(project), "RotationWindow": window}
+            stack.outputs = outputs if name == project else dict(caretaker_outputs(project))
             code = self.buckets[given["ArtifactBucket"]].objects[given["ArtifactKey"]]
-            self.functions[given["ProjectName"]] = checksum(code)
+            self.functions[name] = checksum(code)
         else:
             self._make_secret(stack)
 
@@ -285,13 +296,14 @@ class Account:
         secret = self.add_secret(name) if new else self.secrets[name]
         if new or value != _secret_string(*stack.before):
             secret.value = value
-        stack.outputs = {"SecretArn": secret.arn}
+        key = {"KeyArn": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{name}"} if stack.parameters["OwnKey"] == "true" else {}
+        stack.outputs = {"SecretArn": secret.arn, **key}
         if new and stack.parameters["RotateImmediately"] == "true":
             self.first_rotation(secret)
 
     def _unmade(self, stack: Stack) -> None:
         if "ArtifactKey" in stack.parameters:
-            self.functions.pop(stack.parameters["ProjectName"], None)
+            self.functions.pop(_function_of(stack.parameters), None)
         self.secrets = {
             name: it for name, it in self.secrets.items() if it.arn != stack.outputs.get("SecretArn", "none")
         }
@@ -314,6 +326,17 @@ def function_outputs(project: str) -> Mapping[str, str]:
         "AlarmTopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:{project}-alarms",
         "AlarmRoleArn": f"arn:aws:iam::{ACCOUNT}:role/{project}-alarms",
     }
+
+
+def caretaker_outputs(project: str) -> Mapping[str, str]:
+    """Return what the caretaker's stack puts out."""
+    arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{project}-caretaker"
+    return {"CaretakerArn": arn, "LogGroupName": f"/aws/lambda/{project}-caretaker"}
+
+
+def _function_of(given: Mapping[str, str]) -> str:
+    """Return the name of the function that a stack with these parameters has."""
+    return f"{given['ProjectName']}-caretaker" if "RotationFunctionArn" in given else given["ProjectName"]
 
 
 def _credentials(key: str) -> dict[str, str]:

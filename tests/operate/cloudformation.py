@@ -167,6 +167,10 @@ class CloudFormation:
             ]
         }
 
+    def get_template(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """GetTemplate."""
+        return {"TemplateBody": self._find(asked["StackName"]).template}
+
     def create_change_set(self, asked: dict[str, Any]) -> dict[str, Any]:
         """CreateChangeSet."""
         self._settle()

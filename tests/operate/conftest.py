@@ -21,7 +21,7 @@ from operate import credentials, package
 from operate.__main__ import main
 from operate.stacks import TEMPLATES
 
-from .aws import Account, function_outputs
+from .aws import Account, caretaker_outputs, function_outputs
 from .cloudformation import Stack
 
 PROJECT = "dockerhub-rotation"
@@ -93,9 +93,9 @@ def run(aws: Account, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
 
 @pytest.fixture
 def deployed(aws: Account, run: Command) -> Account:
-    """Return the account once everything is there; what was asked on the way is forgotten."""
+    """Return the account once everything is there, for any secret; what was asked on the way is forgotten."""
     assert run("credentials", stdin="acme\ncorrect-horse\n").status == 0
-    assert run("deploy").status == 0
+    assert run("deploy", "--function-parameters", "Secrets=*").status == 0
     forget(aws)
     return aws
 
@@ -116,6 +116,13 @@ def add_function(aws: Account, project: str = PROJECT, parameters: Mapping[str, 
     named = {"ProjectName": project, "ArtifactBucket": "b", "ArtifactKey": "k", **parameters}
     aws.functions[project] = "of an older package"
     return aws.formation.add(f"{project}-function", parameters=named, outputs=function_outputs(project))
+
+
+def add_caretaker(aws: Account, project: str = PROJECT) -> Stack:
+    """Have the caretaker's stack, made by somebody earlier."""
+    named = {"ProjectName": project, "ArtifactBucket": "b", "ArtifactKey": "k", "RotationFunctionArn": "its"}
+    aws.functions[f"{project}-caretaker"] = "of an older package"
+    return aws.formation.add(f"{project}-caretaker", parameters=named, outputs=caretaker_outputs(project))
 
 
 def add_secret_stack(aws: Account, name: str, parameters: Mapping[str, str], project: str = PROJECT) -> Stack:

@@ -24,7 +24,9 @@ def changed(aws: Account) -> bool:
 
 
 def test_everything_is_made_from_nothing(deployed: Account) -> None:
-    assert list(deployed.formation.stacks) == [f"{PROJECT}-{kind}" for kind in ("bucket", "function", "secret")]
+    assert list(deployed.formation.stacks) == [
+        f"{PROJECT}-{kind}" for kind in ("bucket", "function", "caretaker", "secret")
+    ]
     (key,) = deployed.buckets[BUCKET].objects
     assert deployed.formation.stacks[f"{PROJECT}-function"].parameters["ArtifactKey"] == key
     assert list(deployed.secrets) == ["dockerhub-token"]
@@ -34,7 +36,7 @@ def test_a_second_deployment_says_of_everything_that_it_is_there(deployed: Accou
     done = run("deploy")
 
     assert re.findall(r"^(\w+) .* is (?:up to date|there already)$", done.out, re.MULTILINE) == [
-        *("bucket", "package", "function", "secret")
+        *("bucket", "package", "function", "caretaker", "secret")
     ]
 
 
@@ -46,6 +48,64 @@ def test_what_is_shown_of_a_stack_is_shown_when_its_step_is_done(deployed: Accou
 
     assert (done.status, "UPDATE_ROLLBACK_FAILED" in done.err) == (1, True)
     assert re.search(r"is up to date\n +BucketName +\S+\npackage", done.out)
+
+
+# --- The caretaker ---
+
+FUNCTION, CARETAKER = f"{PROJECT}-function", f"{PROJECT}-caretaker"
+
+
+def test_the_caretaker_has_what_the_function_has_and_can_be_given_nothing_else(deployed: Account, run: Command) -> None:
+    settings = "Login=users-login MemorySize=512 GraceLimit=7d Architecture=x86_64"
+    assert run("deploy", "--only", "function", "--function-parameters", settings).status == 0
+
+    function, caretaker = (deployed.formation.stacks[name] for name in (FUNCTION, CARETAKER))
+    assert {"users-login", "512", "7d", "x86_64"} <= set(caretaker.parameters.values())
+    own = {"RotationFunctionArn", "AlarmTopicArn"}
+    assert {key: value for key, value in caretaker.parameters.items() if key not in own}.items() <= (
+        function.parameters.items()
+    )
+    assert {caretaker.parameters[key] for key in own} <= set(function.outputs.values())
+
+
+def test_a_new_package_reaches_both_also_if_the_function_alone_is_deployed(deployed: Account, run: Command) -> None:
+    package.ARCHIVE.write_bytes(b"another package")
+    assert run("deploy", "--only", "package").status == 0
+
+    early = run("deploy", "--only", "caretaker")
+    assert (early.status, "the caretaker runs what the function runs" in early.err) == (1, True)
+    assert run("deploy", "--only", "function").status == 0
+
+    assert deployed.functions[PROJECT] == deployed.functions[CARETAKER] == package.Package().checksum
+    versions = {deployed.formation.stacks[name].parameters["ArtifactVersion"] for name in (FUNCTION, CARETAKER)}
+    assert versions == {deployed.buckets[BUCKET].versions[package.Package().key(PROJECT)]}
+
+
+def test_the_functions_step_alone_makes_no_caretaker(aws: Account, run: Command) -> None:
+    for step in ("bucket", "package", "function"):
+        assert run("deploy", "--only", step).status == 0
+
+    assert list(aws.functions) == [PROJECT]
+    assert run("deploy", "--only", "caretaker").status == 0
+    assert list(aws.functions) == [PROJECT, CARETAKER]
+
+
+def test_a_caretaker_with_other_code_is_told(deployed: Account, run: Command) -> None:
+    deployed.functions[CARETAKER] = "of somebody"
+
+    done = run("deploy", "--only", "caretaker")
+
+    assert f"The function {CARETAKER} does not run the package that was built" in done.err
+
+
+def test_somebody_elses_function_in_the_caretakers_place_keeps_all_from_being_made(aws: Account, run: Command) -> None:
+    add_account(aws)
+    aws.functions[CARETAKER] = "of somebody"
+
+    done = run("deploy")
+
+    assert f"There is a function {CARETAKER} already, which no stack {CARETAKER} has made" in done.err
+    assert not changed(aws)
 
 
 # --- The package and its bucket ---
@@ -219,6 +279,117 @@ def test_a_first_rotation_that_has_begun_is_told_with_how_to_follow_it(
 
     assert ("`make rotate SECRET=b`" in first.out.splitlines()[-1]) is told
     assert "`make rotate" not in second.out
+
+
+# --- Whom the function serves ---
+
+
+def test_a_new_function_serves_the_secret_that_is_asked_for_and_hears_rules_with_the_role_alone(
+    aws: Account, run: Command
+) -> None:
+    add_account(aws)
+
+    assert run("deploy", "--secret", "team/a").status == 0
+
+    made = [aws.formation.stacks[name].parameters for name in (FUNCTION, CARETAKER)]
+    assert [it["Secrets"] for it in made] == ["team/a", "team/a"]
+    assert made[0]["RulesWithoutRole"] == "false"
+    given = ("--function-parameters", "RulesWithoutRole=true Secrets=team/*")
+    assert run("deploy", "--secret", "team/a", *given).status == 0
+    assert run("deploy", "--secret", "team/a").status == 0
+    assert (made[0]["Secrets"], made[0]["RulesWithoutRole"]) == ("team/a", "false")
+    now = aws.formation.stacks[FUNCTION].parameters
+    assert (now["Secrets"], now["RulesWithoutRole"]) == ("team/*", "true")
+
+
+def test_a_secret_that_the_function_does_not_serve_is_refused_with_the_command_that_has_it_do_so(
+    aws: Account, run: Command
+) -> None:
+    add_account(aws)
+    assert run("deploy").status == 0
+    forget(aws)
+
+    for words in (("--only", "secret"), ()):
+        done = run("deploy", *words, "--secret", "team/a")
+        assert done.status == 1
+        assert 'make deploy-function SECRET=team/a FUNCTION_PARAMETERS="Secrets=dockerhub-token,team/a"' in done.err
+    assert not changed(aws)
+
+    widened = ("--function-parameters", "Secrets=dockerhub-token,team/a")
+    assert run("deploy", "--only", "function", "--secret", "team/a", *widened).status == 0
+    assert run("deploy", "--only", "secret", "--secret", "team/a").status == 0
+    assert "team/a" in aws.secrets
+
+
+@pytest.mark.parametrize(
+    ("served", "secret", "fits"),
+    [
+        ("*", "any", True),
+        ("a,team/*", "team/a", True),
+        ("a,team/*", "team", False),
+        ("a,team/*", "ab", False),
+        ("ecr-pullthroughcache/hub", "ecr-pullthroughcache/hub", True),
+        ("hub", "ecr-pullthroughcache/hub", False),
+    ],
+)
+def test_a_stack_that_is_there_is_held_against_the_names_too(
+    deployed: Account, run: Command, served: str, secret: str, *, fits: bool
+) -> None:
+    deployed.formation.stacks[FUNCTION].parameters["Secrets"] = served
+    ecr = ("--secret-parameters", "Shape=ecr Username=acme") if "ecr" in secret else ()
+
+    done = run("deploy", "--only", "secret", "--secret", secret, *ecr)
+
+    assert (done.status == 0) is fits, done.err
+    assert ("would fail" in done.err) is not fits
+
+
+# --- When a secret rotates ---
+
+
+def test_with_two_factor_login_a_new_secret_has_a_window_of_an_hour(aws: Account, run: Command) -> None:
+    add_account(aws)
+    aws.parameters["/hub/totp"] = {"Name": "/hub/totp"}
+    late = ("--secret-parameters", "RotationSchedule='cron(0 23 * * ? *)'")
+
+    assert run("deploy", "--function-parameters", "TotpParameter=/hub/totp", *late).status == 0
+
+    assert aws.formation.stacks[SECRET].parameters["RotationWindow"] == "1h"
+    assert run("deploy", "--only", "secret", "--secret-parameters", "RotationWindow=2h").status == 1
+    assert run("deploy", "--only", "secret").status == 0
+    assert aws.formation.stacks[SECRET].parameters["RotationWindow"] == "1h"
+
+
+@pytest.mark.parametrize(
+    ("schedule", "window", "said"),
+    [
+        ("cron(0 20 * * ? *)", "4h", ""),
+        ("cron(0 21 * * ? *)", "4h", "begins at 21 o'clock is not over by midnight"),
+        ("cron(0 0,4,8 * * ? *)", "4h", ""),
+        ("cron(0 4,0,8 * * ? *)", "5h", "the next one begins before it ends"),
+        ("cron(0 /4 * * ? *)", "4h", ""),
+        ("cron(0 /5 * * ? *)", "5h", "begins at 20 o'clock"),
+        ("cron(0 2/4 * * ? *)", "3h", "begins at 22 o'clock"),
+        ("cron(0 2-10/4 * * ? *)", "4h", ""),
+        ("cron(0 */4 * * ? *)", "5h", "not over by midnight"),
+        ("rate(10 hours)", "10h", ""),
+        ("rate(10 hours)", "11h", "the next one begins before it ends"),
+        ("rate(1 day)", "24h", ""),
+    ],
+)
+def test_a_window_has_to_end_by_midnight_and_before_the_next(
+    deployed: Account, run: Command, schedule: str, window: str, said: str
+) -> None:
+    given = f"RotationSchedule='{schedule}' RotationWindow={window}"
+
+    new, there = (
+        run("deploy", "--only", "secret", "--secret", name, "--secret-parameters", given)
+        for name in ("b", "dockerhub-token")
+    )
+
+    assert [new.status, there.status] == [1 if said else 0] * 2, new.err + there.err
+    assert said in new.err
+    assert changed(deployed) is not bool(said)
 
 
 # --- A name is an identity ---

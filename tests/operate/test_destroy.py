@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from .aws import Account
 from .cloudformation import ACCOUNT, AwsError
-from .conftest import PROJECT, Command, add_account, add_function, add_secret_stack
+from .conftest import PROJECT, Command, add_account, add_caretaker, add_function, add_secret_stack
 from .storage import Bucket
 
-IN_ORDER = [f"{PROJECT}-{kind}" for kind in ("secret", "secret-second", "function", "bucket")]
+IN_ORDER = [f"{PROJECT}-{kind}" for kind in ("secret", "secret-second", "caretaker", "function", "bucket")]
+RELEASED = Path(__file__).parents[1] / "infra" / "released"
 THEIRS = ["keeper-secret-bucket", "dockerhub-rotation-secret-keeper-function", "dockerhub-rotation-website"]
 DONE = {"old": ["AWSPREVIOUS"], "new": ["AWSCURRENT"]}
 
@@ -22,6 +24,7 @@ def two(aws: Account) -> Account:
     """Return an account with two secrets, and stacks of other projects."""
     add_secret_stack(aws, f"{PROJECT}-secret-second", {"SecretName": "second"})
     add_function(aws)
+    add_caretaker(aws)
     add_secret_stack(aws, f"{PROJECT}-secret", {"SecretName": "dockerhub-token"})
     aws.formation.add(f"{PROJECT}-bucket", parameters={"ProjectName": PROJECT}, outputs={"BucketName": "theirs"})
     aws.buckets["theirs"] = Bucket()
@@ -65,6 +68,28 @@ def test_destroy_says_which_token_stays_active(
     secret.labels = dict(labels)
 
     assert f"at Docker Hub {said.format(secret.arn)}" in run("destroy", "--yes").out
+
+
+def test_destroy_says_which_key_stays_and_how_to_have_it_deleted(deployed: Account, run: Command) -> None:
+    own = ("--secret", "b", "--secret-parameters", "OwnKey=true KeyDeletionDays=7")
+    assert run("deploy", "--only", "secret", *own).status == 0
+
+    out = run("destroy", "--yes").out
+
+    key = f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/b"
+    assert f"stays     the key {key}" in out
+    assert f"`aws kms schedule-key-deletion --key-id {key} --pending-window-in-days 7`" in out
+    assert out.count("the key ") == 1
+
+
+def test_a_key_that_goes_with_the_stack_of_an_older_version_is_not_said_to_stay(two: Account, run: Command) -> None:
+    stack = two.formation.stacks[f"{PROJECT}-secret"]
+    stack.template = (RELEASED / "secret.yaml").read_text(encoding="utf-8")
+    stack.outputs["KeyArn"] = "arn:aws:kms:eu-central-1:123456789012:key/1"
+
+    done = run("destroy", "--yes")
+
+    assert (done.status, "the key" in done.out) == (0, False)
 
 
 @pytest.mark.parametrize("bucket", [Bucket(owner="999999999999"), Bucket(region="us-east-1"), None])
@@ -141,7 +166,8 @@ def test_a_stack_that_somebody_is_changing_keeps_all_from_being_deleted(two: Acc
 
 def test_what_an_interrupted_deployment_left_behind_is_deleted(aws: Account, run: Command) -> None:
     """A stack with nothing but a change set, which has no parameters yet."""
-    names = [f"{PROJECT}-function", f"{PROJECT}-secret-keeper-function", f"{PROJECT}-secret-team-a-65f838a2"]
+    kinds = ("function", "secret-keeper-function", "secret-team-a-65f838a2", "caretaker")
+    names = [f"{PROJECT}-{kind}" for kind in kinds]
     for name in names:
         aws.formation.add(name, status="REVIEW_IN_PROGRESS")
 

@@ -79,3 +79,25 @@ def test_a_name_that_cannot_be_is_refused_and_nothing_is_made(
     assert (done.status, said in done.err) == (1, True), done.err
     assert aws.formation.stacks == {}
     assert not {it for it in aws.requests if not it.startswith(("sts:", "cloudformation:Get"))}
+
+
+def test_the_longest_project_leaves_room_for_every_name_with_it() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html and others' pages."""
+    wanted = Deployment(project="p" * 32)
+
+    assert len(wanted.caretaker) <= 64  # of a function; of a schedule, too
+    assert len(wanted.bucket_of("123456789012", "ap-southeast-1")) <= 63
+
+
+@pytest.mark.parametrize("project", ["aws-hub", "awsome", "ssm"])
+@pytest.mark.parametrize("verb", ["deploy", "credentials"])
+def test_a_project_whose_parameters_aws_keeps_for_itself_is_refused_unless_they_are_named_otherwise(
+    aws: Account, run: Command, project: str, verb: str
+) -> None:
+    done = run(verb, "--project", project, stdin="acme\ncorrect-horse\n")
+
+    assert f"Parameter Store takes no /{project}/DOCKER_HUB_USERNAME" in done.err
+    assert (aws.formation.stacks, aws.parameters) == ({}, {})
+    names = "UsernameParameter=/hub/U PasswordParameter=/hub/P TotpParameter=/hub/T SlackWebhookParameter=/hub/S"
+    named = ("--project", project, "--function-parameters", names)
+    assert run("credentials", *named, stdin="acme\ncorrect-horse\n").status == 0

@@ -238,11 +238,12 @@ def test_a_secret_of_that_name_is_told_by_who_made_it_and_whether_it_is_to_be_de
     assert means in found.row()["means"]
 
 
+@pytest.mark.parametrize("name", ["dockerhub-rotation", "dockerhub-rotation-caretaker"])
 @pytest.mark.parametrize("stack", [False, True])
 def test_a_function_or_a_log_group_of_that_name_is_in_the_way_unless_its_stack_is_there(
-    account: Account, stack: bool
+    account: Account, stack: bool, name: str
 ) -> None:
-    group = "/aws/lambda/dockerhub-rotation"
+    group = f"/aws/lambda/{name}"
     account.answers["DescribeLogGroups"] = lambda _: {"logGroups": [{"logGroupName": group}]}
     if stack:
         account.answers["DescribeStacks"] = lambda _: {"Stacks": [{}]}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from operate.deploy import STEPS
 from operate.show import Show, Terminal, shown
 
 from .aws import Account
@@ -97,12 +98,13 @@ def test_a_program_gets_the_result_of_each_verb_and_nothing_else(ran: dict[str, 
         f"/dockerhub-rotation/DOCKER_HUB_{it}" for it in ("USERNAME", "PASSWORD", "TOTP", "SLACK_WEBHOOK_URL")
     ]
     changes = [
-        [ran[verb][step]["change"] for step in ("bucket", "package", "function", "secret")]  # type: ignore[index]
+        [ran[verb][step]["change"] for step in STEPS]  # type: ignore[index]
         for verb in ("deploy --ask-token", "deploy")
     ]
-    assert changes == [["created", "uploaded", "created", "created"], ["up to date"] * 4]
+    assert changes == [["created", "uploaded", *["created"] * 3], ["up to date"] * 5]
     assert ran["rotate"]["version"] == "new"
-    assert ran["destroy --yes"]["deleted"] == [f"dockerhub-rotation-{it}" for it in ("secret", "function", "bucket")]
+    deleted = ("secret", "caretaker", "function", "bucket")
+    assert ran["destroy --yes"]["deleted"] == [f"dockerhub-rotation-{it}" for it in deleted]
 
 
 def test_a_program_is_told_of_a_problem_too(run: Command) -> None:

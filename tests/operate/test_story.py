@@ -121,7 +121,8 @@ class Story:
     Attributes:
         account: the user name and the password that were entered.
         runs: the verbs, by what they were for.
-        looks: the world before any rotation, after the first, after that of `rotate`, and after one in vain.
+        looks: the world before any rotation, after the first, after that of `rotate`, after a leak, and after one in
+            vain.
         stored: type and value of each parameter in Parameter Store.
         changes: how many events the stacks and versions the bucket had, before and after the second deployment.
         left: what is there at the end, by service.
@@ -181,7 +182,8 @@ class World:
 
     def deploy_function(self) -> Run:
         urls = f"ApiUrl={self.hub_url} AuthUrl={self.hub_url} RegistryUrl={self.hub_url}"
-        return self.run("deploy", "--only", "function", "--function-parameters", urls)
+        settings = f"{urls} Secrets={SECRET},dockerhub-token"
+        return self.run("deploy", "--only", "function", "--function-parameters", settings)
 
     def attach(self) -> None:
         """Attach the function to the secret, as the README says."""
@@ -252,7 +254,7 @@ def tell(world: World) -> Story:
     hub, story = world.hub, Story((world.hub.username, world.hub.password))
 
     def count() -> None:
-        stacks = [f"{PROJECT}-{kind}" for kind in ("bucket", "function", "secret")]
+        stacks = [f"{PROJECT}-{kind}" for kind in ("bucket", "function", "caretaker", "secret")]
         formation, storage = world.client("cloudformation"), world.client("s3")
         events = [formation.describe_stack_events(StackName=stack)["StackEvents"] for stack in stacks]
         story.changes.append((sum(map(len, events)), len(storage.list_object_versions(Bucket=BUCKET)["Versions"])))
@@ -262,12 +264,15 @@ def tell(world: World) -> Story:
     story.runs["bucket"] = world.run("deploy", "--only", "bucket")
     story.runs["package"] = world.run("deploy", "--only", "package")
     story.runs["function"] = world.deploy_function()
+    story.runs["caretaker"] = world.run("deploy", "--only", "caretaker")
 
     world.secrets_manager.create_secret(SECRET, hub.add_token("made by hand").value)
     story.looks.append(world.look())
     world.attach()
     story.looks.append(world.look())
     story.runs["rotate"] = world.run("rotate", "--secret", SECRET)
+    story.looks.append(world.look())
+    story.runs["rotate after a leak"] = world.run("rotate", "--secret", SECRET, "--leaked")
     story.looks.append(world.look())
     hub.max_tokens = len(hub.tokens)
     story.runs["rotate in vain"] = world.run("rotate", "--secret", SECRET)
@@ -295,6 +300,7 @@ LISTS = (
     ("cloudwatch", "describe_alarms", "MetricAlarms"),
     ("cloudwatch", "list_dashboards", "DashboardEntries"),
     ("logs", "describe_log_groups", "logGroups"),
+    ("scheduler", "list_schedules", "Schedules"),
 )
 
 
@@ -354,8 +360,18 @@ def test_rotate_rotates_and_follows_it_to_the_end(story: Story) -> None:
     assert re.findall(r"INFO +(\w+)", out) == ["createSecret", "setSecret", "testSecret", "finishSecret"]
 
 
-def test_a_rotation_in_vain_says_why_and_how_to_drop_it(story: Story) -> None:
+def test_after_a_leak_the_deployed_caretaker_leaves_the_new_token_alone(story: Story) -> None:
     before, after = story.looks[2:4]
+
+    assert [token for token, active in after.tokens.items() if active] == [after.current]
+    assert after.current != before.current
+    out = story.runs["rotate after a leak"].out
+    assert re.search(r"^retired +0 superseded tokens disabled", out, re.MULTILINE)
+    assert out.endswith("No token of the secret works any more but the one that is in use.\n")
+
+
+def test_a_rotation_in_vain_says_why_and_how_to_drop_it(story: Story) -> None:
+    before, after = story.looks[3:5]
     run = story.runs["rotate in vain"]
 
     assert run.status == 1
@@ -374,6 +390,7 @@ def test_a_second_deployment_changes_nothing_and_says_so(story: Story) -> None:
         "bucket",
         "package",
         "function",
+        "caretaker",
         "secret",
     ]
 

@@ -21,7 +21,7 @@ NAMES = {"project": "team-b", "secret": "team-b/hub", "bucket": "packages"}
     [
         ("credentials", {}, "make credentials PROJECT=team-b"),
         ("deploy", {}, "make deploy PROJECT=team-b SECRET=team-b/hub BUCKET=packages"),
-        ("deploy", {"only": "function"}, "make deploy-function PROJECT=team-b BUCKET=packages"),
+        ("deploy", {"only": "function"}, "make deploy-function PROJECT=team-b SECRET=team-b/hub BUCKET=packages"),
         ("deploy", {"only": "secret"}, "make deploy-secret PROJECT=team-b SECRET=team-b/hub"),
         ("deploy", {"bucket": "other"}, "make deploy PROJECT=team-b SECRET=team-b/hub BUCKET=other"),
         ("rotate", {}, "make rotate PROJECT=team-b SECRET=team-b/hub"),

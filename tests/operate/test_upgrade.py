@@ -64,14 +64,15 @@ def test_no_value_no_bucket_and_no_alarm_is_lost(before: Account, run: Command) 
         done = run("deploy", "--secret", secret)
         assert done.status == 0, done.err
 
-    assert set(formation.stacks) == names
+    assert set(formation.stacks) == names | {f"{PROJECT}-caretaker"}
     assert {stack.template for stack in formation.stacks.values()} == {template(it) for it in KINDS}
     assert {secret.name: secret.value for secret in before.secrets.values()} == dict.fromkeys(before.secrets, LIVE)
     assert before.parameters == parameters
     assert list(before.buckets) == [BUCKET]
     assert f"{PROJECT}/older.zip" in before.buckets[BUCKET].objects
     changed = {"ArtifactKey"}
-    for name, stack in formation.stacks.items():
+    for name in names:
+        stack = formation.stacks[name]
         kept = {key: value for key, value in given[name].items() if key not in changed}
         assert kept.items() <= stack.parameters.items(), name
     function = formation.stacks[f"{PROJECT}-function"]
@@ -80,7 +81,19 @@ def test_no_value_no_bucket_and_no_alarm_is_lost(before: Account, run: Command) 
     assert function.parameters["ArtifactKey"] == package.Package().key(PROJECT)
 
 
-KINDS = ("bucket", "function", "secret")
+KINDS = ("bucket", "function", "caretaker", "secret")
+
+
+def test_it_gets_a_caretaker_that_reads_what_the_function_reads(before: Account, run: Command) -> None:
+    assert run("deploy").status == 0
+
+    stacks = [before.formation.stacks[f"{PROJECT}-{kind}"] for kind in ("function", "caretaker")]
+    function, caretaker = (evaluated(it.template, it.parameters).properties("Function") for it in stacks)
+    assert caretaker["Code"] == function["Code"]
+    variables, others = (it["Environment"]["Variables"] for it in (caretaker, function))
+    assert variables["ROTATION_FUNCTION_ARN"] == function_outputs(PROJECT)["FunctionArn"]
+    assert variables["DOCKERHUB_TOTP_PARAMETER"] == "DOCKER_HUB_TOTP"
+    assert {key: value for key, value in variables.items() if key in others}.items() <= others.items()
 
 
 def test_a_rule_that_publishes_to_our_topic_gets_the_role_for_it_and_no_other(before: Account, run: Command) -> None:

@@ -55,7 +55,8 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_the_commands_the_templates_and_the_package_and_none_of_the_function(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as content:
         names = set(content.namelist())
-        templates = {name: content.read(f"operate/infra/{name}.yaml") for name in ("bucket", "function", "secret")}
+        made = ("bucket", "function", "caretaker", "secret")
+        templates = {name: content.read(f"operate/infra/{name}.yaml") for name in made}
         (entry,) = (content.read(name).decode() for name in names if name.endswith("entry_points.txt"))
 
     assert templates == {name: (ROOT / "infra" / f"{name}.yaml").read_bytes() for name in templates}

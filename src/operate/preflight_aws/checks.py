@@ -22,7 +22,7 @@ IDENTITY = "The credentials are valid in this Region."
 PARAMETERS = "The parameters of the account are there, as SecureStrings."
 READERS = "It is known who may decrypt them."
 SECRET_NAME = "No secret has this name, or this project's stack has made it."  # noqa: S105 - a sentence
-FUNCTION = "No function and no log group has the project's name, or its stack has made them."
+FUNCTION = "No function and no log group has the project's name, or its caretaker's, or its stack has made them."
 BUCKET = "The bucket's name is free, or the bucket is this account's."
 QUOTA = "The function finds the concurrency that it is to have, and room for its package."
 TRAIL = "A trail logs management events in this Region, for the events of rotations that fail."
@@ -110,25 +110,34 @@ def secret(look: Look) -> Iterator[Finding]:
 
 
 def function(look: Look) -> Iterator[Finding]:
-    """Look whether the function and its log group can be made."""
+    """Look whether the function, its caretaker and their log groups can be made."""
     project = look.wanted.project
-    group = f"/aws/lambda/{project}"
-    groups = look.ask("logs", "describe_log_groups", logGroupNamePrefix=group)["logGroups"]
-    taken = [f"the log group {group}"] if any(it["logGroupName"] == group for it in groups) else []
-    try:
-        look.ask("lambda", "get_function_configuration", FunctionName=project)
-        taken.insert(0, f"the function {project}")
-    except Refused as refused:
-        if refused.code != "ResourceNotFoundException":
-            raise
-    ours = bool(taken) and look.has_stack(f"{project}-function")
+    names = {project: f"{project}-function", f"{project}-caretaker": f"{project}-caretaker"}
+    taken = {name: _taken(look, name) for name in names}
+    there = [it for those in taken.values() for it in those]
+    foreign = any(those and not look.has_stack(names[name]) for name, those in taken.items())
+    whose = "" if foreign else ", with its stack"
     yield Finding(
         "function-name",
         FUNCTION,
-        "otherwise" if taken and not ours else "as assumed",
-        f"there: {' and '.join(taken)}{', with its stack' if ours else ''}" if taken else "free",
+        "otherwise" if foreign else "as assumed",
+        f"there: {' and '.join(there)}{whose}" if there else "free",
         "`make deploy` fails, because it is there already. Delete it if nobody needs it, or take another PROJECT=...",
     )
+
+
+def _taken(look: Look, name: str) -> list[str]:
+    """Return what is there of a function of this name."""
+    group = f"/aws/lambda/{name}"
+    groups = look.ask("logs", "describe_log_groups", logGroupNamePrefix=group)["logGroups"]
+    taken = [f"the log group {group}"] if any(it["logGroupName"] == group for it in groups) else []
+    try:
+        look.ask("lambda", "get_function_configuration", FunctionName=name)
+        taken.insert(0, f"the function {name}")
+    except Refused as refused:
+        if refused.code != "ResourceNotFoundException":
+            raise
+    return taken
 
 
 def bucket(look: Look) -> Iterator[Finding]:

@@ -15,6 +15,8 @@ _STACK = (
 _BUCKET = "arn:{partition}:s3:::{bucket}"
 _SECRET = "arn:{partition}:secretsmanager:{region}:{account}:secret:{secret}-AbCdEf"  # noqa: S105 - an ARN
 _FUNCTION = "arn:{partition}:lambda:{region}:{account}:function:{project}"
+_CARETAKER = _FUNCTION + "-caretaker"
+_SCHEDULE = "arn:{partition}:scheduler:{region}:{account}:schedule/default/{project}-caretaker"
 _LOGS = "arn:{partition}:logs:{region}:{account}:log-group:/aws/lambda/{project}"
 _ROLE = "arn:{partition}:iam::{account}:role/{project}-function-FunctionRole"
 _TOPIC = "arn:{partition}:sns:{region}:{account}:{project}-alarms"
@@ -55,9 +57,11 @@ GROUPS: Mapping[str, tuple[str, Mapping[str, str]]] = {
             "lambda:AddPermission": _FUNCTION,
             "lambda:CreateFunction": _FUNCTION,
             "lambda:GetFunctionConfiguration": _FUNCTION,
+            "lambda:PutFunctionEventInvokeConfig": _CARETAKER,
             "logs:CreateLogGroup": _LOGS,
             "logs:PutRetentionPolicy": _LOGS,
             "s3:CreateBucket": _BUCKET,
+            "scheduler:CreateSchedule": _SCHEDULE,
             "secretsmanager:CreateSecret": _SECRET,
             "sns:CreateTopic": _TOPIC,
         },
@@ -84,7 +88,9 @@ GROUPS: Mapping[str, tuple[str, Mapping[str, str]]] = {
         "`make destroy` removes nothing",
         {
             "cloudformation:DeleteStack": _STACK,
+            "cloudformation:GetTemplate": _STACK,
             "lambda:DeleteFunction": _FUNCTION,
+            "scheduler:DeleteSchedule": _SCHEDULE,
             "secretsmanager:DeleteSecret": _SECRET,
         },
     ),
