@@ -119,8 +119,8 @@ e2e: $(READY) ## Pull a private image with skopeo, from Debian's registry, while
 	@tests/e2e/programs $(REGISTRY)
 	@PATH="$$PATH:$(CURDIR)/$(REGISTRY)/usr/bin" $(VENV)/bin/python -m pytest -q tests/e2e $(ARGS)
 
-mutants: $(MUTATION)/.ready ## Change the function in every place, and see whether the tests notice (takes a while)
-	@PATH="$(CURDIR)/$(MUTATION)/bin:$$PATH" PYTHONPATH= python tests/mutants.py
+mutants: $(MUTATION)/.ready ## Change the function everywhere, and see whether tests notice: make mutants ARGS="plan steps"
+	@PATH="$(CURDIR)/$(MUTATION)/bin:$$PATH" PYTHONPATH= python tests/mutants.py $(ARGS)
 
 lint: $(READY) $(SCAN)/.ready ## Look at style, types and templates, change nothing
 	@$(VENV)/bin/ruff check -q .

@@ -14,7 +14,9 @@ from tests.accounts import ARN, AT, NEXT, NOW, OLD, ROTATED, foreign, made, vers
 
 DAY, HOUR = 86_400, 3_600
 CURRENT = made(NOW)
+ROTATE = f"aws secretsmanager rotate-secret --secret-id {ARN}"
 WORKS = Current(Standing.WORKS, CURRENT)
+LONG = "a-version-id-of-64-characters-" + "x" * 34
 IN_GRACE = replace(made(OLD, "old"), label=label_for(ARN, OLD, AT + HOUR), last_used=datetime.fromtimestamp(AT, UTC))
 
 
@@ -58,22 +60,29 @@ def test_a_token_that_is_not_in_the_list_of_the_right_account_is_dead(standing: 
 
     assert found.kind == Kind.CURRENT_TOKEN_DEAD
     assert (found.needs_attention, found.consumers_affected) == (True, True)
-    assert f"aws secretsmanager rotate-secret --secret-id {ARN}" in found.message
+    assert ROTATE in found.message
 
 
 def test_how_sure_it_is_that_a_token_is_dead_is_said() -> None:
     by_list = only(current=Current(Standing.GONE), tokens=[made(OLD, active=False)])
     by_login = only(current=Current(Standing.REFUSED), tokens=[made(OLD, active=False)])
 
-    assert "no login was tried" in by_list.message
-    assert "A login has shown it" in by_login.message
+    assert by_list.message == (
+        "The token under AWSCURRENT is not in the account's list, so consumers are refused. The list shows it, no "
+        "login was tried; it is the list of the right account, which has other tokens of this secret. Make a new "
+        f"token: {ROTATE}"
+    )
+    assert by_login.message == (
+        "The token under AWSCURRENT is refused by Docker Hub, so consumers are refused. A login has shown it; it is "
+        f"the list of the right account, which has other tokens of this secret. Make a new token: {ROTATE}"
+    )
 
 
 def test_the_user_name_in_the_value_shows_the_right_account_too() -> None:
     found = only(current=Current(Standing.GONE, names_account=True), tokens=[foreign()])
 
     assert found.kind == Kind.CURRENT_TOKEN_DEAD
-    assert "which the secret's value names" in found.message
+    assert "it is the list of the right account, which the secret's value names." in found.message
 
 
 def test_an_account_without_a_token_of_the_secret_may_be_the_wrong_one() -> None:
@@ -81,6 +90,10 @@ def test_an_account_without_a_token_of_the_secret_may_be_the_wrong_one() -> None
 
     assert found.kind == Kind.ACCOUNT_DOUBTFUL
     assert found.consumers_affected
+    assert found.message.startswith(
+        "The token under AWSCURRENT is not in the account's list, and nothing shows that this account has made the "
+        "secret's tokens. "
+    )
 
 
 def test_the_token_under_awscurrent_itself_does_not_show_that_the_account_is_the_right_one() -> None:
@@ -90,17 +103,28 @@ def test_the_token_under_awscurrent_itself_does_not_show_that_the_account_is_the
     assert found.kind == Kind.ACCOUNT_DOUBTFUL
 
 
+def test_nor_does_it_where_its_label_shortens_the_id_of_its_version() -> None:
+    dated = replace(CURRENT, label=label_for(ARN, LONG, AT + HOUR))
+    found = only(current=Current(Standing.REFUSED), versions=versions(current=LONG), tokens=[dated])
+
+    assert found.kind == Kind.ACCOUNT_DOUBTFUL
+
+
 def test_a_value_that_logs_in_as_another_account_leaves_consumers_alone() -> None:
     found = only(current=Current(Standing.OTHER_ACCOUNT))
 
     assert (found.kind, found.needs_attention, found.consumers_affected) == (Kind.ACCOUNT_DOUBTFUL, True, False)
+    assert found.message.startswith(
+        "The value under AWSCURRENT logs in as another account than the one whose tokens are managed, and nothing shows"
+    )
 
 
 def test_an_expired_token_is_dead_and_its_own_account_is_the_right_one() -> None:
     found = only(current=Current(Standing.EXPIRED, CURRENT), tokens=[CURRENT])
 
     assert found.kind == Kind.CURRENT_TOKEN_DEAD
-    assert f"({CURRENT.uuid}) has expired" in found.message
+    assert f"({CURRENT.uuid}) has expired, so consumers are refused." in found.message
+    assert "it is the list of the right account, which shows the token itself." in found.message
 
 
 def test_a_disabled_token_is_reported_as_that_for_it_may_have_leaked() -> None:
@@ -133,6 +157,15 @@ def test_a_version_that_is_pending_for_more_than_a_day_is_named_with_the_command
     )
     assert staged.created_at is not None
     assert found.moment == staged.created_at.timestamp() + DAY
+
+
+def test_the_token_of_a_pending_version_is_known_also_where_its_label_shortens_the_versions_id() -> None:
+    """Somebody has staged a superseded version again."""
+    staged = replace(made(NEXT), label=label_for(ARN, LONG, AT))
+    found = only(versions=versions(current=NOW, pending=LONG), tokens=[CURRENT, staged], now=AT + DAY)
+
+    assert found.kind == Kind.PENDING_TOO_LONG
+    assert found.moment == AT - 1800 + DAY
 
 
 def test_a_pending_version_without_a_token_is_as_old_as_the_latest_change_of_the_secret() -> None:
@@ -202,7 +235,18 @@ def test_a_copy_that_is_still_in_use_is_said_with_its_end() -> None:
 
     assert (found.kind, found.needs_attention, found.consumers_affected) == (Kind.COPY_IN_USE, True, False)
     assert found.moment == AT + HOUR
-    assert "last at 2026-04-01 00:30:00 UTC" in found.message
+    assert found.message == (
+        "Token old is superseded, and active until 2026-04-01 01:30:00 UTC, and somebody still logs in with it (last "
+        "at 2026-04-01 00:30:00 UTC). Look for a consumer that has kept a copy for longer than its grace, and let it "
+        "read the secret again."
+    )
+
+
+def test_a_copy_of_which_neither_end_nor_use_is_known_is_said_without_them() -> None:
+    found = only(used=[made(OLD, "old")])
+
+    assert found.message.startswith("Token old is superseded, and somebody still logs in with it. Look for a consumer")
+    assert found.moment is None
 
 
 def test_everything_is_said_at_once() -> None:

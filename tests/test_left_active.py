@@ -64,6 +64,16 @@ def test_a_pinned_token_is_said_where_the_superseded_value_is_a_copy_of_it() -> 
     assert said([made(NOW), made(OLDEST, "pinned")], labels, {OLD: "pinned"}) == [("pinned", OLDEST, why)]
 
 
+def test_a_pinned_value_that_has_told_its_token_makes_no_other_doubtful() -> None:
+    """Neither the one that a rotation has just made."""
+    labels = versions(current=NOW, previous=OLD, pinned=OLD)
+
+    (left,) = said([made(NOW), foreign("by hand"), made(NEXT)], labels, {OLD: "by hand"})
+
+    assert left[:2] == ("by hand", OLD)
+    assert left[2].startswith("its version is pinned by the staging label keep")
+
+
 @pytest.mark.parametrize(
     ("token", "age"),
     [

@@ -172,6 +172,18 @@ def test_without_a_current_token_of_known_age_only_what_is_older_than_an_hour_is
     assert outcome(plan([*others, made(OLDEST, "old"), made(NEXT)], ROTATED, {}, AT)) == {"old": "deleted"}
 
 
+def test_without_a_current_version_an_old_orphan_goes_and_a_superseded_token_stays() -> None:
+    tokens = [made(OLDEST, "orphan"), made(OLD, "previous"), made(NEXT)]
+
+    assert outcome(plan(tokens, versions(previous=OLD), {}, AT)) == {"orphan": "deleted"}
+
+
+def test_a_token_that_is_left_keeps_no_other_from_what_it_should_be() -> None:
+    tokens = [made(OLDEST, "pinned"), made(OLD, "previous"), made(NOW)]
+
+    assert outcome(plan(tokens, versions(pinned=OLDEST, previous=OLD, current=NOW), {}, AT)) == {"previous": "disabled"}
+
+
 def test_a_secret_that_was_never_rotated_has_no_plan() -> None:
     assert plan([foreign()], versions(current=OLD), {}, AT) == []
     assert plan([], ROTATED, {}, AT) == []
@@ -370,6 +382,14 @@ def test_a_token_that_awscurrent_and_awsprevious_hold_is_not_superseded() -> Non
     changes = plan(tokens, ROTATED, {NOW: "held", OLD: "held"}, AT)
 
     assert outcome(changes) == {"unheld": "deleted", "abandoned": "deleted"}
+
+
+@pytest.mark.parametrize("labels", [ROTATED, versions(current=NOW, previous=OLD, new_to_us=OLDEST)])
+def test_a_version_without_a_label_that_is_known_needs_its_token_least(labels: SecretVersions) -> None:
+    """The token is the superseded one: it is the way back, and not an orphan."""
+    held = {OLDEST: "held", OLD: "held"}
+
+    assert outcome(plan([made(NOW), foreign("held")], labels, held, AT)) == {"held": "disabled"}
 
 
 def test_a_stored_value_names_its_token_in_either_case() -> None:

@@ -144,7 +144,9 @@ def test_while_a_pinned_value_may_be_a_copy_a_token_in_grace_stays_after_its_dea
     late, early = dated(made(OLDEST, "late"), AT - HOUR), dated(made(OLDEST, "early"), AT + HOUR)
 
     assert plan([made(NOW), late, early], labels, {}, AT, GRACE) == []
-    assert [one.token for one in left_active([made(NOW), late, early], labels, {}, AT, GRACE)] == [late]
+    assert [(one.token, one.why) for one in left_active([made(NOW), late, early], labels, {}, AT, GRACE)] == [
+        (late, "a pinned version may hold it")
+    ]
     assert [one.token for one in in_grace([made(NOW), late, early], labels, {}, AT, GRACE)] == [early]
     assert plan([made(NOW), garbled(late)], labels, {}, AT, NO_GRACE) == []
 
@@ -249,8 +251,24 @@ def test_a_login_of_ours_is_no_use_and_a_pinned_token_may_be_used() -> None:
     assert list(still_used([made(NOW), token], versions(current=NOW, pinned=OLD), {})) == []
 
 
-def test_without_a_current_token_of_known_age_a_use_after_the_deadline_counts() -> None:
+@pytest.mark.parametrize("labels", [ROTATED, versions(previous=OLD)], ids=["of unknown age", "no current version"])
+def test_without_a_current_token_of_known_age_a_use_after_the_deadline_counts(labels: SecretVersions) -> None:
     tokens = [made(NOW, born=False), used(dated(made(OLD), DEADLINE), DEADLINE + 1)]
 
-    assert list(still_used(tokens, ROTATED, {})) == tokens[1:]
-    assert list(still_used([tokens[0], used(tokens[1], DEADLINE - 1)], ROTATED, {})) == []
+    assert list(still_used(tokens, labels, {})) == tokens[1:]
+    assert list(still_used([tokens[0], used(tokens[1], DEADLINE - 1)], labels, {})) == []
+
+
+def test_a_token_of_the_same_version_that_nobody_uses_hides_no_other() -> None:
+    idle, busy = (dated(made(OLD, uuid), DEADLINE) for uuid in ("idle", "busy"))
+    busy = used(busy, MIDDLE + 1)
+
+    assert list(still_used([made(NOW), idle, busy], ROTATED, {})) == [busy]
+
+
+def test_a_twin_that_is_not_stored_begins_no_grace() -> None:
+    """It was made before the one that consumers have."""
+    tokens = [made(NOW, "stored"), made(NOW, "twin", later=-HOUR), used(dated(made(OLD), DEADLINE), MIDDLE - 1)]
+
+    assert list(still_used(tokens, ROTATED, {NOW: "stored"})) == []
+    assert list(still_used(tokens, ROTATED, {})) == tokens[2:]

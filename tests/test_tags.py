@@ -33,6 +33,11 @@ def test_every_wrong_tag_is_named_and_no_value_is_shown() -> None:
     )
 
 
+def test_a_grace_beyond_the_limit_names_the_setting_that_limits_it() -> None:
+    with pytest.raises(TagsInvalid, match="grace is longer than DOCKERHUB_GRACE_LIMIT, the function's longest[.] Mend"):
+        tags.apply({"dockerhub-rotation:grace": "8d"}, OWN)
+
+
 @pytest.mark.parametrize("text", ["", "8d", "169h", "24", "a day"])
 def test_a_wrong_grace_is_refused(text: str) -> None:
     with pytest.raises(TagsInvalid, match="^The secret's tags are wrong: dockerhub-rotation:grace "):

@@ -1,6 +1,8 @@
 """A label names the secret and the version of a token, and only what is exactly one of ours is taken for one."""
 
 import hashlib
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from dockerhub_rotation.docker_hub.answers import Token
 from dockerhub_rotation.plan import plan
 from dockerhub_rotation.secrets_manager import CURRENT, PREVIOUS, SecretVersions
-from dockerhub_rotation.token_labels import carries_time, is_anothers, label_for, until, version_of
+from dockerhub_rotation.token_labels import carries_time, is_anothers, label_for, said, until, version_of
 
 ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:docker-hub-AbCdEf"
 OTHER_ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:docker-hub-GhIjKl"
@@ -90,6 +92,22 @@ def test_a_label_says_until_when_its_token_lives() -> None:
     assert version_of(labelled(label), ARN) == OLD
     assert version_of(labelled(label), OTHER_ARN) is None
     assert is_anothers(labelled(label), OTHER_ARN)
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let this process live five hours behind UTC."""
+    with monkeypatch.context() as environment:
+        environment.setenv("TZ", "EST5")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+def test_a_time_is_said_and_read_in_utc_whatever_the_time_zone_of_the_function(elsewhere: None) -> None:
+    assert said(TIME) == "2026-11-25 20:00:00 UTC"
+    assert label_for(ARN, OLD, TIME).endswith(" until 20261125T200000Z")
+    assert until(labelled(label_for(ARN, OLD, TIME))) == TIME
 
 
 @given(version_ids, st.floats(min_value=0, max_value=4e9))

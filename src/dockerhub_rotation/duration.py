@@ -12,7 +12,7 @@ def parse(text: str) -> int:
     Raises:
         ValueError: it is none, or longer than ten years. The sentence goes on after the name of what was set.
     """
-    written = re.fullmatch(r"0|(?P<number>[0-9]{1,9})(?P<unit>[smhd])", text, re.ASCII)
+    written = re.fullmatch(r"0|(?P<number>[0-9]{1,9})(?P<unit>[smhd])", text)
     seconds = int(written["number"] or 0) * _SECONDS.get(written["unit"], 0) if written else _LONGEST + 1
     if seconds > _LONGEST:
         raise ValueError("must be 0 or a number with s, m, h or d, like 45s, 90m, 24h or 7d, and at most 3650d")

@@ -153,7 +153,8 @@ def plan(
         if fate is None:
             continue
         label = _label(versions.arn, planned.version, token, fate)
-        if label is not None or fate.becomes != ("active" if token.active else "disabled"):
+        stays_active = token.active and fate.becomes == "active"
+        if label is not None or not stays_active:
             changes.append(Change(token, fate.becomes, label))
     # What is needed is enabled before anything is taken away.
     return sorted(changes, key=lambda change: ("active", "disabled", "deleted").index(change.becomes))
