@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup rehearse replay bench fleet year check test faults e2e mutants lint format package archive lock clean \
-	wheel deploy deploy-bucket deploy-package deploy-function deploy-secret destroy credentials rotate
+	wheel deploy deploy-bucket deploy-package deploy-function deploy-secret destroy credentials rotate preflight
 
 PYTHON ?= python3
 VENV := .venv
@@ -17,18 +17,24 @@ export PYTHONPATH := src
 
 # What is deployed, and where: see "Deploy it" in the README. The values travel in the environment, where the shell leaves
 # their quotation marks, spaces and asterisks alone.
-PROJECT ?= dockerhub-rotation
-SECRET ?= dockerhub-token
-BUCKET ?=
-FUNCTION_PARAMETERS ?=
-SECRET_PARAMETERS ?=
-# These two are for the command line alone: what the environment happens to say must not delete anything.
+# They are for the command line alone: what the environment happens to say names no deployment, and answers no question.
+PROJECT = dockerhub-rotation
+SECRET = dockerhub-token
+BUCKET =
+FUNCTION_PARAMETERS =
+SECRET_PARAMETERS =
+TAGS =
+SERVICE_ROLE =
+PROTECT =
 TOKEN =
 YES =
-export PROJECT SECRET BUCKET FUNCTION_PARAMETERS SECRET_PARAMETERS
+TRY =
+WAIT =
+export PROJECT SECRET BUCKET FUNCTION_PARAMETERS SECRET_PARAMETERS TAGS SERVICE_ROLE
 DEPLOY := $(OPERATE)/bin/python -m operate
 DEPLOYMENT := --project "$$PROJECT" --secret "$$SECRET" --bucket "$$BUCKET" \
 	--function-parameters "$$FUNCTION_PARAMETERS" --secret-parameters "$$SECRET_PARAMETERS" $(ARGS)
+STACKS = --tags "$$TAGS" --service-role "$$SERVICE_ROLE" $(if $(PROTECT),--protect) $(if $(filter no,$(WAIT)),--no-wait)
 FIRST_TOKEN = $(if $(filter-out ask,$(TOKEN)),$(error Only TOKEN=ask is understood: the token is asked for then))$(if $(TOKEN),--ask-token)
 
 help: ## Show this list
@@ -108,7 +114,8 @@ test: $(READY) $(EMULATOR)/.ready ## Run the tests: make test ARGS="-k finish"
 
 faults: $(READY) ## Show what becomes of a fault, a twin or somebody's act at every request of a rotation
 	@$(VENV)/bin/python -m pytest -q tests/rotation/test_faults.py tests/rotation/test_twins.py \
-		tests/rotation/test_histories.py $(ARGS)
+		tests/rotation/test_histories.py tests/rotation/test_caretaker_faults.py \
+		tests/rotation/test_caretaker_twins.py $(ARGS)
 
 e2e: $(READY) ## Pull a private image with skopeo, from Debian's registry, while its token rotates
 	@tests/e2e/programs $(REGISTRY)
@@ -140,22 +147,25 @@ wheel: archive $(READY) ## Build a wheel with the commands and all they deploy, 
 	@$(VENV)/bin/python -m hatchling build -t wheel
 
 deploy: archive ## Make or update everything in AWS: bucket, package, function, secret
-	@$(DEPLOY) deploy $(DEPLOYMENT) $(FIRST_TOKEN)
+	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) $(FIRST_TOKEN)
 
 deploy-bucket: $(OPERATE)/.ready ## Make or update the bucket of packages alone
-	@$(DEPLOY) deploy $(DEPLOYMENT) --only bucket
+	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) --only bucket
 
 deploy-package: archive ## Upload the package alone
-	@$(DEPLOY) deploy $(DEPLOYMENT) --only package
+	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) --only package
 
 deploy-function: archive ## Make or update the function and its alarms alone
-	@$(DEPLOY) deploy $(DEPLOYMENT) --only function
+	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) --only function
 
 deploy-secret: $(OPERATE)/.ready ## Make or update one secret alone: make deploy-secret SECRET=team-a/dockerhub
-	@$(DEPLOY) deploy $(DEPLOYMENT) --only secret $(FIRST_TOKEN)
+	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) --only secret $(FIRST_TOKEN)
 
-credentials: $(OPERATE)/.ready ## Store the Docker Hub account in Parameter Store; asks for it without echo
-	@$(DEPLOY) credentials $(DEPLOYMENT)
+preflight: archive ## Look whether AWS and, with ARGS="--local", Docker Hub are as assumed
+	@$(DEPLOY) preflight $(DEPLOYMENT)
+
+credentials: archive ## Try the Docker Hub account and store it in Parameter Store; asks for it without echo
+	@$(DEPLOY) credentials $(DEPLOYMENT) $(if $(YES),--yes) $(if $(filter no,$(TRY)),--no-try)
 
 rotate: $(OPERATE)/.ready ## Start a rotation in AWS and follow it to its end
 	@$(DEPLOY) rotate $(DEPLOYMENT)

@@ -15,7 +15,9 @@ MODULES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts): ast.parse(path.read_text(encoding="utf-8"))
     for path in sorted(PACKAGE.rglob("*.py"))
 }
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
+FUNCTION = PYPROJECT["dependency-groups"]["function"]
 
 AWS_MODULES = {"aws", "entrance", "parameters", "secrets_manager"}
 
@@ -72,7 +74,7 @@ def test_one_module_knows_the_secrets_client() -> None:
 
 def test_what_ships_needs_nothing_but_what_is_declared() -> None:
     """The SDK's types are for the type checker alone; botocore comes with boto3."""
-    declared = {requirement.partition("[")[0].replace("-", "_") for requirement in PROJECT["dependencies"]}
+    declared = {requirement.partition("[")[0].replace("-", "_") for requirement in FUNCTION}
     used = {imported.partition(".")[0] for tree in MODULES.values() for imported in imports(tree)}
 
     foreign = used - sys.stdlib_module_names - {"dockerhub_rotation", "botocore"}

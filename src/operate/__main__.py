@@ -1,7 +1,7 @@
-"""`python -m operate`, behind `make deploy`, `destroy`, `credentials` and `rotate`; installed, `dockerhub-rotation`.
+"""`python -m operate`, behind the make verbs that ask AWS for something; installed, `dockerhub-rotation`.
 
-The verbs, their exit statuses, and how a problem is shown: 0 if all is done, 1 if something kept it from that, 2 if the
-command line can't be read, 130 if it was interrupted.
+The verbs, their exit statuses, and how a problem is shown: 0 if all is done, 1 if something kept it from that or is
+otherwise than assumed, 2 if the command line can't be read, 130 if it was interrupted.
 """
 
 from __future__ import annotations
@@ -14,18 +14,22 @@ import warnings
 from collections.abc import Mapping, Sequence
 
 from operate.credentials import credentials
-from operate.deploy import STEPS, deploy
+from operate.deploy import STEPS, Options, deploy
 from operate.destroy import destroy
 from operate.names import PROJECT, SECRET, Deployment, check_names
+from operate.preflight import preflight
 from operate.rotations import ROTATION_SECONDS, rotate
-from operate.session import connect
-from operate.show import Problem, Show, command, shown
+from operate.session import Aws, carried, connect
+from operate.show import Problem, Show, shown
+from operate.stacks import Ways
+from operate.typed import carrying, command
 
 # Parameters that the commands give a value, and what they take it from.
 _SET_BY = {
     "ProjectName": "PROJECT=...",
     "ArtifactBucket": "BUCKET=...",
     "ArtifactKey": "the package",
+    "ArtifactVersion": "the package",
     "SecretName": "SECRET=...",
     "RotationFunctionArn": "the function's stack",
     "RotationRoleArn": "the function's stack",
@@ -41,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # Without a terminal, getpass warns and reads standard input: what boto3 asks for would get our lines.
             warnings.simplefilter("error", getpass.GetPassWarning)
             result: dict[str, object] = {"ok": True, **run(options, show)}
-        status = 0
+        status = 0 if result["ok"] else 1
     except getpass.GetPassWarning:
         said = "The role needs a one-time code, and there is no terminal to ask at: run it at one."
         result, status = {"ok": False, "problem": show.problem(options.command, said)}, 1
@@ -61,27 +65,45 @@ def run(options: argparse.Namespace, show: Show) -> dict[str, object]:
     Raises:
         Problem: it could not be done.
     """
-    wanted = Deployment(
-        project=options.project,
-        secret=options.secret,
-        bucket=options.bucket,
-        function_parameters=assignments(options.function_parameters),
-        secret_parameters=assignments(options.secret_parameters),
-    )
-    aws = connect()
-    check_names(wanted, aws.region)
-    token = _ask_token(show) if options.command == "deploy" and options.ask_token else ""
+    names = {"project": options.project, "secret": options.secret, "bucket": options.bucket}
+    usual = {"project": PROJECT, "secret": SECRET, "bucket": ""}
+    told = {name: value for name, value in names.items() if value != usual[name]}
+    with carrying({}, told):
+        wanted = Deployment(
+            **names,
+            function_parameters=assignments(options.function_parameters),
+            secret_parameters=assignments(options.secret_parameters),
+        )
+        check_names(wanted)
+        aws = connect()
+    with carrying(carried(aws), told):
+        return _do(options, show, aws, wanted)
+
+
+def _do(options: argparse.Namespace, show: Show, aws: Aws, wanted: Deployment) -> dict[str, object]:
+    if options.command == "preflight":  # which says itself if nobody is known there
+        found = preflight(aws, show, wanted, local=options.local, try_both=options.try_both)
+        return {"region": aws.region, **found}
+    made = _options(options, show) if options.command == "deploy" else Options()
     show.line(f"Account {aws.account}, Region {aws.region}")
     match options.command:
         case "deploy":
-            result = deploy(aws, show, wanted, [options.only] if options.only else STEPS, token)
+            result = deploy(aws, show, wanted, [options.only] if options.only else STEPS, made)
         case "destroy":
             result = destroy(aws, show, wanted, sure=options.yes)
         case "credentials":
-            result = credentials(aws, show, wanted)
+            result = credentials(aws, show, wanted, sure=options.yes, trying=not options.no_try)
         case _:
             result = rotate(aws, show, wanted, options.seconds)
     return {"account": aws.account, "region": aws.region, **result}
+
+
+def _options(options: argparse.Namespace, show: Show) -> Options:
+    return Options(
+        token=_ask_token(show) if options.ask_token else "",
+        wait=not options.no_wait,
+        ways=Ways(assignments(options.tags), options.service_role, options.protect),
+    )
 
 
 def parser() -> argparse.ArgumentParser:
@@ -97,14 +119,28 @@ def parser() -> argparse.ArgumentParser:
         prog="dockerhub-rotation", description="From nothing to a rotating Docker Hub token in AWS, and away again."
     )
     commands = made.add_subparsers(dest="command", required=True)
+
+    looking = commands.add_parser("preflight", parents=[common], help="look whether all is as a deployment assumes it")
+    looking.add_argument("--local", action="store_true", help="measure at Docker Hub, too, with an account it asks for")
+    looking.add_argument("--try-both", action="store_true", help="with --local: try the other login as well")
+
+    storing = commands.add_parser("credentials", parents=[common], help="store the account's credential")
+    storing.add_argument("--yes", action="store_true", help="overwrite what is not tagged as the project's, do not ask")
+    storing.add_argument("--no-try", action="store_true", help="do not log in at Docker Hub with it first")
+
     making = commands.add_parser("deploy", parents=[common], help="make everything, or bring it up to date")
     making.add_argument("--only", choices=STEPS, help="this step alone")
     making.add_argument("--ask-token", action="store_true", help="ask for the secret's first token, without echo")
-    removing = commands.add_parser("destroy", parents=[common], help="remove everything, say what stays")
-    removing.add_argument("--yes", action="store_true", help="do not ask")
-    commands.add_parser("credentials", parents=[common], help="store the account's credential in Parameter Store")
+    making.add_argument("--no-wait", action="store_true", help="do not wait for a new secret's first rotation")
+    making.add_argument("--tags", default="", help='"key=value key=value" for the stacks and what is in them')
+    making.add_argument("--service-role", default="", help="ARN of a role for CloudFormation to do it with")
+    making.add_argument("--protect", action="store_true", help="have AWS refuse to delete the stacks")
+
     turning = commands.add_parser("rotate", parents=[common], help="start a rotation and follow it to its end")
     turning.add_argument("--seconds", type=float, default=ROTATION_SECONDS, help="how long to follow it (%(default)s)")
+
+    removing = commands.add_parser("destroy", parents=[common], help="remove everything, say what stays")
+    removing.add_argument("--yes", action="store_true", help="do not ask")
     return made
 
 

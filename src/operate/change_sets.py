@@ -13,35 +13,32 @@ from typing import Any
 from uuid import uuid4
 
 from operate.following import follow, pauses
+from operate.guard import losses
 from operate.session import Aws, Refused
 from operate.show import Problem, Show
 from operate.stack import describe
+from operate.typed import aws_command
 
 
-def change(
-    aws: Aws, show: Show, stack: str, body: str, parameters: Sequence[Mapping[str, Any]], *, update: bool
-) -> bool:
+def change(aws: Aws, show: Show, request: Mapping[str, Any], *, update: bool) -> bool:
     """Make a change set, carry it out and follow it to its end; return whether there was anything to change.
 
     Args:
-        body: the template.
-        parameters: as CloudFormation takes them.
+        request: what is asked for: the stack's name, its template and parameters.
         update: whether the stack is there.
 
     Raises:
-        Problem: AWS cannot make the change set, or the change failed.
+        Problem: AWS cannot make the change set, it would take a secret's live value away, or the change failed.
     """
-    token = str(uuid4())
+    token, stack = str(uuid4()), request["StackName"]
     made = aws.ask(
         "cloudformation",
         "create_change_set",
-        StackName=stack,
         ChangeSetName=f"deploy-{token}",
         ChangeSetType="UPDATE" if update else "CREATE",
         Capabilities=["CAPABILITY_NAMED_IAM"],
-        TemplateBody=body,
-        Parameters=parameters,
         ClientToken=token,  # so that one whose answer was lost is asked for again, and not made twice
+        **request,
     )
     found = _await(aws, show, made["Id"], stack)
     if found["Status"] == "FAILED":
@@ -49,7 +46,10 @@ def change(
             aws.ask("cloudformation", "delete_change_set", ChangeSetName=made["Id"])
             return False
         raise _why_not(aws, stack, made, found, update=update)
-    show.detail(f"{stack}: {len(found.get('Changes', []))} changes")
+    changes = _changes(aws, made["Id"])
+    show.detail(f"{stack}: {len(changes)} changes")
+    if lost := losses(changes):
+        raise _too_much(aws, stack, made["Id"], lost)
     aws.ask("cloudformation", "execute_change_set", ChangeSetName=made["Id"], ClientRequestToken=token)
     follow(aws, show, stack, made["StackId"], token)
     return True
@@ -67,11 +67,33 @@ def _await(aws: Aws, show: Show, change_set: str, stack: str) -> Any:
             time.sleep(next(pause))
 
 
+def _changes(aws: Aws, change_set: str) -> list[Any]:
+    """Return what a change set would do, of every page of it."""
+    pages = aws.pages("cloudformation", "describe_change_set", ChangeSetName=change_set, IncludePropertyValues=True)
+    return [change for page in pages for change in page.get("Changes", [])]
+
+
+def _too_much(aws: Aws, stack: str, change_set: str, lost: Sequence[str]) -> Problem:
+    """Delete a change set that must not be carried out, and return what is said of it."""
+    said = "\n  ".join(
+        [
+            f"Stack {stack} is left as it is, for this would take away a value that is in use:",
+            *lost,
+            "Put the template, and what you gave of its parameters, back to what they were.",
+        ]
+    )
+    try:
+        aws.ask("cloudformation", "delete_change_set", ChangeSetName=change_set)
+    except Refused as refused:
+        return Problem(f"{said}\nThe change set could not be deleted, do not carry it out: {refused}")
+    return Problem(said)
+
+
 def _why_not(aws: Aws, stack: str, made: Mapping[str, str], found: Mapping[str, Any], *, update: bool) -> Problem:
     """Fetch why a change set could not be made, and only then delete it, and the empty stack that it has made."""
     reason = found.get("StatusReason", "AWS does not say why")
     said = f"AWS cannot change stack {stack}: {reason}"
-    look = f"aws cloudformation describe-events --change-set-name {made['Id']} --filters FailedEvents=true"
+    look = aws_command(f"cloudformation describe-events --change-set-name {made['Id']} --filters FailedEvents=true")
     try:
         causes = _causes(aws, made["Id"])
     except Refused as refused:

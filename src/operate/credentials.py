@@ -7,12 +7,26 @@ import binascii
 import getpass
 import re
 import sys
+from collections.abc import Mapping, Sequence
 
+from operate.hub import try_login
 from operate.names import Deployment, check_parameter
 from operate.session import Aws, Refused
-from operate.settings import PARAMETER_NAMES, PASSWORD, TOTP, USERNAME, WEBHOOK, function_settings
-from operate.show import Problem, Show, command
+from operate.settings import (
+    ALWAYS_READ,
+    PASSWORD,
+    TOTP,
+    USERNAME,
+    WEBHOOK,
+    function_settings,
+    parameter_names,
+)
+from operate.show import Problem, Show
 from operate.stacks import Stacks
+from operate.typed import command
+
+# Says whose a parameter is. The stacks tag what they make with it, too.
+_TAG = "ProjectName"
 
 _PROMPTS = {
     USERNAME: "Docker Hub user name: ",
@@ -22,33 +36,83 @@ _PROMPTS = {
 }
 
 
-def credentials(aws: Aws, show: Show, wanted: Deployment) -> dict[str, object]:
-    """Ask for the account's credential and store it in Parameter Store, encrypted.
+def credentials(aws: Aws, show: Show, wanted: Deployment, *, sure: bool, trying: bool) -> dict[str, object]:
+    """Ask for the account's credential, try it, and store it in Parameter Store, encrypted.
+
+    Args:
+        sure: whether to overwrite what is not this project's without asking.
+        trying: whether to log in at Docker Hub with it first, once.
 
     Returns:
         the names of the parameters, never a value.
 
     Raises:
-        Problem: what was entered cannot be right, or could not be stored.
+        Problem: what was entered cannot be right, Docker Hub does not take it, or it could not be stored.
     """
     settings = function_settings(Stacks(aws, show), wanted)
-    names = {setting: settings.get(setting) or name for setting, name in PARAMETER_NAMES.items()}
+    names = parameter_names(settings, wanted.project)
     for setting, name in names.items():
         check_parameter(setting, name, aws.region, aws.account)
     entered = read_credentials(show)
+    there = _there(aws, [names[setting] for setting in entered])
+    _require_ours(show, wanted, there, sure=sure)
+    if trying:
+        lines = [entered.get(setting, "") for setting in (USERNAME, PASSWORD, TOTP)]
+        try_login(show, settings | names, lines)
     key = {"KeyId": settings["ParametersKeyArn"]} if settings.get("ParametersKeyArn") else {}
     for setting, value in entered.items():
-        try:
-            stored = {"Name": names[setting], "Value": value, "Type": "SecureString", "Overwrite": True, **key}
-            aws.ask("ssm", "put_parameter", **stored)
-        except Refused as refused:
-            raise Problem(f"{names[setting]} is not stored: {refused}") from None
+        _store(aws, wanted.project, there, {"Name": names[setting], "Value": value, "Type": "SecureString", **key})
         show.step("stored", names[setting])
-    unread = [f"{setting}={names[setting]}" for setting in entered if not settings.get(setting)]
+    unread = [
+        f"{setting}={names[setting]}" for setting in entered if not settings.get(setting) and setting not in ALWAYS_READ
+    ]
     if unread:
         now = command("deploy", function_parameters=f'"{" ".join(unread)}"')
         show.line(f"The function does not read all of them yet. Now: {now}")
     return {"stored": [names[setting] for setting in entered], "unread": unread}
+
+
+def _there(aws: Aws, names: Sequence[str]) -> dict[str, str]:
+    """Return the project of each parameter that is there, by its name; empty, if it has none."""
+    found = [it["Name"] for it in aws.ask("ssm", "get_parameters", Names=list(names))["Parameters"]]
+    return {name: _project_of(aws, name) for name in found}
+
+
+def _project_of(aws: Aws, name: str) -> str:
+    tags = aws.ask("ssm", "list_tags_for_resource", ResourceType="Parameter", ResourceId=name)["TagList"]
+    return next((str(tag["Value"]) for tag in tags if tag["Key"] == _TAG), "")
+
+
+def _require_ours(show: Show, wanted: Deployment, there: Mapping[str, str], *, sure: bool) -> None:
+    """Ask whether what is there, and not known as this project's, is to be overwritten.
+
+    Raises:
+        Problem: it is not, or nobody is there to ask.
+    """
+    foreign = [f"{name} ({project or 'nobody'}'s)" for name, project in there.items() if project != wanted.project]
+    if not foreign or sure:
+        return
+    said = f"These parameters are there, and not tagged as project {wanted.project}'s: {', '.join(foreign)}."
+    if not sys.stdin.isatty():
+        confirmed = command("credentials", yes="1")
+        raise Problem(f"{said} Nothing is stored: nobody is there to ask. Run `{confirmed}` if it is meant.")
+    show.line(said)
+    if show.ask("Store others in their place? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise Problem("Nothing is stored.")
+
+
+def _store(aws: Aws, project: str, there: Mapping[str, str], stored: Mapping[str, str]) -> None:
+    """Store a parameter, and have it tagged as the project's: AWS takes tags only with a new one."""
+    name, tags = stored["Name"], [{"Key": _TAG, "Value": project}]
+    try:
+        if name not in there:
+            aws.ask("ssm", "put_parameter", **stored, Tags=tags)
+            return
+        aws.ask("ssm", "put_parameter", **stored, Overwrite=True)
+        if there[name] != project:
+            aws.ask("ssm", "add_tags_to_resource", ResourceType="Parameter", ResourceId=name, Tags=tags)
+    except Refused as refused:
+        raise Problem(f"{name} is not stored, or not as this project's: {refused}") from None
 
 
 def read_credentials(show: Show) -> dict[str, str]:

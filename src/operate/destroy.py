@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 
+from operate.bucket import find_bucket
 from operate.names import Deployment
 from operate.rotations import labels_of
 from operate.session import Aws, Refused
-from operate.settings import PARAMETER_NAMES, function_settings
-from operate.show import Problem, Show, command
+from operate.settings import function_settings, parameter_names
+from operate.show import Problem, Show
 from operate.stack import Stack, require_changeable
 from operate.stacks import Stacks
+from operate.typed import aws_command, command
 
 
 def destroy(aws: Aws, show: Show, wanted: Deployment, *, sure: bool) -> dict[str, object]:
@@ -29,8 +31,8 @@ def destroy(aws: Aws, show: Show, wanted: Deployment, *, sure: bool) -> dict[str
     known = Stacks(aws, show)
     stacks = project_stacks(known.all(), wanted)
     outputs = {name: value for stack in stacks for name, value in stack.outputs.items()}
-    bucket = outputs.get("BucketName", wanted.bucket_in(aws.region))
-    settings = function_settings(known, wanted)
+    bucket = outputs.get("BucketName") or _bucket_left(aws, wanted)
+    parameters = parameter_names(function_settings(known, wanted), wanted.project)
     stays: list[str] = []
     if stacks:
         for stack in stacks:
@@ -39,23 +41,31 @@ def destroy(aws: Aws, show: Show, wanted: Deployment, *, sure: bool) -> dict[str
         secrets = [stack.outputs["SecretArn"] for stack in stacks if "SecretArn" in stack.outputs]
         stays += filter(None, [_token_of(secret, _labels_if_there(aws, secret)) for secret in secrets])
         if any(stack.name == wanted.function_stack for stack in stacks):
-            stays.append(_ATTACHED)
+            cancel = aws_command("secretsmanager cancel-rotate-secret --secret-id <name>")
+            stays.append(f"{_ATTACHED}: cancel it with `{cancel}`")
         for stack in stacks:
             known.delete(stack)
     else:
         show.line(f"There is no stack of project {wanted.project}.")
     for it in stays:
         show.step("stays", it)
-    for it in _left(aws, bucket, [settings.get(key) or name for key, name in PARAMETER_NAMES.items()]):
+    for it in _left(aws, bucket, list(parameters.values())):
         show.step("stays", it)
         stays.append(it)
     return {"deleted": [stack.name for stack in stacks], "stays": stays}
 
 
-_ATTACHED = (
-    "the rotation of secrets that you attached yourself, which fails from now on: cancel it with "
-    "`aws secretsmanager cancel-rotate-secret --secret-id <name>`"
-)
+_ATTACHED = "the rotation of secrets that you attached yourself, which fails from now on"
+
+
+def _bucket_left(aws: Aws, wanted: Deployment) -> str:
+    """Return the name that the bucket has without a stack."""
+    try:
+        return find_bucket(aws, wanted) or wanted.bucket_of(aws.account, aws.region)
+    except Refused:
+        raise
+    except Problem:
+        return wanted.bucket_of(aws.account, aws.region)  # another account's, or in another Region
 
 
 def _left(aws: Aws, bucket: str, parameters: Sequence[str]) -> Iterator[str]:
@@ -87,11 +97,17 @@ def _belongs(stack: Stack, wanted: Deployment) -> bool:
 
 
 def _require_deletable(stack: Stack) -> None:
-    """Refuse a stack in which something else is going on than its deletion.
+    """Refuse a stack in which something else is going on than its deletion, or that AWS was told to keep.
 
     Raises:
         Problem: saying what to do.
     """
+    if stack.protected:
+        lift = f"update-termination-protection --stack-name {stack.name} --no-enable-termination-protection"
+        raise Problem(
+            f"Nothing is deleted: somebody has protected stack {stack.name} from that. Lift it first, if it is meant:\n"
+            f"  {aws_command(f'cloudformation {lift}')}"
+        )
     if stack.status.endswith("_IN_PROGRESS") and stack.status not in ("DELETE_IN_PROGRESS", "REVIEW_IN_PROGRESS"):
         require_changeable(stack)
 

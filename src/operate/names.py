@@ -55,9 +55,13 @@ class Deployment:
         """The name of the stack with the bucket of packages."""
         return f"{self.project}-bucket"
 
-    def bucket_in(self, region: str) -> str:
-        """The name that the bucket of packages is given in a Region, as bucket.yaml does it."""
-        return self.bucket or f"{self.project}-lambda-archive-{region}"
+    def bucket_of(self, account: str, region: str) -> str:
+        """The name that the bucket of packages is given, as bucket.yaml does it: names are the whole world's."""
+        return self.bucket or f"{self.project}-{account}-{region}"
+
+    def earlier_bucket(self, region: str) -> str:
+        """The name under which an older version of these commands made it."""
+        return f"{self.project}-lambda-archive-{region}"
 
     @property
     def function_stack(self) -> str:
@@ -111,7 +115,7 @@ def _as_letters(name: str) -> str:
     return re.sub("[^A-Za-z0-9]", "-", name)
 
 
-def check_names(wanted: Deployment, region: str) -> None:
+def check_names(wanted: Deployment) -> None:
     """Look at the names of what the commands make, as far as the command line gives them.
 
     Raises:
@@ -122,8 +126,8 @@ def check_names(wanted: Deployment, region: str) -> None:
             f"PROJECT={wanted.project} can't be: at most {_PROJECT_LENGTH} lower-case letters, digits and hyphens, "
             "beginning with a letter and not ending in a hyphen."
         )
-    if not _BUCKET.fullmatch(bucket := wanted.bucket_in(region)):
-        raise Problem(f"BUCKET={bucket} can't be: 3 to 63 lower-case letters, digits and hyphens.")
+    if wanted.bucket and not _BUCKET.fullmatch(wanted.bucket):
+        raise Problem(f"BUCKET={wanted.bucket} can't be: 3 to 63 lower-case letters, digits and hyphens.")
 
 
 def check_new_secret(wanted: Deployment) -> None:

@@ -13,12 +13,15 @@ from uuid import uuid4
 from operate.following import pauses
 from operate.names import ECR_PREFIX, Deployment, check_any_secret
 from operate.session import Aws, Refused
-from operate.show import Problem, Show, command
+from operate.show import Problem, Show
+from operate.typed import aws_command, command
 
 ROTATION_SECONDS = 600
 # How long to wait for the last line of the log once the new version is current: lines arrive late, and superseded
 # tokens are retired after that.
 _LOG_SECONDS = 20
+# How long a secret's first rotation may take to begin.
+_BEGIN_SECONDS = 60
 # How far back to look for what kept a rotation from its end that is joined.
 _EARLIER_SECONDS = 24 * 60 * 60
 # By how much this machine's clock may be fast, for AWS to take its signatures.
@@ -89,8 +92,8 @@ class _Rotation:
 
     def drop(self) -> str:
         """Return the command that drops it."""
-        return (
-            f"aws secretsmanager update-secret-version-stage --secret-id {shlex.quote(self.secret)} "
+        return aws_command(
+            f"secretsmanager update-secret-version-stage --secret-id {shlex.quote(self.secret)} "
             f"--version-stage AWSPENDING --remove-from-version-id {self.version}"
         )
 
@@ -119,6 +122,46 @@ def rotate(aws: Aws, show: Show, wanted: Deployment, seconds: float) -> dict[str
     return {"secret": rotation.secret, "version": rotation.version, "joined": rotation.joined}
 
 
+def follow_first(aws: Aws, show: Show, wanted: Deployment) -> dict[str, object]:
+    """Follow the rotation that a secret's schedule begins when it is made, and return the version that is current then.
+
+    Raises:
+        Problem: it has not begun, it failed, or it has not ended in time.
+    """
+    name, since = wanted.secret_name, time.time() - _SKEW_SECONDS
+    try:
+        described = _begun(aws, show, name)
+        if pending := _pending(described):
+            version = pending[0]
+            rotation = _Rotation(aws, show, described["ARN"], version, _log_group(described), joined=True)
+            with show.waiting(f"{name}: the function is at it"):
+                _follow(rotation, since, ROTATION_SECONDS, "")
+        else:
+            (version,) = (it for it, labels in labels_of(described).items() if "AWSCURRENT" in labels)
+    except Problem as problem:
+        raise Problem(f"All is deployed, but the secret's first rotation has not succeeded. {problem}") from None
+    show.step("rotated", f"{described['ARN']}: version {version} is current")
+    return {"version": version}
+
+
+def _begun(aws: Aws, show: Show, name: str) -> Mapping[str, Any]:
+    """Return what AWS says of a secret once its first rotation has begun, or is over."""
+    ends_at = time.monotonic() + _BEGIN_SECONDS
+    with show.waiting(f"{name}: the first rotation begins"):
+        for pause in pauses():
+            described = _require_rotating(aws, name)
+            # AWS keeps a version that has been superseded.
+            if _pending(described) or any("AWSPREVIOUS" in it for it in labels_of(described).values()):
+                break
+            if time.monotonic() > ends_at:
+                raise Problem(
+                    f"It has not begun in {_BEGIN_SECONDS} seconds: `{command('rotate')}` starts one. Look at the log "
+                    f"group {_log_group(described)}; if it is empty, Secrets Manager may not invoke the function."
+                )
+            time.sleep(pause)
+    return described
+
+
 def _require_rotating(aws: Aws, name: str) -> dict[str, Any]:
     """Return what AWS says of a secret that the function rotates."""
     try:
@@ -136,7 +179,7 @@ def _require_rotating(aws: Aws, name: str) -> dict[str, Any]:
     if "DeletedDate" in described:
         raise Problem(
             f"{name} is to be deleted: if it is still needed, run "
-            f"`aws secretsmanager restore-secret --secret-id {shlex.quote(name)}` first."
+            f"`{aws_command(f'secretsmanager restore-secret --secret-id {shlex.quote(name)}')}` first."
         )
     if not described.get("RotationEnabled"):
         raise Problem(
@@ -150,7 +193,7 @@ def _require_rotating(aws: Aws, name: str) -> dict[str, Any]:
 def _start(aws: Aws, show: Show, described: Mapping[str, Any]) -> _Rotation:
     """Start a rotation, unless one is under way."""
     secret = described["ARN"]
-    group = f"/aws/lambda/{described['RotationLambdaARN'].partition(':function:')[2].partition(':')[0]}"
+    group = _log_group(described)
     # Sent again, it must not start a second one.
     request = {"SecretId": secret, "ClientRequestToken": str(uuid4())}
     try:
@@ -168,6 +211,11 @@ def _start(aws: Aws, show: Show, described: Mapping[str, Any]) -> _Rotation:
         return _Rotation(aws, show, secret, pending[0], group, joined=True)
     show.step("rotation", f"{secret}: version {version}")
     return _Rotation(aws, show, secret, version, group, joined=False)
+
+
+def _log_group(described: Mapping[str, Any]) -> str:
+    """Return the log group of the function that rotates a secret."""
+    return f"/aws/lambda/{described['RotationLambdaARN'].partition(':function:')[2].partition(':')[0]}"
 
 
 def _pending(described: Mapping[str, Any]) -> list[str]:

@@ -67,7 +67,7 @@ class Aws:
             Refused: AWS said no, or could not be asked.
         """
         try:
-            return getattr(self._client(service), operation)(**request)
+            return getattr(self.client(service), operation)(**request)
         except (BotoCoreError, ClientError) as error:
             raise refused(error, self.region) from None
 
@@ -78,11 +78,12 @@ class Aws:
             Refused: AWS said no, or could not be asked.
         """
         try:
-            yield from self._client(service).get_paginator(operation).paginate(**request)
+            yield from self.client(service).get_paginator(operation).paginate(**request)
         except (BotoCoreError, ClientError) as error:
             raise refused(error, self.region) from None
 
-    def _client(self, service: str) -> Any:
+    def client(self, service: str) -> Any:
+        """Return boto3's client of a service, in the Region."""
         if service not in self._clients:
             made = self.session.client(service, region_name=self.region, config=_CONFIG)  # type: ignore[call-overload]
             self._clients[service] = made
@@ -107,6 +108,17 @@ def connect() -> Aws:
     if not re.fullmatch("[a-z]+(-[a-z]+)+-[0-9]+", region):
         raise Problem(f"{region} is no Region: set AWS_REGION to the name of one, as in eu-central-1.")
     return Aws(session, region)
+
+
+def carried(aws: Aws) -> dict[str, str]:
+    """Return the variables that a command needs in another shell, to ask the same account and Region as here."""
+    profile = os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE")
+    try:
+        configured = botocore.session.Session(profile=profile).get_scoped_config().get("region")
+    except BotoCoreError:
+        configured = None
+    region = {"AWS_REGION": aws.region} if aws.region != configured else {}
+    return region | ({"AWS_PROFILE": profile} if profile else {})
 
 
 def _share_roles(session: botocore.session.Session) -> None:

@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from typing import TextIO
 from urllib.parse import quote
 
-from operate import IN_A_CLONE
-
 _COLOURS = {"ERROR": "red", "FAILED": "red", "WARNING": "yellow", "COMPLETE": "green", "INFO": "green"}
 
 
@@ -112,25 +110,3 @@ def shown(*, as_json: bool) -> Show:
     """Return what suits standard output; with JSON there, everything else is said on standard error."""
     stream = sys.stderr if as_json else sys.stdout
     return Terminal(stream) if stream.isatty() else Show(stream)
-
-
-def command(verb: str, **options: str) -> str:
-    """Return the whole command that does something, as it is typed where this runs.
-
-    Args:
-        verb: one of the verbs; "package" only makes sense in a clone.
-        options: of the verb, by the names of its arguments; the value "1" stands for a switch.
-    """
-    only = options.pop("only", "")
-    if IN_A_CLONE:
-        words = [f"make {verb}-{only}" if only else f"make {verb}"]
-        words += [_AS_VARIABLE.get(name, f"{name.upper()}={value}") for name, value in options.items()]
-    else:
-        words = [f"dockerhub-rotation {verb}", *([f"--only {only}"] if only else [])]
-        words += [
-            f"--{name.replace('_', '-')}" + ("" if value == "1" else f" {value}") for name, value in options.items()
-        ]
-    return " ".join(words)
-
-
-_AS_VARIABLE: Mapping[str, str] = {"yes": "YES=1", "ask_token": "TOKEN=ask"}

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from operate.session import Aws, Refused
 from operate.show import Problem
+from operate.typed import aws_command
+
+# Of a stack that never was: its creation failed, and AWS takes no change of it.
+_NEVER_WAS = ("ROLLBACK_COMPLETE", "CREATE_FAILED", "ROLLBACK_FAILED")
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,8 @@ class Stack:
     Attributes:
         parameters: by name; a NoEcho parameter's value is asterisks.
         outputs: by name.
+        protected: whether AWS refuses to delete it.
+        tags: those that somebody has given it.
     """
 
     name: str
@@ -24,6 +30,8 @@ class Stack:
     status: str
     parameters: Mapping[str, str]
     outputs: Mapping[str, str]
+    protected: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 def describe(aws: Aws, name: str = "") -> Iterator[Stack]:
@@ -45,7 +53,19 @@ def _stack(described: Mapping[str, Any]) -> Stack:
         status=described["StackStatus"],
         parameters={it["ParameterKey"]: it.get("ParameterValue", "") for it in described.get("Parameters", [])},
         outputs={it["OutputKey"]: it["OutputValue"] for it in described.get("Outputs", [])},
+        protected=described.get("EnableTerminationProtection", False),
+        tags={it["Key"]: it["Value"] for it in described.get("Tags", []) if not it["Key"].startswith("aws:")},
     )
+
+
+def never_was(aws: Aws, stack: Stack) -> bool:
+    """Whether a stack is what a creation that failed has left, with nothing in it that is still there."""
+    if stack.status not in _NEVER_WAS:
+        return False
+    if stack.status == "ROLLBACK_COMPLETE":
+        return True
+    pages = aws.pages("cloudformation", "list_stack_resources", StackName=stack.id)
+    return all(it["ResourceStatus"] == "DELETE_COMPLETE" for page in pages for it in page["StackResourceSummaries"])
 
 
 def require_changeable(stack: Stack) -> None:
@@ -68,11 +88,12 @@ def way_out(name: str, status: str) -> str:
     if status == "UPDATE_ROLLBACK_FAILED":
         return (
             "Mend what its events name, bring it back with "
-            f"`aws cloudformation continue-update-rollback --stack-name {name}`, then run this again."
+            f"`{aws_command(f'cloudformation continue-update-rollback --stack-name {name}')}`, then run this again."
         )
-    if status in ("CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"):
-        return (
-            "Mend what its events name (`aws cloudformation describe-stack-events`), delete it with "
-            f"`aws cloudformation delete-stack --stack-name {name}`, then run this again."
-        )
+    if status == "ROLLBACK_COMPLETE":
+        return "Mend what its events name, then run this again: what is left of the stack is deleted then."
+    if status in ("CREATE_FAILED", "ROLLBACK_FAILED", "DELETE_FAILED"):
+        events = aws_command(f"cloudformation describe-stack-events --stack-name {name}")
+        delete = aws_command(f"cloudformation delete-stack --stack-name {name}")
+        return f"Mend what its events name (`{events}`), delete it with `{delete}`, then run this again."
     return ""

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 from uuid import uuid4
 
 from operate import ROOT
 from operate.change_sets import change
 from operate.following import follow
 from operate.session import Aws
-from operate.show import Problem, Show, command
-from operate.stack import Stack, describe, require_changeable
+from operate.show import Problem, Show
+from operate.stack import Stack, describe, never_was, require_changeable
+from operate.typed import command
 
 TEMPLATES = ROOT / "infra"
+
+
+@dataclass(frozen=True)
+class Ways:
+    """How stacks are made, whatever is in them.
+
+    Attributes:
+        tags: of the stacks, and so of what is in them, beside those that they have.
+        service_role: with which CloudFormation makes and deletes what is in them; empty for the one that they have.
+        protect: whether AWS is to refuse their deletion from now on.
+    """
+
+    tags: Mapping[str, str] = field(default_factory=dict)
+    service_role: str = ""
+    protect: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,13 +75,26 @@ class Stacks:
             )
         return stack
 
+    def clear(self, stack: Stack | None) -> Stack | None:
+        """Delete what a creation that failed has left of a stack, and return what is there then.
+
+        Raises:
+            Problem: something in it could not be deleted.
+        """
+        if not stack or not never_was(self._aws, stack):
+            return stack
+        self._show.detail(f"{stack.name}: its creation has failed ({stack.status}), nothing is in it")
+        self.delete(stack)
+        self._found[stack.name] = None
+        return None
+
     def require(self, name: str, project: str, step: str) -> Stack:
         """Return the project's stack that a step made.
 
         Raises:
             Problem: it is not there, or in a state that allows no change.
         """
-        if stack := self.find_ours(name, project):
+        if stack := self.clear(self.find_ours(name, project)):
             require_changeable(stack)
             return stack
         raise Problem(f"There is no stack {name} in {self._aws.region}: run `{command('deploy', only=step)}` first.")
@@ -94,10 +122,10 @@ class Stacks:
                 f"infra/{template}.yaml has no parameter {' or '.join(unknown)}: it has {', '.join(declared)}."
             )
 
-    def deploy(self, name: str, template: str, parameters: Mapping[str, str]) -> Deployed:
+    def deploy(self, name: str, template: str, parameters: Mapping[str, str], ways: Ways) -> Deployed:
         """Create a stack or bring it up to date, follow it to its end, and show its outputs.
 
-        A parameter that is not given keeps the value the stack has.
+        A parameter or a tag that is not given keeps the value the stack has.
 
         Args:
             template: its file in infra/, without .yaml.
@@ -105,21 +133,32 @@ class Stacks:
         Raises:
             Problem: the stack is in a state that allows no change, or the change failed.
         """
-        stack = self.find(name)
+        stack = self.clear(self.find(name))
         if stack:
             require_changeable(stack)
         self.require_declared(template, parameters)
         kept = set(self.declared_parameters(template)).intersection(stack.parameters if stack else ()) - set(parameters)
-        entries: list[dict[str, Any]] = [
-            *({"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()),
-            *({"ParameterKey": key, "UsePreviousValue": True} for key in sorted(kept)),
-        ]
-        changed = change(self._aws, self._show, name, _body(template), entries, update=stack is not None)
+        tags = {**(stack.tags if stack else {}), **ways.tags}
+        request = {
+            "StackName": name,
+            "TemplateBody": _body(template),
+            "Parameters": [
+                *({"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()),
+                *({"ParameterKey": key, "UsePreviousValue": True} for key in sorted(kept)),
+            ],
+            **({"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]} if tags else {}),
+            **({"RoleARN": ways.service_role} if ways.service_role else {}),
+        }
+        changed = change(self._aws, self._show, request, update=stack is not None)
         outcome = ("updated" if changed else "up to date") if stack else "created"
         self._show.step(template, f"{name} is {outcome}")
         if changed or not stack:
             self._found.pop(name, None)
             self._found[name] = stack = next(describe(self._aws, name))
+        if ways.protect and not stack.protected:
+            protected = {"StackName": name, "EnableTerminationProtection": True}
+            self._aws.ask("cloudformation", "update_termination_protection", **protected)
+            self._show.detail(f"{name}: AWS refuses to delete it from now on")
         for key, value in sorted(stack.outputs.items()):
             self._show.detail(f"{key:<15} {value}")
         return Deployed(stack, outcome)

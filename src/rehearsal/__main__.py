@@ -81,7 +81,7 @@ def main(arguments: list[str]) -> int:
         "fleet",
         prog="make fleet",
         usage='make fleet ARGS="OPTIONS"',
-        description="Rotate many secrets of one account at once, and look after them for a day, in virtual time, and "
+        description="Rotate many secrets of one account at once, or look after them for a day, in virtual time, and "
         "show what it took.",
     )
     many.add_argument(

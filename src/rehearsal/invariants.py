@@ -87,7 +87,6 @@ class Invariants:
     _values: dict[str, str] = field(default_factory=dict, repr=False)
     _dead_by_hand: set[str] = field(default_factory=set, repr=False)
     _disabled_lately: set[str] = field(default_factory=set, repr=False)
-    _been_current: set[str] = field(default_factory=set, repr=False)
     others: Mapping[str, tuple[str, bool]] | None = None
     at_work: frozenset[str] = frozenset()
 
@@ -149,16 +148,15 @@ class Invariants:
             self._disabled_lately.clear()
 
     def _look_at_graces(self, world: Watched, last: State, state: State, where: str) -> None:
-        """Check that nothing in grace has lost it but by Retire, and that no grace is longer than it may be.
-
-        A twin of a version's token, whose value is stored nowhere, was never superseded: it may go at once.
-        """
+        """Check that nothing in grace has lost it but by Retire, and that no grace is longer than it may be."""
         now, longest = world.now() + _CLOCKS_AGREE_SECONDS, world.scene.grace_seconds
+        values = (world.aws.value(world.secret_arn, label) for label in ("AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"))
+        stored = {token_in(value) for value in values if value}  # others are twins, which nobody can hold
         cut_short = [
             uuid
             for uuid in _active(last) - _active(state)
-            if self._values[uuid] in self._been_current
-            and (_time_in(last.tokens[uuid][0]) > now or (longest and _was_staged(last, last.tokens[uuid][0], world)))
+            if _time_in(last.tokens[uuid][0]) > now
+            or (longest and self._values[uuid] in stored and _was_staged(last, last.tokens[uuid][0], world))
         ]
         endless = [label for label, active in state.tokens.values() if active and _time_in(label) > now + longest]
         self._check(GRACE_KEPT, not endless and (not cut_short or "Retire" in {world.step, *self.at_work}), where)
@@ -224,7 +222,6 @@ class Invariants:
 
     def _remember(self, world: Watched, state: State) -> None:
         self._last = state
-        self._been_current.add(world.current_token())
         self._values |= {token.uuid: token.value for token in world.hub.tokens.values()}
 
     def _check(self, invariant: str, holds: bool, where: str) -> None:

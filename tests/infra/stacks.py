@@ -22,7 +22,7 @@ PSEUDO_PARAMETERS = {
 NO_VALUE = object()
 
 
-class _Loader(yaml.SafeLoader):
+class Loader(yaml.SafeLoader):
     """Reads CloudFormation's YAML: short forms of functions become long ones, and a date stays a text."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - as PyYAML declares it
@@ -31,7 +31,7 @@ class _Loader(yaml.SafeLoader):
     }
 
 
-def _short_form(loader: _Loader, name: str, node: yaml.Node) -> dict[str, Any]:
+def _short_form(loader: Loader, name: str, node: yaml.Node) -> dict[str, Any]:
     value: Any
     match node:
         case yaml.ScalarNode():
@@ -46,7 +46,7 @@ def _short_form(loader: _Loader, name: str, node: yaml.Node) -> dict[str, Any]:
     return {name if name in ("Ref", "Condition") else f"Fn::{name}": value}
 
 
-_Loader.add_multi_constructor("!", _short_form)
+Loader.add_multi_constructor("!", _short_form)
 
 
 def read(folder: Path) -> dict[str, dict[str, Any]]:
@@ -56,12 +56,34 @@ def read(folder: Path) -> dict[str, dict[str, Any]]:
 
 def load(path: Path) -> dict[str, Any]:
     """Return one template."""
-    template: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
+    template: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader)  # noqa: S506 - a SafeLoader
     return template
 
 
 TEMPLATES = read(ROOT / "infra")
 RELEASED = read(ROOT / "tests/infra/released")  # those of the version before
+
+
+# What can't change without another resource in place of this one, of the types that the released templates use:
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/introduction.html
+REPLACED_BY = {
+    "AWS::CloudWatch::Alarm": ("AlarmName",),
+    "AWS::Events::Rule": ("Name", "EventBusName"),
+    "AWS::IAM::Policy": ("PolicyName",),
+    "AWS::IAM::Role": ("RoleName", "Path"),
+    "AWS::KMS::Alias": ("AliasName",),
+    "AWS::KMS::Key": ("KeySpec", "KeyUsage", "MultiRegion", "Origin"),
+    "AWS::Lambda::Function": ("FunctionName", "PackageType"),
+    "AWS::Lambda::Permission": ("Action", "FunctionName", "Principal", "SourceAccount", "SourceArn"),
+    "AWS::Logs::LogGroup": ("LogGroupName",),
+    "AWS::S3::Bucket": ("BucketName",),
+    "AWS::S3::BucketPolicy": ("Bucket",),
+    "AWS::SNS::Subscription": ("TopicArn", "Protocol", "Endpoint"),
+    "AWS::SNS::Topic": ("TopicName", "FifoTopic"),
+    "AWS::SNS::TopicPolicy": (),
+    "AWS::SecretsManager::RotationSchedule": ("SecretId",),
+    "AWS::SecretsManager::Secret": ("Name",),
+}
 
 
 class RefusedByTemplate(Exception):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.stacks import ACCOUNT, HERE, RELEASED, TEMPLATES, Stack
+from tests.infra.stacks import ACCOUNT, HERE, RELEASED, REPLACED_BY, TEMPLATES, Stack
 
 KEY = f"arn:aws:kms:{HERE}:key/1"
 PACKAGE = {"ArtifactBucket": "archive", "ArtifactKey": "package.zip"}
@@ -36,26 +36,6 @@ MADE_WITH: list[tuple[str, dict[str, str]]] = [
     ("secret", ATTACHED | {"RotationSchedule": "cron(0 /4 * * ? *)", "RotationWindow": "1h"}),
 ]
 
-# What can't change without another resource in place of this one, of the types that the released templates use:
-# https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/introduction.html
-REPLACED_BY = {
-    "AWS::CloudWatch::Alarm": ("AlarmName",),
-    "AWS::Events::Rule": ("Name", "EventBusName"),
-    "AWS::IAM::Policy": ("PolicyName",),
-    "AWS::IAM::Role": ("RoleName", "Path"),
-    "AWS::KMS::Alias": ("AliasName",),
-    "AWS::KMS::Key": ("KeySpec", "KeyUsage", "MultiRegion", "Origin"),
-    "AWS::Lambda::Function": ("FunctionName", "PackageType"),
-    "AWS::Lambda::Permission": ("Action", "FunctionName", "Principal", "SourceAccount", "SourceArn"),
-    "AWS::Logs::LogGroup": ("LogGroupName",),
-    "AWS::S3::Bucket": ("BucketName",),
-    "AWS::S3::BucketPolicy": ("Bucket",),
-    "AWS::SNS::Subscription": ("TopicArn", "Protocol", "Endpoint"),
-    "AWS::SNS::Topic": ("TopicName", "FifoTopic"),
-    "AWS::SNS::TopicPolicy": (),
-    "AWS::SecretsManager::RotationSchedule": ("SecretId",),
-    "AWS::SecretsManager::Secret": ("Name",),
-}
 # It holds nothing but what the template says, and gets the name of its Region.
 REPLACED = {"AWS::CloudWatch::Dashboard"}
 
@@ -116,7 +96,8 @@ def test_the_function_reads_the_account_where_it_is_and_may_do_so(made_with: dic
     was, becomes = (it.properties("Function")["Environment"]["Variables"] for it in (before, after))
 
     assert was.items() <= becomes.items()
-    assert becomes.keys() - was.keys() == {"DOCKERHUB_SECRETS"}
+    new = {"DOCKERHUB_SECRETS": "*", "DOCKERHUB_GRACE": "0", "DOCKERHUB_GRACE_LIMIT": "30d"}
+    assert {name: value for name, value in becomes.items() if name not in was} == new
     assert resources(after, "ReadParameters") == resources(before, "ReadParameters")
 
 

@@ -6,8 +6,6 @@ Time is the test's clock: see `later`.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import io
 import json
 import re
@@ -26,7 +24,10 @@ from moto.core.serialize import JSONSerializer, QuerySerializer
 from moto.core.utils import get_service_model
 from werkzeug.datastructures import MultiDict
 
+from . import storage
+from .changes import evaluated
 from .cloudformation import ACCOUNT, REGION, AwsError, CloudFormation, Stack
+from .storage import Bucket, checksum, header
 
 FUNCTION_ARN = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:dockerhub-rotation"
 _SNAKE = re.compile("(?<=[a-z])(?=[A-Z])")
@@ -49,15 +50,6 @@ class Secret:
     value: str = ""
 
 
-@dataclass
-class Bucket:
-    """A bucket of S3."""
-
-    owner: str = ACCOUNT
-    region: str = REGION
-    objects: dict[str, bytes] = field(default_factory=dict)
-
-
 class Account:
     """The account.
 
@@ -67,7 +59,11 @@ class Account:
         regions: the Regions that were asked.
         signed_with: the access keys of the requests.
         parameters: name to what PutParameter was sent.
+        parameter_tags: name to the tags of a parameter.
+        tried: what was tried at Docker Hub.
+        functions: name to the SHA-256 of a function's code, as Lambda tells it.
         rotate: what RotateSecret begins; it returns the version.
+        first_rotation: what a secret's schedule begins when it is made.
         date: what AWS's clock says; None, if the same as this machine's.
     """
 
@@ -80,11 +76,15 @@ class Account:
         self.signed_with: list[str] = []
         self.buckets: dict[str, Bucket] = {}
         self.parameters: dict[str, dict[str, Any]] = {}
+        self.parameter_tags: dict[str, dict[str, str]] = {}
+        self.functions: dict[str, str] = {}
+        self.tried: list[tuple[str, ...]] = []
         self.secrets: dict[str, Secret] = {}
         self.log: dict[str, list[tuple[float, str]]] = {}
         self.refuse: dict[str, AwsError] = {}
         self.broken: dict[str, Exception] = {}
         self.rotate: Callable[[Secret], str] = self._pending
+        self.first_rotation: Callable[[Secret], None] = _succeeds
         self.date: datetime | None = None
         self._later: list[tuple[float, Callable[[], None]]] = []
 
@@ -112,11 +112,13 @@ class Account:
             act()
         if host == "169.254.170.2":  # where a container's role is
             return self._answer(request, 200, {}, json.dumps(_credentials("ASIACONTAINER")).encode())
-        self.signed_with += re.findall("Credential=([^/]+)/", _header(request, "Authorization"))
+        self.signed_with += re.findall("Credential=([^/]+)/", header(request, "Authorization"))
         self.regions.add(host.removesuffix(".amazonaws.com").rpartition(".")[2])
         if service == "s3":
-            return self._s3(request, host, unquote(url.path), body)
-        name = dict(parse_qsl(body.decode())).get("Action") or _header(request, "X-Amz-Target").partition(".")[2]
+            return self._s3(request, host.partition(".s3.")[0], unquote(url.path).lstrip("/"), body)
+        if service == "lambda":
+            return self._lambda(request, url.path)
+        name = dict(parse_qsl(body.decode())).get("Action") or header(request, "X-Amz-Target").partition(".")[2]
         model = get_service_model(service).operation_model(name)
         self._note(service, name, body)
         try:
@@ -167,31 +169,26 @@ class Account:
             told[name] = value
         return AWSResponse(request.url, status, told, _Raw(body))
 
-    # --- S3 ---
+    # --- S3 and Lambda ---
 
-    def _s3(self, request: AWSPreparedRequest, host: str, path: str, body: bytes) -> AWSResponse:
-        name = host.partition(".s3.")[0]
-        key = path.lstrip("/")
-        operation = {"HEAD": "HeadObject" if key else "HeadBucket", "PUT": "PutObject"}[request.method]
+    def _s3(self, request: AWSPreparedRequest, name: str, key: str, body: bytes) -> AWSResponse:
+        operation = storage.operation(request, key)
         self._note("s3", operation, b"")
-        bucket = self.buckets.get(name)
-        owner = _header(request, "x-amz-expected-bucket-owner")
         if error := self.refuse.get(f"s3:{operation}"):
             return self._answer(request, error.status_code, {}, b"")
-        if not bucket:
-            return self._answer(request, 404, {}, b"")
-        if owner and owner != bucket.owner:
-            return self._answer(request, 403, {}, b"")
-        headers = {"x-amz-bucket-region": bucket.region}
-        if request.method == "PUT":
-            sent = _unchunked(request, body)
-            digest = base64.b64encode(hashlib.sha256(sent).digest()).decode()
-            if _header(request, "x-amz-checksum-sha256") not in ("", digest):
-                return self._answer(request, 400, {}, b"<Error><Code>BadDigest</Code></Error>")
-            bucket.objects[key] = sent
-        elif key and key not in bucket.objects:
-            return self._answer(request, 404, {}, b"")
-        return self._answer(request, 200, headers, b"")
+        return self._answer(request, *storage.answer(self.buckets, request, name, key, body))
+
+    def _lambda(self, request: AWSPreparedRequest, path: str) -> AWSResponse:
+        self._note("lambda", "GetFunctionConfiguration", b"")
+        name = path.split("/")[3]
+        error = self.refuse.get("lambda:GetFunctionConfiguration")
+        if not error and name not in self.functions:
+            error = AwsError("ResourceNotFoundException", "Function not found", 404)
+        if error:
+            told = json.dumps({"Type": "User", "Message": error.message}).encode()
+            return self._answer(request, error.status_code, {"x-amzn-errortype": error.code}, told)
+        told = json.dumps({"FunctionName": name, "CodeSha256": self.functions[name]}).encode()
+        return self._answer(request, 200, {}, told)
 
     # --- Parameter Store, Secrets Manager, CloudWatch Logs ---
 
@@ -199,13 +196,34 @@ class Account:
         self._interfere("ssm:PutParameter")
         if asked["Name"] in self.parameters and not asked.get("Overwrite"):
             raise AwsError("ParameterAlreadyExists", "The parameter already exists.")
+        if asked.get("Overwrite") and asked.get("Tags"):
+            raise AwsError("ValidationException", "Invalid request: tags and overwrite can't be used together.")
         self.parameters[asked["Name"]] = asked
+        self.parameter_tags.setdefault(asked["Name"], {}).update(
+            {it["Key"]: it["Value"] for it in asked.get("Tags", [])}
+        )
         return {"Version": 1}
 
     def _get_parameters(self, asked: dict[str, Any]) -> dict[str, Any]:
         there = [self.parameters[name] for name in asked["Names"] if name in self.parameters]
         missing = [name for name in asked["Names"] if name not in self.parameters]
         return {"Parameters": [{"Name": it["Name"]} for it in there], "InvalidParameters": missing}
+
+    def _list_tags_for_resource(self, asked: dict[str, Any]) -> dict[str, Any]:
+        assert asked["ResourceType"] == "Parameter"
+        self._require_parameter(asked["ResourceId"])
+        tags = self.parameter_tags.get(asked["ResourceId"], {})
+        return {"TagList": [{"Key": key, "Value": value} for key, value in tags.items()]}
+
+    def _add_tags_to_resource(self, asked: dict[str, Any]) -> dict[str, Any]:
+        self._require_parameter(asked["ResourceId"])
+        tags = self.parameter_tags.setdefault(asked["ResourceId"], {})
+        tags.update({it["Key"]: it["Value"] for it in asked["Tags"]})
+        return {}
+
+    def _require_parameter(self, name: str) -> None:
+        if name not in self.parameters:
+            raise AwsError("InvalidResourceId", "The resource ID is not valid.")
 
     def _find_secret(self, secret_id: str) -> Secret:
         """Find a secret by its name, its ARN, or its ARN without the last six characters."""
@@ -248,20 +266,44 @@ class Account:
     def _made(self, stack: Stack) -> None:
         given = stack.parameters
         if "BucketName" in given:
-            name = given["BucketName"] or f"{given['ProjectName']}-lambda-archive-{REGION}"
+            usual = f"{given['ProjectName']}-{ACCOUNT}-{REGION}"
+            earlier = f"{given['ProjectName']}-lambda-archive-{REGION}"
+            name = {"<project>-<account>-<Region>": usual, "": earlier}.get(given["BucketName"], given["BucketName"])
             self.buckets.setdefault(name, Bucket())
             stack.outputs = {"BucketName": name}
         elif "ArtifactKey" in given:
             stack.outputs = dict(function_outputs(given["ProjectName"]))
+            code = self.buckets[given["ArtifactBucket"]].objects[given["ArtifactKey"]]
+            self.functions[given["ProjectName"]] = checksum(code)
         else:
-            secret = self.add_secret(given.get("NamePrefix", "") + given["SecretName"])
-            secret.value = given.get("Token", "")
-            stack.outputs = {"SecretArn": secret.arn}
+            self._make_secret(stack)
+
+    def _make_secret(self, stack: Stack) -> None:
+        """Make a secret, or store what the template says again if that has changed."""
+        name = stack.parameters.get("NamePrefix", "") + stack.parameters["SecretName"]
+        new, value = name not in self.secrets, _secret_string(stack.template, stack.parameters)
+        secret = self.add_secret(name) if new else self.secrets[name]
+        if new or value != _secret_string(*stack.before):
+            secret.value = value
+        stack.outputs = {"SecretArn": secret.arn}
+        if new and stack.parameters["RotateImmediately"] == "true":
+            self.first_rotation(secret)
 
     def _unmade(self, stack: Stack) -> None:
+        if "ArtifactKey" in stack.parameters:
+            self.functions.pop(stack.parameters["ProjectName"], None)
         self.secrets = {
             name: it for name, it in self.secrets.items() if it.arn != stack.outputs.get("SecretArn", "none")
         }
+
+
+def _succeeds(secret: Secret) -> None:
+    secret.labels = {"old": ["AWSPREVIOUS"], "first": ["AWSCURRENT", "AWSPENDING"]}
+    secret.value = "dckr_pat_made-by-the-first-rotation"
+
+
+def _secret_string(template: str, parameters: Mapping[str, str]) -> str:
+    return str(evaluated(template, parameters).properties("Secret")["SecretString"]) if template else ""
 
 
 def function_outputs(project: str) -> Mapping[str, str]:
@@ -270,6 +312,7 @@ def function_outputs(project: str) -> Mapping[str, str]:
         "FunctionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{project}",
         "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/{project}",
         "AlarmTopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:{project}-alarms",
+        "AlarmRoleArn": f"arn:aws:iam::{ACCOUNT}:role/{project}-alarms",
     }
 
 
@@ -282,22 +325,6 @@ class _Raw(io.BytesIO):
 
     def stream(self) -> Iterator[bytes]:
         yield self.read()
-
-
-def _header(request: AWSPreparedRequest, name: str) -> str:
-    value: Any = request.headers.get(name, "")
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _unchunked(request: AWSPreparedRequest, body: bytes) -> bytes:
-    """Return what was sent, without the frames that botocore may put around it."""
-    if "aws-chunked" not in _header(request, "Content-Encoding"):
-        return body
-    stream, parts = io.BytesIO(body), []
-    while size := int(stream.readline().split(b";")[0], 16):
-        parts.append(stream.read(size))
-        stream.readline()
-    return b"".join(parts)
 
 
 def _bytes(body: Any) -> bytes:

@@ -15,11 +15,10 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from itertools import count
 from typing import Any
 
-import yaml
+from .changes import changes, read
 
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
@@ -41,19 +40,15 @@ class AwsError(Exception):
         self.code, self.message, self.status_code = code, message, status
 
 
-class _Loader(yaml.SafeLoader):
-    """Reads a template; what its short functions do is left out."""
-
-
-_Loader.add_multi_constructor("!", lambda loader, suffix, node: None)
-
-
 @dataclass
 class Stack:
     """A stack.
 
     Attributes:
         parameters: with a NoEcho one as it was given.
+        before: template and parameters before the last operation.
+        role: with which CloudFormation works on it.
+        resources: the status of each that a creation that failed has left.
         ends: when the operation that is under way is over, and what happens then.
     """
 
@@ -62,6 +57,11 @@ class Stack:
     status: str
     template: str = ""
     parameters: dict[str, str] = field(default_factory=dict)
+    before: tuple[str, dict[str, str]] = ("", {})
+    tags: list[dict[str, str]] = field(default_factory=list)
+    role: str = ""
+    protected: bool = False
+    resources: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
     ends: tuple[float, Callable[[], None]] | None = None
@@ -76,6 +76,8 @@ class ChangeSet:
     kind: str
     template: str
     parameters: dict[str, str]
+    tags: list[dict[str, str]]
+    role: str
     ready: float
     reason: str = ""
     events: list[dict[str, Any]] = field(default_factory=list)
@@ -110,7 +112,7 @@ class CloudFormation:
     def add(self, name: str, template: str = "", status: str = "CREATE_COMPLETE", **more: Mapping[str, str]) -> Stack:
         """Have a stack that somebody has made earlier."""
         parameters, outputs = dict(more.get("parameters", {})), dict(more.get("outputs", {}))
-        stack = Stack(name, self._arn("stack", name), status, template, parameters, outputs)
+        stack = Stack(name, self._arn("stack", name), status, template, parameters, outputs=outputs)
         self.stacks[name] = stack
         self.record(stack, "CREATE_COMPLETE", "earlier")
         return stack
@@ -189,13 +191,15 @@ class CloudFormation:
             kind,
             template,
             parameters,
+            asked.get("Tags", stack.tags),
+            asked.get("RoleARN", stack.role),
             time.time() + _CHANGE_SET_SECONDS,
         )
         if self.refusal:
             made.reason, self.refusal = self.refusal, ""
         elif self.early_validation is not None:
             made.reason, made.events, self.early_validation = EARLY_VALIDATION, self.early_validation, None
-        elif (stack.template, stack.parameters) == (template, parameters):
+        elif (stack.template, stack.parameters, stack.tags) == (template, parameters, made.tags):
             made.reason = self.no_changes
         self.change_sets[made.id] = made
         return {"Id": made.id, "StackId": stack.id}
@@ -213,7 +217,13 @@ class CloudFormation:
             return {"Status": "CREATE_PENDING"}
         if made.reason:
             return {"Status": "FAILED", "StatusReason": made.reason}
-        return {"Status": "CREATE_COMPLETE", "Changes": [{"Type": "Resource"}]}
+        stack = made.stack
+        if not stack.template:
+            new = {"Action": "Add", "LogicalResourceId": "Resource", "ResourceType": "AWS::Some::Thing"}
+            return {"Status": "CREATE_COMPLETE", "Changes": [{"Type": "Resource", "ResourceChange": new}]}
+        before, after = (stack.template, stack.parameters), (made.template, made.parameters)
+        told = changes(before, after, (stack.tags, made.tags))
+        return {"Status": "CREATE_COMPLETE", **_page("Changes", told, asked)}
 
     def describe_events(self, asked: dict[str, Any]) -> dict[str, Any]:
         """DescribeEvents, of a change set."""
@@ -232,14 +242,16 @@ class CloudFormation:
         stack, token, kind = made.stack, asked["ClientRequestToken"], made.kind
         self.record(stack, f"{kind}_IN_PROGRESS", token)
         stack.status, before = f"{kind}_IN_PROGRESS", (stack.template, dict(stack.parameters))
-        stack.template, stack.parameters = made.template, made.parameters
+        stack.template, stack.parameters, stack.before = made.template, made.parameters, before
+        stack.tags, stack.role = made.tags, made.role
         failing, self.failing = self.failing, {}
 
         def end() -> None:
             for resource, reason in failing.items():
                 self.record(stack, f"{kind}_FAILED", token, resource, reason)
             if failing:
-                stack.template, stack.parameters = before
+                if kind == "UPDATE":
+                    stack.template, stack.parameters = before
                 stack.status = "ROLLBACK_COMPLETE" if kind == "CREATE" else "UPDATE_ROLLBACK_COMPLETE"
             else:
                 self.record(stack, f"{kind}_COMPLETE", token, "Resource")
@@ -254,12 +266,35 @@ class CloudFormation:
         """DescribeStackEvents."""
         return _page("StackEvents", self._find(asked["StackName"]).events, asked)
 
+    def list_stack_resources(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """ListStackResources."""
+        told = [
+            {
+                "LogicalResourceId": name,
+                "ResourceType": "AWS::Some::Thing",
+                "LastUpdatedTimestamp": 0,
+                "ResourceStatus": status,
+            }
+            for name, status in self._find(asked["StackName"]).resources.items()
+        ]
+        return _page("StackResourceSummaries", told, asked)
+
+    def update_termination_protection(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """UpdateTerminationProtection."""
+        stack = self._find(asked["StackName"])
+        stack.protected = asked["EnableTerminationProtection"]
+        return {"StackId": stack.id}
+
     def delete_stack(self, asked: dict[str, Any]) -> dict[str, Any]:
         """DeleteStack: begins an operation, unless there is nothing to delete."""
         try:
             stack = self._find(asked["StackName"])
         except AwsError:
             return {}
+        if stack.protected:
+            raise AwsError(
+                "ValidationError", f"Stack [{stack.name}] cannot be deleted while TerminationProtection is on"
+            )
         self.begin_deletion(stack, asked.get("ClientRequestToken", ""))
         return {}
 
@@ -282,9 +317,8 @@ class CloudFormation:
         stack.status, stack.ends = "DELETE_IN_PROGRESS", (time.time() + _OPERATION_SECONDS, end)
 
 
-@cache
 def _declared(template: str) -> dict[str, dict[str, Any]]:
-    declared: dict[str, dict[str, Any]] = yaml.load(template, _Loader)["Parameters"]  # noqa: S506 - a safe one
+    declared: dict[str, dict[str, Any]] = read(template)["Parameters"]
     return declared
 
 
@@ -314,6 +348,8 @@ def _described(stack: Stack) -> dict[str, Any]:
         "StackId": stack.id,
         "StackStatus": stack.status,
         "CreationTime": 0,
+        "EnableTerminationProtection": stack.protected,
+        "Tags": stack.tags,
         "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in shown.items()],
         "Outputs": [{"OutputKey": key, "OutputValue": value} for key, value in stack.outputs.items()],
     }

@@ -17,7 +17,7 @@ import pytest
 from botocore import loaders
 from botocore.httpsession import URLLib3Session
 
-from operate import package
+from operate import credentials, package
 from operate.__main__ import main
 from operate.stacks import TEMPLATES
 
@@ -66,6 +66,10 @@ def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: object) -> Accou
     monkeypatch.setattr(loaders, "create_loader", _LOADERS)
     monkeypatch.setattr(URLLib3Session, "send", lambda session, request: account.send(request))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    configured = tmp_path / "configured"
+    configured.write_text("[default]\nregion = eu-central-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(configured))
+    monkeypatch.setattr(credentials, "try_login", lambda show, settings, lines: account.tried.append(tuple(lines)))
     archive = tmp_path / "dockerhub-rotation.zip"
     archive.write_bytes(b"package")
     monkeypatch.setattr(package, "ARCHIVE", archive)
@@ -110,6 +114,7 @@ def template(name: str) -> str:
 def add_function(aws: Account, project: str = PROJECT, parameters: Mapping[str, str] = NONE) -> Stack:
     """Have the function's stack, made by somebody earlier."""
     named = {"ProjectName": project, "ArtifactBucket": "b", "ArtifactKey": "k", **parameters}
+    aws.functions[project] = "of an older package"
     return aws.formation.add(f"{project}-function", parameters=named, outputs=function_outputs(project))
 
 
@@ -120,7 +125,8 @@ def add_secret_stack(aws: Account, name: str, parameters: Mapping[str, str], pro
     return aws.formation.add(name, parameters=named, outputs={"SecretArn": secret.arn})
 
 
-def add_account(aws: Account) -> None:
+def add_account(aws: Account, project: str = PROJECT) -> None:
     """Have the account's credential in Parameter Store."""
-    for name in ("DOCKER_HUB_USERNAME", "DOCKER_HUB_PASSWORD"):
+    for name in (f"/{project}/DOCKER_HUB_USERNAME", f"/{project}/DOCKER_HUB_PASSWORD"):
         aws.parameters[name] = {"Name": name}
+        aws.parameter_tags[name] = {"ProjectName": project}

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import getpass
 import json
+from collections.abc import Callable
 
 import pytest
 
 from .aws import Account
 from .cloudformation import AwsError
-from .conftest import Command, Run, add_function
+from .conftest import PROJECT, Command, Run, add_function
 
 CREDENTIAL = ("acme", "correct-horse", "JBSW Y3DP EHPK 3PXP", "https://hooks.slack.com/services/T0/B0/x")
-NAMES = ("DOCKER_HUB_USERNAME", "DOCKER_HUB_PASSWORD", "DOCKER_HUB_TOTP", "DOCKER_HUB_SLACK_WEBHOOK_URL")
+NAMES = tuple(f"/{PROJECT}/DOCKER_HUB_{name}" for name in ("USERNAME", "PASSWORD", "TOTP", "SLACK_WEBHOOK_URL"))
 
 
 def enter(run: Command, monkeypatch: pytest.MonkeyPatch, *lines: str, at_a_terminal: bool) -> Run:
@@ -35,7 +36,7 @@ def test_the_credential_is_stored_and_not_repeated(
     assert values(aws) == dict(zip(NAMES, CREDENTIAL, strict=True))
     assert {it["Type"] for it in aws.parameters.values()} == {"SecureString"}
     said = done.out + done.err
-    assert "TotpParameter=DOCKER_HUB_TOTP SlackWebhookParameter=DOCKER_HUB_SLACK_WEBHOOK_URL" in said
+    assert f'make deploy FUNCTION_PARAMETERS="TotpParameter={NAMES[2]} SlackWebhookParameter={NAMES[3]}"' in said
     assert [secret for secret in CREDENTIAL[1:] if secret in said] == []
 
 
@@ -66,11 +67,90 @@ def test_the_credential_goes_where_the_function_reads_it(aws: Account, run: Comm
     assert {it["KeyId"] for it in aws.parameters.values()} == {"arn:key"}
 
 
+OTHERS = "These parameters are there, and not tagged as project dockerhub-rotation's"
+
+
+@pytest.mark.parametrize("tags", [{}, {"ProjectName": "team-b"}])
+@pytest.mark.parametrize(
+    ("words", "answer", "stored"),
+    [
+        (("--yes",), None, True),
+        ((), None, False),
+        ((), "y", True),
+        ((), "n", False),
+        ((), "", False),
+    ],
+)
+def test_what_is_not_tagged_as_this_projects_is_overwritten_only_with_a_yes(
+    aws: Account,
+    run: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    tags: dict[str, str],
+    words: tuple[str, ...],
+    answer: str | None,
+    *,
+    stored: bool,
+) -> None:
+    aws.parameters[NAMES[1]] = theirs = {"Name": NAMES[1], "Value": "theirs"}
+    aws.parameter_tags[NAMES[1]] = dict(tags)
+    lines = iter(("acme", "correct-horse", "", ""))
+    monkeypatch.setattr(getpass, "getpass", lambda prompt: next(lines))
+    entered = "acme\ncorrect-horse\n" if answer is None else f"{answer}\n"
+
+    done = run("credentials", *words, stdin=entered, at_a_terminal=answer is not None)
+
+    assert done.status == (0 if stored else 1), done.err
+    if stored:
+        assert values(aws) == {NAMES[0]: "acme", NAMES[1]: "correct-horse"}
+        assert run("credentials", stdin="acme\nbattery-staple\n").status == 0, "it is this project's now"
+    else:
+        assert aws.parameters == {NAMES[1]: theirs}
+        assert aws.tried == []
+        assert f"{OTHERS}: {NAMES[1]} ({tags.get('ProjectName', 'nobody')}'s)" in done.out + done.err
+        assert "`make credentials YES=1`" in done.err or answer is not None
+
+
+def test_two_projects_in_an_account_do_not_meet(aws: Account, run: Command) -> None:
+    for project in ("team-a", "team-b"):
+        assert run("credentials", "--project", project, stdin=f"{project}\ncorrect-horse\n").status == 0
+
+    assert values(aws)["/team-a/DOCKER_HUB_USERNAME"] == "team-a"
+    assert values(aws)["/team-b/DOCKER_HUB_USERNAME"] == "team-b"
+
+
+def test_what_somebody_stores_at_the_same_moment_is_not_overwritten(aws: Account, run: Command) -> None:
+    theirs = {"Name": NAMES[0], "Value": "theirs"}
+    aws.tried = Racing(lambda: aws.parameters.update({NAMES[0]: theirs}))
+
+    done = run("credentials", stdin="acme\ncorrect-horse\n")
+
+    assert (done.status, "ParameterAlreadyExists" in done.err) == (1, True)
+    assert aws.parameters == {NAMES[0]: theirs}
+
+
+class Racing(list[tuple[str, ...]]):
+    """What was tried, while something happens."""
+
+    def __init__(self, happens: Callable[[], None]) -> None:
+        super().__init__()
+        self.append = lambda tried: happens()  # type: ignore[method-assign]
+
+
+def test_what_is_entered_is_tried_once_before_it_is_stored_unless_that_is_not_wanted(
+    aws: Account, run: Command
+) -> None:
+    assert run("credentials", stdin="acme\ncorrect-horse\nJBSWY3DPEHPK3PXP\n").status == 0
+    assert aws.tried == [("acme", "correct-horse", "JBSWY3DPEHPK3PXP")]
+
+    assert run("credentials", "--no-try", stdin="acme\ncorrect-horse\n").status == 0
+    assert len(aws.tried) == 1
+
+
 def test_a_second_credential_takes_the_place_of_the_first(aws: Account, run: Command) -> None:
     for password in ("correct-horse", "battery-staple"):
         assert run("credentials", stdin=f"acme\n{password}\n").status == 0
 
-    assert values(aws)["DOCKER_HUB_PASSWORD"] == "battery-staple"
+    assert values(aws)[NAMES[1]] == "battery-staple"
 
 
 @pytest.mark.parametrize(
@@ -142,6 +222,6 @@ def test_an_error_does_not_quote_the_secret_it_is_about(aws: Account, run: Comma
     done = run("credentials", stdin=f"acme\n{password}\n")
 
     assert done.status == 1
-    assert "is not stored: AWS refused PutParameter (ValidationException)" in done.err
+    assert "is not stored, or not as this project's: AWS refused PutParameter (ValidationException)" in done.err
     assert done.err.count("[hidden]") == 3
     assert "horse" not in done.err

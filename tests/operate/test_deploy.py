@@ -9,11 +9,13 @@ import pytest
 from operate import package
 from operate.__main__ import assignments
 
-from .aws import Account, Bucket
+from .aws import Account
 from .conftest import PROJECT, Command, add_account, add_function, add_secret_stack, forget
+from .storage import Bucket
 
-BUCKET = f"{PROJECT}-lambda-archive-eu-central-1"
+BUCKET = f"{PROJECT}-123456789012-eu-central-1"
 SECRET = f"{PROJECT}-secret"
+USERNAME, PASSWORD = f"/{PROJECT}/DOCKER_HUB_USERNAME", f"/{PROJECT}/DOCKER_HUB_PASSWORD"
 
 
 def changed(aws: Account) -> bool:
@@ -147,11 +149,11 @@ def test_a_token_on_the_command_line_is_refused_and_not_repeated(aws: Account, r
 
 
 def test_without_the_parameters_nothing_is_made(aws: Account, run: Command) -> None:
-    aws.parameters["DOCKER_HUB_PASSWORD"] = {"Name": "DOCKER_HUB_PASSWORD"}
+    aws.parameters[PASSWORD] = {"Name": PASSWORD}
 
     done = run("deploy", "--function-parameters", "TotpParameter=DOCKER_HUB_TOTP")
 
-    assert "no DOCKER_HUB_USERNAME and no DOCKER_HUB_TOTP: run `make credentials` first" in done.err
+    assert f"no {USERNAME} and no DOCKER_HUB_TOTP: run `make credentials` first" in done.err
     assert not changed(aws)
 
 
@@ -159,7 +161,9 @@ def test_without_the_parameters_nothing_is_made(aws: Account, run: Command) -> N
 
 
 def test_the_first_token_is_asked_for_and_stored(deployed: Account, run: Command) -> None:
-    assert run("deploy", "--only", "secret", "--secret", "b", "--ask-token", stdin="dckr_pat_first\n").status == 0
+    secret = ("--only", "secret", "--secret", "b", "--secret-parameters", "RotateImmediately=false")
+
+    assert run("deploy", *secret, "--ask-token", stdin="dckr_pat_first\n").status == 0
 
     assert deployed.secrets["b"].value == "dckr_pat_first"
 
@@ -209,12 +213,12 @@ def test_only_a_new_secret_is_given_the_functions_topic(deployed: Account, run: 
 def test_a_first_rotation_that_has_begun_is_told_with_how_to_follow_it(
     deployed: Account, run: Command, at_once: str, *, told: bool
 ) -> None:
-    secret = ("--only", "secret", "--secret", "b", "--secret-parameters", f"RotateImmediately={at_once}")
+    secret = ("--only", "secret", "--secret", "b", "--secret-parameters", f"RotateImmediately={at_once}", "--no-wait")
 
     first, second = run("deploy", *secret), run("deploy", *secret)
 
-    assert ("`make rotate`" in first.out.splitlines()[-1]) is told
-    assert "`make rotate`" not in second.out
+    assert ("`make rotate SECRET=b`" in first.out.splitlines()[-1]) is told
+    assert "`make rotate" not in second.out
 
 
 # --- A name is an identity ---
@@ -291,7 +295,7 @@ def test_a_prefix_in_the_name_is_given_to_the_template_as_such(deployed: Account
 
 
 def test_a_secret_called_function_is_not_taken_for_another_projects_function(aws: Account, run: Command) -> None:
-    add_account(aws)
+    add_account(aws, "a")
     add_function(aws, "a")
     theirs = add_function(aws, "a-secret")
     forget(aws)

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from .aws import Account, Bucket
+from .aws import Account
 from .cloudformation import ACCOUNT, AwsError
 from .conftest import PROJECT, Command, add_account, add_function, add_secret_stack
+from .storage import Bucket
 
 IN_ORDER = [f"{PROJECT}-{kind}" for kind in ("secret", "secret-second", "function", "bucket")]
 THEIRS = ["keeper-secret-bucket", "dockerhub-rotation-secret-keeper-function", "dockerhub-rotation-website"]
@@ -43,7 +44,7 @@ def test_destroy_deletes_every_stack_of_the_project_and_no_other(two: Account, r
     assert list(two.formation.stacks) == THEIRS
     assert "`aws secretsmanager cancel-rotate-secret --secret-id <name>`" in done.out
     assert "stays     the bucket theirs" in done.out
-    assert "stays     the parameter DOCKER_HUB_PASSWORD" in done.out
+    assert f"stays     the parameter /{PROJECT}/DOCKER_HUB_PASSWORD" in done.out
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ def test_what_became_of_the_bucket_keeps_nothing_from_its_end(
 
     assert done.status == 0
     assert ("the bucket theirs" in done.out) is (bucket is not None and bucket.owner == ACCOUNT)
-    assert "the parameter DOCKER_HUB_PASSWORD" in done.out
+    assert f"the parameter /{PROJECT}/DOCKER_HUB_PASSWORD" in done.out
 
 
 def test_what_stays_is_told_as_far_as_it_is_known_whatever_is_refused(two: Account, run: Command) -> None:

@@ -60,17 +60,33 @@ def test_make_hands_every_value_over_as_it_is(tmp_path: Path) -> None:
         "deploy-secret",
         f"SECRET_PARAMETERS=RotationSchedule='{schedule}' Shape=plain",
         "PROJECT=acme",
-        BUCKET="a bucket",
-        FUNCTION_PARAMETERS="TokenScopes='repo:read repo:write' Cost=$5",
+        "BUCKET=a bucket",
+        "FUNCTION_PARAMETERS=TokenScopes='repo:read repo:write' Cost=$$5",
+        "TAGS=team=a cost='x y'",
+        "SERVICE_ROLE=arn:aws:iam::123456789012:role/formation",
+        "PROTECT=1",
+        "WAIT=no",
     )
 
     assert (options.command, options.only, options.ask_token) == ("deploy", "secret", False)
     assert (options.project, options.secret, options.bucket) == ("acme", "dockerhub-token", "a bucket")
     assert assignments(options.secret_parameters) == {"RotationSchedule": schedule, "Shape": "plain"}
+    assert assignments(options.tags) == {"team": "a", "cost": "x y"}
+    assert options.service_role == "arn:aws:iam::123456789012:role/formation"
+    assert (options.protect, options.no_wait) == (True, True)
     assert assignments(options.function_parameters) == {"TokenScopes": "repo:read repo:write", "Cost": "$5"}
 
 
-@pytest.mark.parametrize("verb", ["credentials", "deploy", "rotate", "destroy"])
+@pytest.mark.parametrize("verb", ["preflight", "credentials", "deploy", "rotate", "destroy"])
+def test_what_the_environment_happens_to_hold_names_no_deployment(tmp_path: Path, verb: str) -> None:
+    held = {"PROJECT": "theirs", "SECRET": "theirs", "BUCKET": "theirs", "FUNCTION_PARAMETERS": "Login=users-login"}
+    (options,) = make(tmp_path, verb, **held, SECRET_PARAMETERS="Shape=ecs", TAGS="a=b", YES="1", TRY="no", WAIT="no")
+    (usual,) = [parser().parse_args([verb])]
+
+    assert vars(options) == vars(usual)
+
+
+@pytest.mark.parametrize("verb", ["preflight", "credentials", "deploy", "rotate", "destroy"])
 def test_every_verb_can_answer_a_program(tmp_path: Path, verb: str) -> None:
     (options,) = make(tmp_path, verb, "ARGS=--json")
 

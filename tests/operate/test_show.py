@@ -94,7 +94,7 @@ def test_a_program_gets_the_result_of_each_verb_and_nothing_else(ran: dict[str, 
         (True, "123456789012", "eu-central-1")
     ] * len(VERBS)
     assert ran["credentials"]["stored"] == [
-        *("DOCKER_HUB_USERNAME", "DOCKER_HUB_PASSWORD", "DOCKER_HUB_TOTP", "DOCKER_HUB_SLACK_WEBHOOK_URL")
+        f"/dockerhub-rotation/DOCKER_HUB_{it}" for it in ("USERNAME", "PASSWORD", "TOTP", "SLACK_WEBHOOK_URL")
     ]
     changes = [
         [ran[verb][step]["change"] for step in ("bucket", "package", "function", "secret")]  # type: ignore[index]

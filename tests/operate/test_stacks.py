@@ -16,8 +16,8 @@ BUCKET = f"{PROJECT}-bucket"
 @pytest.mark.parametrize(
     ("status", "remedy"),
     [
-        ("ROLLBACK_COMPLETE", "aws cloudformation delete-stack --stack-name {}"),
         ("CREATE_FAILED", "aws cloudformation delete-stack --stack-name {}"),
+        ("ROLLBACK_FAILED", "aws cloudformation delete-stack --stack-name {}"),
         ("DELETE_FAILED", "aws cloudformation delete-stack --stack-name {}"),
         ("UPDATE_ROLLBACK_FAILED", "continue-update-rollback --stack-name {}"),
         ("UPDATE_IN_PROGRESS", "wait until that has ended"),
@@ -31,6 +31,7 @@ def test_a_stack_that_cannot_be_changed_is_an_error_with_a_remedy(
 ) -> None:
     name = f"{PROJECT}-{stack}"
     deployed.formation.stacks[name].status = status
+    deployed.formation.stacks[name].resources = {"First": "DELETE_COMPLETE", "Second": "DELETE_FAILED"}
 
     done = run("deploy", "--only", step)
 
@@ -208,13 +209,13 @@ def test_a_stack_of_another_project_is_never_touched(aws: Account, run: Command,
 
 def test_what_is_there_without_a_change_is_left_as_it_is(deployed: Account, run: Command) -> None:
     before = {name: len(stack.events) for name, stack in deployed.formation.stacks.items()}
-    versions = dict(deployed.buckets[f"{PROJECT}-lambda-archive-eu-central-1"].objects)
+    versions = dict(deployed.buckets[f"{PROJECT}-123456789012-eu-central-1"].objects)
     forget(deployed)
 
     assert run("deploy").status == 0
 
     assert {name: len(stack.events) for name, stack in deployed.formation.stacks.items()} == before
-    assert deployed.buckets[f"{PROJECT}-lambda-archive-eu-central-1"].objects == versions
+    assert deployed.buckets[f"{PROJECT}-123456789012-eu-central-1"].objects == versions
     asked = [it for it in deployed.requests if it != "cloudformation:DescribeChangeSet"]
     assert len(asked) == len(asked_once()), asked
 
@@ -227,6 +228,7 @@ def asked_once() -> list[str]:
         *["cloudformation:DescribeStacks"] * 3,
         "ssm:GetParameters",
         "s3:HeadObject",
+        "lambda:GetFunctionConfiguration",
         *["cloudformation:CreateChangeSet", "cloudformation:DeleteChangeSet"] * 3,
     ]
 

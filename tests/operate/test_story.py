@@ -48,7 +48,8 @@ AWS_CLI = Path(sys.executable).with_name("aws")
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"
 PROJECT = "acme-rotation"
-BUCKET = f"{PROJECT}-lambda-archive-{REGION}"
+BUCKET = f"{PROJECT}-{ACCOUNT}-{REGION}"
+USERNAME, PASSWORD = f"/{PROJECT}/DOCKER_HUB_USERNAME", f"/{PROJECT}/DOCKER_HUB_PASSWORD"
 FUNCTION_ARN = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{PROJECT}"
 SECRET = "acme/token"
 
@@ -175,8 +176,7 @@ class World:
 
     def stored(self) -> dict[str, tuple[str, str]]:
         """Return type and value of each parameter in Parameter Store."""
-        names = ["DOCKER_HUB_USERNAME", "DOCKER_HUB_PASSWORD"]
-        found = self.client("ssm").get_parameters(Names=names, WithDecryption=True)["Parameters"]
+        found = self.client("ssm").get_parameters(Names=[USERNAME, PASSWORD], WithDecryption=True)["Parameters"]
         return {it["Name"]: (it["Type"], it["Value"]) for it in found}
 
     def deploy_function(self) -> Run:
@@ -227,6 +227,7 @@ def world(folders: pytest.TempPathFactory) -> Iterator[World]:
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_REGION": REGION,
             "AWS_ENDPOINT_URL": url,
+            **{f"DOCKERHUB_{name}_URL": hub_url for name in ("API", "AUTH", "REGISTRY")},
             **to_secrets,
         }
 
@@ -272,7 +273,7 @@ def tell(world: World) -> Story:
     story.runs["rotate in vain"] = world.run("rotate", "--secret", SECRET)
     story.looks.append(world.look())
 
-    story.runs["secret"] = world.run("deploy", "--only", "secret")
+    story.runs["secret"] = world.run("deploy", "--only", "secret", "--no-wait")  # nothing here begins a rotation
     count()
     story.runs["deploy again"] = world.run("deploy")
     count()
@@ -325,10 +326,11 @@ def test_every_command_succeeds_but_the_rotation_that_cannot(story: Story) -> No
     assert list(failed) == ["rotate in vain"], failed
 
 
-def test_the_credential_is_stored_encrypted(story: Story) -> None:
+def test_the_credential_is_tried_with_the_package_that_is_deployed_and_stored_encrypted(story: Story) -> None:
+    assert re.search(r"^tried +Docker Hub takes it$", story.runs["credentials"].out, re.MULTILINE)
     assert story.stored == {
-        "DOCKER_HUB_USERNAME": ("SecureString", story.account[0]),
-        "DOCKER_HUB_PASSWORD": ("SecureString", story.account[1]),
+        USERNAME: ("SecureString", story.account[0]),
+        PASSWORD: ("SecureString", story.account[1]),
     }
 
 
@@ -388,8 +390,8 @@ def test_destroy_leaves_nothing_but_the_bucket_and_says_so(story: Story) -> None
     assert stays == [
         "the rotation of secrets that you attached yourself, which fails from now on",
         f"the bucket {BUCKET}",
-        "the parameter DOCKER_HUB_USERNAME",
-        "the parameter DOCKER_HUB_PASSWORD",
+        f"the parameter {USERNAME}",
+        f"the parameter {PASSWORD}",
     ]
 
 

@@ -95,5 +95,5 @@ def test_the_installed_command_deploys_without_a_clone(environment: Path, tmp_pa
             results.append(json.loads(done.stdout))
 
     assert [result["ok"] for result in results] == [False, True, True]
-    assert "run `dockerhub-rotation credentials` first" in results[0]["problem"]
-    assert results[2]["package"]["package"].startswith("s3://dockerhub-rotation-lambda-archive-eu-central-1/")
+    assert f"run `AWS_REGION={REGION} dockerhub-rotation credentials` first" in results[0]["problem"]
+    assert results[2]["package"]["package"].startswith(f"s3://dockerhub-rotation-{ACCOUNT}-{REGION}/")

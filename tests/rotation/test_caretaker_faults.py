@@ -228,3 +228,9 @@ def test_what_somebody_does_by_hand_at_any_request_of_a_task_breaks_nothing(
     cared(world, task)
     assert invariants.broken == []
     acts[task] += 1
+
+
+def test_the_readme_says_how_many_faults_and_acts_there_are() -> None:
+    cells = len(FaultKind) * sum(map(len, REQUESTS.values()))
+
+    assert f"every request, {cells} in all; somebody's acts, {len(CASES)};" in README.read_text()

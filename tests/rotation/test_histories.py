@@ -241,6 +241,16 @@ class Histories(RuleBasedStateMachine):
             with suppress(FunctionError):
                 self.world.invoke({"Step": step, "SecretId": self.world.secret_arn, "ClientRequestToken": version})
 
+    @rule()
+    def a_look_of_the_caretaker(self) -> None:
+        with suppress(FunctionError):
+            self.world.care()
+
+    @rule()
+    def superseded_tokens_are_retired(self) -> None:
+        with suppress(FunctionError):
+            self.world.care("Retire", SecretId=self.world.secret_arn)
+
     @rule(act=st.sampled_from(sorted(ACTS)))
     def an_act_of_somebody(self, act: str) -> None:
         ACTS[act](self.world)

@@ -47,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             Connection(),
             lambda: round((ends_at - time.monotonic()) * 1000),
             try_both=options.try_both,
+            login_only=options.login_only,
         )
     except RotationError as failure:
         return _problem(str(failure), 1)
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="preflight", description="Measure at Docker Hub what the rotation function assumes of it."
     )
     made.add_argument("--try-both", action="store_true", help=COST_OF_A_LOCKOUT.replace("%", "%%"))
+    made.add_argument("--login-only", action="store_true", help="try the login alone, and make no token")
     made.add_argument("--json", action="store_true", help="a document without a secret, to be pasted as it is")
     return made
 

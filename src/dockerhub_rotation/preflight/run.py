@@ -102,6 +102,7 @@ def measure(
     remaining_milliseconds: Callable[[], int],
     *,
     try_both: bool = False,
+    login_only: bool = False,
 ) -> Report:
     """Measure at Docker Hub what the function assumes of it. Takes a minute, or a few if something does not come.
 
@@ -113,6 +114,7 @@ def measure(
         connection: of the sandbox, or a new one. Its management login is made anew.
         remaining_milliseconds: as for `Deadline`.
         try_both: whether the login that is not configured is tried, too: see COST_OF_A_LOCKOUT.
+        login_only: whether to stop after the logins: then no token is made.
 
     Raises:
         RotationError: the account could not be read; nothing was done.
@@ -122,7 +124,7 @@ def measure(
     began, swept, left = time.time(), 0, []
     with _interruptible():
         try:
-            swept = _measure(bench, try_both=try_both)
+            swept = _measure(bench, try_both=try_both, login_only=login_only)
         except RotationError as failure:
             bench.findings.fail(failure)
         finally:
@@ -143,7 +145,7 @@ def measure(
     return Report(about, bench.findings.all(), bench.findings.failures, swept, left)
 
 
-def _measure(bench: Bench, *, try_both: bool) -> int:
+def _measure(bench: Bench, *, try_both: bool, login_only: bool) -> int:
     """Measure everything, and return how many tokens of earlier runs were deleted."""
     found = bench.findings
     logins.configured_login(bench)
@@ -151,7 +153,7 @@ def _measure(bench: Bench, *, try_both: bool) -> int:
         logins.other_login(bench)
     else:
         found.skip("other-login", "Only if asked for: a refused login counts towards a lockout.")
-    if not found.holds("configured-login"):
+    if login_only or not found.holds("configured-login"):
         return 0
     bench.http.password_is_taken = True
     swept = _sweep(bench)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from operate.preflight_aws.look import DENIED, Finding, Look, Refused
+from operate.typed import aws_command, command
 
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html: so much stays unreserved.
 _UNRESERVED = 100
@@ -47,7 +49,7 @@ def parameters(look: Look) -> Iterator[Finding]:
         PARAMETERS,
         "otherwise" if seen else "as assumed",
         "; ".join(seen) or ", ".join(kinds),
-        "The function can't log in, or a password lies open. `make credentials` stores them.",
+        f"The function can't log in, or a password lies open. `{command('credentials')}` stores them.",
     )
 
 
@@ -88,13 +90,13 @@ def secret(look: Look) -> Iterator[Finding]:
         return
     made_by = {tag["Key"]: tag["Value"] for tag in there.get("Tags", ())}.get("aws:cloudformation:stack-name", "")
     if "DeletedDate" in there:
+        restore = aws_command(f"secretsmanager restore-secret --secret-id {shlex.quote(wanted.secret)}")
         yield Finding(
             "secret-name",
             SECRET_NAME,
             "otherwise",
             "taken by a secret that is scheduled for deletion",
-            f"`make deploy` fails until it is gone. `aws secretsmanager restore-secret --secret-id {wanted.secret}` "
-            "brings it back; another SECRET=... is another secret.",
+            f"`make deploy` fails until it is gone. `{restore}` brings it back; another SECRET=... is another secret.",
         )
         return
     ours = made_by.startswith(f"{wanted.project}-secret")

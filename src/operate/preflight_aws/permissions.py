@@ -31,6 +31,7 @@ GROUPS: Mapping[str, tuple[str, Mapping[str, str]]] = {
             "cloudformation:DescribeStacks": _STACK,
             "cloudformation:ExecuteChangeSet": _STACK,
             "cloudformation:GetTemplateSummary": "*",
+            "cloudformation:ListStackResources": _STACK,
         },
     ),
     "permissions-package": (
@@ -38,6 +39,7 @@ GROUPS: Mapping[str, tuple[str, Mapping[str, str]]] = {
         {
             "s3:ListBucket": _BUCKET,
             "s3:GetObject": _BUCKET + "/{project}/package.zip",
+            "s3:GetObjectVersion": _BUCKET + "/{project}/package.zip",
             "s3:PutObject": _BUCKET + "/{project}/package.zip",
         },
     ),
@@ -52,6 +54,7 @@ GROUPS: Mapping[str, tuple[str, Mapping[str, str]]] = {
             "iam:PutRolePolicy": _ROLE,
             "lambda:AddPermission": _FUNCTION,
             "lambda:CreateFunction": _FUNCTION,
+            "lambda:GetFunctionConfiguration": _FUNCTION,
             "logs:CreateLogGroup": _LOGS,
             "logs:PutRetentionPolicy": _LOGS,
             "s3:CreateBucket": _BUCKET,
@@ -61,7 +64,12 @@ GROUPS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     ),
     "permissions-credentials": (
         "`make credentials` can't store the account, nor look whether it is there",
-        {"ssm:GetParameters": "{parameter}", "ssm:PutParameter": "{parameter}"},
+        {
+            "ssm:AddTagsToResource": "{parameter}",
+            "ssm:GetParameters": "{parameter}",
+            "ssm:ListTagsForResource": "{parameter}",
+            "ssm:PutParameter": "{parameter}",
+        },
     ),
     "permissions-rotation": (
         "`make rotate` can't start a rotation, or not follow it",

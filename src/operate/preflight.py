@@ -1,0 +1,108 @@
+"""`preflight`: is everything as a deployment assumes it, at AWS and, if that is asked for, at Docker Hub?
+
+It changes nothing at AWS. At Docker Hub it makes one token and deletes it.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from operate import hub
+from operate.bucket import find_bucket
+from operate.names import Deployment
+from operate.preflight_aws import Wanted, measure
+from operate.session import Aws, Refused
+from operate.settings import function_settings, read_parameters
+from operate.show import Problem, Show
+from operate.stacks import Stacks
+
+_WIDTH = 110
+
+
+def preflight(aws: Aws, show: Show, wanted: Deployment, *, local: bool, try_both: bool) -> dict[str, object]:
+    """Look at AWS, and at Docker Hub, and report what was assumed and what was seen.
+
+    Args:
+        local: whether to measure at Docker Hub, too, from this machine, with an account that is asked for.
+        try_both: whether to try the login there that is not configured, too.
+
+    Returns:
+        the report; `ok` says whether all that is relied on is as assumed.
+
+    Raises:
+        Problem: there is nothing to report.
+    """
+    settings = _settings(aws, show, wanted)
+    with show.waiting("AWS: looking"):
+        found = [finding.row() for finding in measure(aws.client, aws.region, _wanted(aws, wanted, settings))]
+    docker_hub = hub.measure(settings, try_both=try_both) if local else None
+    holds = not any(row["relied_on"] and row["verdict"] == "otherwise" for row in found)
+    report: dict[str, object] = {"aws": found}
+    _show_rows(show, "AWS", found)
+    if docker_hub is not None:
+        holds = holds and docker_hub["holds"]
+        report["docker_hub"] = docker_hub
+        _show_rows(show, "Docker Hub", docker_hub["measured"])
+        _show_run(show, docker_hub)
+    else:
+        show.line("Docker Hub was not asked: --local measures there, with an account that it asks for.")
+    show.line("What a deployment relies on is as assumed." if holds else "Look at this before you deploy.")
+    return {"ok": holds, **report}
+
+
+def _settings(aws: Aws, show: Show, wanted: Deployment) -> Mapping[str, str]:
+    """Return what the function is set to, or would be; only what was given, where AWS may not be asked."""
+    try:
+        return function_settings(Stacks(aws, show), wanted)
+    except Refused:
+        return wanted.function_parameters  # which permission is missing stands in the report
+
+
+def _wanted(aws: Aws, wanted: Deployment, settings: Mapping[str, str]) -> Wanted:
+    reserved = settings.get("ReservedConcurrency", "")
+    return Wanted(
+        project=wanted.project,
+        secret=wanted.secret_name,
+        bucket=_bucket(aws, wanted),
+        parameters=tuple(read_parameters(settings, wanted.project)),
+        reserved_concurrency=int(reserved) if reserved.isdecimal() else None,
+        layer=settings.get("ExtensionLayerArn", ""),
+    )
+
+
+def _bucket(aws: Aws, wanted: Deployment) -> str:
+    """Return the name of the bucket that is used, or would be made."""
+    try:
+        return find_bucket(aws, wanted) or wanted.bucket_of(aws.account, aws.region)
+    except Refused:
+        return wanted.bucket or wanted.earlier_bucket(aws.region)
+    except Problem:  # another account has it, which the report says
+        return wanted.bucket_of(aws.account, aws.region)
+
+
+def _show_rows(show: Show, where: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    show.line(f"\n{where}")
+    for row in rows:
+        differs = row["verdict"] in ("otherwise", "not seen")
+        show.line(f"{row['verdict'].upper() if differs else row['verdict']}: {row['name']}")
+        told = [("assumed", row["assumed"]), ("seen", row["seen"]), ("means", row["means"])]
+        for what, text in told:
+            for line in textwrap.wrap(text, _WIDTH, initial_indent=f"  {what:<9}", subsequent_indent=" " * 11):
+                show.line(line)
+    otherwise = sum(row["verdict"] in ("otherwise", "not seen") for row in rows)
+    skipped = sum(row["verdict"] == "not measured" for row in rows)
+    show.line(f"{len(rows)} assumptions: {otherwise} otherwise, {skipped} not measured")
+
+
+def _show_run(show: Show, report: Mapping[str, Any]) -> None:
+    """Show what the measuring at Docker Hub has cost, and left."""
+    about = report["preflight"]
+    show.line(f"{about['requests']} requests in {about['seconds']} s, {about['refused_logins']} logins refused")
+    for failure in report["failures"]:
+        show.line(f"failed: {failure}")
+    if report["swept"]:
+        show.line(f"deleted: {report['swept']} tokens that earlier runs had left")
+    for label in report["left"]:
+        show.line(f"left: the token with the label {label}, which the next run deletes")

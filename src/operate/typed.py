@@ -1,0 +1,78 @@
+"""Commands as they are typed where this runs: whole, so that they mean the same deployment in another shell.
+
+What the command line or the environment says, and the defaults do not, goes with each: project, secret, bucket, Region
+and profile. It is set once, for the run of a verb.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import MappingProxyType
+
+from operate import IN_A_CLONE
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+_ENVIRONMENT: ContextVar[Mapping[str, str]] = ContextVar("environment", default=_NOTHING)
+_NAMES: ContextVar[Mapping[str, str]] = ContextVar("names", default=_NOTHING)
+
+# The verbs, and steps of `deploy`, for which a name makes a difference.
+_ABOUT_A_SECRET = ("deploy", "deploy-secret", "rotate", "preflight")
+_ABOUT_A_BUCKET = ("deploy", "deploy-bucket", "deploy-package", "deploy-function", "preflight")
+
+_AS_VARIABLE: Mapping[str, str] = {"yes": "YES=1", "ask_token": "TOKEN=ask", "no_try": "TRY=no", "no_wait": "WAIT=no"}
+
+
+@contextmanager
+def carrying(environment: Mapping[str, str], names: Mapping[str, str]) -> Iterator[None]:
+    """Have every command that is shown say for which deployment it is.
+
+    Args:
+        environment: variables that stand before it: AWS_REGION, AWS_PROFILE.
+        names: project, secret and bucket, as far as they are not the usual ones.
+    """
+    tokens = _ENVIRONMENT.set(environment), _NAMES.set(names)
+    try:
+        yield
+    finally:
+        _ENVIRONMENT.reset(tokens[0])
+        _NAMES.reset(tokens[1])
+
+
+def command(verb: str, **options: str) -> str:
+    """Return the whole command that does something, as it is typed where this runs.
+
+    Args:
+        verb: one of the verbs; "package" only makes sense in a clone.
+        options: of the verb, by the names of its arguments; the value "1" stands for a switch.
+    """
+    only = options.pop("only", "")
+    step = f"{verb}-{only}" if only else verb
+    given = {name: shlex.quote(value) for name, value in _names_for(step).items() if name not in options} | options
+    if IN_A_CLONE:
+        words = [f"make {step}"]
+        words += [_AS_VARIABLE.get(name, f"{name.upper()}={value}") for name, value in given.items()]
+    else:
+        words = [f"dockerhub-rotation {verb}", *([f"--only {only}"] if only else [])]
+        words += [
+            f"--{name.replace('_', '-')}" + ("" if value == "1" else f" {value}") for name, value in given.items()
+        ]
+    return _in_environment(words) if verb != "package" else words[0]
+
+
+def aws_command(words: str) -> str:
+    """Return a command of the AWS CLI, which is typed as it is told here, for this Region and profile."""
+    return _in_environment([f"aws {words}"])
+
+
+def _names_for(step: str) -> Mapping[str, str]:
+    names = _NAMES.get()
+    concerned = {"secret": _ABOUT_A_SECRET, "bucket": _ABOUT_A_BUCKET}
+    return {name: value for name, value in names.items() if step in concerned.get(name, (step,))}
+
+
+def _in_environment(words: list[str]) -> str:
+    variables = [f"{name}={shlex.quote(value)}" for name, value in _ENVIRONMENT.get().items()]
+    return " ".join([*variables, *words])
