@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse replay bench fleet check test faults e2e mutants lint format package archive lock clean \
+.PHONY: help setup rehearse replay bench fleet year check test faults e2e mutants lint format package archive lock clean \
 	wheel deploy deploy-bucket deploy-package deploy-function deploy-caretaker deploy-secret destroy credentials rotate preflight
 
 PYTHON ?= python3
@@ -100,6 +100,9 @@ bench: $(READY) ## Measure what a rotation costs, beside a plain function: one t
 
 fleet: $(READY) ## Rotate 200 secrets at once in virtual time: make fleet ARGS="--help"
 	@$(VENV)/bin/python -m rehearsal fleet $(ARGS)
+
+year: $(READY) ## Let a year of one secret pass in virtual time, and draw it: make year ARGS="--seed 7"
+	@$(VENV)/bin/python -m rehearsal year $(ARGS)
 
 check: $(READY) ## Look at style and types, and run the tests that start no server: half a minute
 	@$(VENV)/bin/ruff check -q .

@@ -1,4 +1,4 @@
-"""The command behind `make rehearse`, `make replay`, `make bench` and `make fleet`."""
+"""The command behind `make rehearse`, `make replay`, `make bench`, `make fleet` and `make year`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ from rehearsal.fleet.scenes import Past
 from rehearsal.fleet.scenes import Scene as FleetScene
 from rehearsal.wire import Fault, FaultKind
 from rehearsal.world import Scene, Shape
+from rehearsal.year import table as year_table
+from rehearsal.year.almanac import Stretch
+
+# Of the year that the README shows.
+_SEED = 1
 
 
 def main(arguments: list[str]) -> int:
@@ -99,6 +104,23 @@ def main(arguments: list[str]) -> int:
     many.add_argument("--two-factor", action="store_true", help="the account logs in with one-time codes")
     many.add_argument("--seed", type=int, default=1, metavar="N", help="of everything random (default: 1)")
 
+    year = commands.add_parser(
+        "year",
+        prog="make year",
+        usage='make year ARGS="OPTIONS"',
+        description="Let a year of one secret pass in virtual time, with twelve rotations, the caretaker's look each "
+        "hour, consumers of every kind, and faults and people's acts drawn by lot. Shows how often each consumer was "
+        "refused, and how often it should have been, and draws a picture. Takes a few minutes.",
+    )
+    year.add_argument("--seed", type=int, default=_SEED, metavar="N", help=f"of everything random (default: {_SEED})")
+    year.add_argument(
+        "--to",
+        type=Path,
+        default=Path("dist"),
+        metavar="FOLDER",
+        help="where year.svg and year.json go (default: dist); docs has those that the README shows",
+    )
+
     asked = parser.parse_args(arguments)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     if asked.command == "bench":
@@ -115,6 +137,8 @@ def main(arguments: list[str]) -> int:
         days = [scene for past in pasts if past is Past.WATCHED for scene in _fleets(asked, past)]
         held = [not scenes or fleet.show(scenes, console), not days or fleet.show_days(days, console)]
         return 0 if all(held) else 1
+    if asked.command == "year":
+        return 0 if year_table.show(Stretch(asked.seed), asked.to, console) else 1
     if asked.serve and (asked.rotations > 1 or asked.fault):
         rotate.error("--serve shows the rotations that you start: it goes with neither --rotations nor --fault")
     scene = Scene(

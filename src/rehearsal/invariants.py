@@ -9,10 +9,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
-from rehearsal.docker_hub import Token
+from rehearsal.docker_hub import DockerHub, Token
+from rehearsal.secrets_manager import Aws
 from rehearsal.wire import Request
-from rehearsal.world import PLACEHOLDER, State, World, token_in
+from rehearsal.world import PLACEHOLDER, Scene, State, World, token_in
 
 WORKS = "AWSCURRENT logs in at Docker Hub"
 RETIRE_LAST = "no token is retired while AWSCURRENT holds it"
@@ -37,6 +39,39 @@ _ALLOWED = {
 }
 
 
+class Watched(Protocol):
+    """A world, as far as it is looked at after each request."""
+
+    @property
+    def scene(self) -> Scene:
+        """What it is like."""
+
+    @property
+    def hub(self) -> DockerHub:
+        """Docker Hub."""
+
+    @property
+    def aws(self) -> Aws:
+        """Secrets Manager."""
+
+    @property
+    def secret_arn(self) -> str:
+        """The secret."""
+
+    @property
+    def step(self) -> str | None:
+        """The step or task that is under way, or None."""
+
+    def now(self) -> float:
+        """Return the time at Docker Hub and AWS, in seconds since 1970."""
+
+    def state(self) -> State:
+        """Return what is so now."""
+
+    def current_token(self) -> str:
+        """Return the token under AWSCURRENT."""
+
+
 @dataclass
 class Invariants:
     """Looks at the world, counts how often it looked, and writes down what it found broken.
@@ -55,7 +90,7 @@ class Invariants:
     others: Mapping[str, tuple[str, bool]] | None = None
     at_work: frozenset[str] = frozenset()
 
-    def begin(self, world: World) -> None:
+    def begin(self, world: Watched) -> None:
         """Take the world as it is: at the beginning, and whenever a person has changed it by hand.
 
         Ours is what the function has made or labelled as superseded, and the token under AWSCURRENT while it works. If
@@ -81,7 +116,7 @@ class Invariants:
             and not _made_by_the_function(token)
         }
 
-    def look(self, world: World, request: Request) -> None:
+    def look(self, world: Watched, request: Request) -> None:
         """Check what must hold at any time. To be called after each request, before the function hears of it."""
         assert self._last is not None
         assert self.others is not None
@@ -112,7 +147,7 @@ class Invariants:
         if state.holder("AWSPENDING") not in {None, last.holder("AWSPENDING")}:
             self._disabled_lately.clear()
 
-    def _look_at_graces(self, world: World, last: State, state: State, where: str) -> None:
+    def _look_at_graces(self, world: Watched, last: State, state: State, where: str) -> None:
         """Check that nothing in grace has lost it but by Retire, and that no grace is longer than it may be."""
         now, longest = world.now() + _CLOCKS_AGREE_SECONDS, world.scene.grace_seconds
         values = (world.aws.value(world.secret_arn, label) for label in ("AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"))
@@ -126,14 +161,14 @@ class Invariants:
         endless = [label for label, active in state.tokens.values() if active and _time_in(label) > now + longest]
         self._check(GRACE_KEPT, not endless and (not cut_short or "Retire" in {world.step, *self.at_work}), where)
 
-    def at_rest(self, world: World) -> None:
+    def at_rest(self, world: Watched) -> None:
         """Check what must hold after a rotation that succeeded."""
         state, works = world.state(), world.hub.authenticates(world.current_token())
         self._check(NO_REMAINS, works and not self.remains(world) and self._way_back(world), "after the rotation")
         pending = [v for v, labels in state.labels.items() if "AWSPENDING" in labels and "AWSCURRENT" not in labels]
         self._check(CONTRACT, not pending, "after the rotation")
 
-    def remains(self, world: World) -> list[str]:
+    def remains(self, world: Watched) -> list[str]:
         """Return the labels of our tokens that are neither current and active, nor previous and disabled, nor in grace.
 
         A disabled one stays for one more rotation after the one that has disabled it.
@@ -157,7 +192,7 @@ class Invariants:
                 remains.append(token.label)
         return remains
 
-    def _way_back(self, world: World) -> bool:
+    def _way_back(self, world: Watched) -> bool:
         """Tell whether AWSPREVIOUS holds a token of ours, disabled or in grace, unless somebody has taken it away."""
         previous = world.state().holder("AWSPREVIOUS")
         if previous is None:
@@ -185,7 +220,7 @@ class Invariants:
         said = "\n".join([world.function.log(), world.caretaker.log(), *answers, *labels])
         self._check(NO_LEAK, not world.leaked(said), "in a function's log, an answer or a token's label")
 
-    def _remember(self, world: World, state: State) -> None:
+    def _remember(self, world: Watched, state: State) -> None:
         self._last = state
         self._values |= {token.uuid: token.value for token in world.hub.tokens.values()}
 
@@ -195,7 +230,7 @@ class Invariants:
             self.broken.append(f"{invariant}: broken {where}")
 
 
-def _superseded_by_a_rotation(world: World, current: str) -> set[str]:
+def _superseded_by_a_rotation(world: Watched, current: str) -> set[str]:
     """Return the token under AWSPREVIOUS, unless a person has stored it after the current one, and moved it away."""
     tokens = {token.value: token for token in world.hub.tokens.values()}
     previous = tokens.get(token_in(world.aws.value(world.secret_arn, "AWSPREVIOUS") or ""))
@@ -215,7 +250,7 @@ def _time_in(label: str) -> float:
     return datetime.strptime(written[1], "%Y%m%dT%H%M%S%z").timestamp() if written else 0.0
 
 
-def _was_staged(state: State, label: str, world: World) -> bool:
+def _was_staged(state: State, label: str, world: Watched) -> bool:
     """Tell whether a token without a deadline was that of a version with a staging label: then it was to get one."""
     return label in {_label(world, version) for version, labels in state.labels.items() if labels}
 
@@ -224,7 +259,7 @@ def _active(state: State) -> set[str]:
     return {uuid for uuid, (_, active) in state.tokens.items() if active}
 
 
-def _label(world: World, version: str) -> str:
+def _label(world: Watched, version: str) -> str:
     """Return the label of a token that belongs to a version of the secret, as the README promises it."""
     return f"dockerhub-rotation/{hashlib.sha256(world.secret_arn.encode()).hexdigest()[:16]}/{version}"
 

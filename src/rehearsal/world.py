@@ -380,12 +380,7 @@ class World:
 
     def state(self) -> State:
         """Return what is so now."""
-        with self.hub.lock:
-            tokens = {token.uuid: (token.label, token.active) for token in self.hub.tokens.values()}
-        labels = {version: frozenset(labels) for version, labels in self.aws.labels(self.secret_arn).items()}
-        pending = next((version for version, stages in labels.items() if "AWSPENDING" in stages), None)
-        empty = pending is not None and self.aws.value(self.secret_arn, "AWSPENDING") is None
-        return State(tokens, labels, frozenset(labels) - ({pending} if empty and pending else frozenset()))
+        return state_of(self.hub, self.aws, self.secret_arn)
 
     def current_token(self) -> str:
         """Return the token under AWSCURRENT, read as a consumer reads it."""
@@ -411,6 +406,16 @@ class World:
     def _remember_secrets(self) -> None:
         with self.hub.lock:
             self.secrets |= {token.value for token in self.hub.tokens.values()}
+
+
+def state_of(hub: DockerHub, aws: Aws, secret_arn: str) -> State:
+    """Return what is so now."""
+    with hub.lock:
+        tokens = {token.uuid: (token.label, token.active) for token in hub.tokens.values()}
+    labels = {version: frozenset(labels) for version, labels in aws.labels(secret_arn).items()}
+    pending = next((version for version, stages in labels.items() if "AWSPENDING" in stages), None)
+    empty = pending is not None and aws.value(secret_arn, "AWSPENDING") is None
+    return State(tokens, labels, frozenset(labels) - ({pending} if empty and pending else frozenset()))
 
 
 def _forms(value: str) -> set[str]:

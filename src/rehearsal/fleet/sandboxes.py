@@ -18,6 +18,7 @@ import httpx
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.config import Config
+from botocore.exceptions import ConnectionClosedError
 from werkzeug.test import Client
 
 from dockerhub_rotation import request, rotation, settings
@@ -43,6 +44,10 @@ if TYPE_CHECKING:
 _CARETAKERS_TIMEOUT = 900
 
 
+class Killed(BaseException):
+    """The process of a sandbox has died. No `except Exception` of the function's takes it."""
+
+
 class Lambda:
     """Lambda: takes an idle sandbox, which of them is not published, or makes a new one.
 
@@ -63,7 +68,7 @@ class Lambda:
         self._settings = settings.read({"DOCKERHUB_TOTP_PARAMETER": "DOCKER_HUB_TOTP"} if scene.two_factor else {})
         self._ssm = aws_client("ssm", aws, config=CLIENT_CONFIG)
         self._secrets_manager = aws_client("secretsmanager", aws, config=CLIENT_CONFIG)
-        self._hub = httpx.WSGITransport(app=hub)
+        self._hub = _Transport(app=hub)
 
     def invoke(self, event: Mapping[str, str]) -> None:
         """Call the function. Raises FunctionError if it fails."""
@@ -76,17 +81,23 @@ class Lambda:
         except RotationError as failure:
             self.failures[type(failure.__cause__ or failure).__name__] += 1  # rather than RetirementFailed, its cause
             self.said.extend(f"{error!r} {error}" for error in (failure, failure.__cause__, failure.__context__))
+            self._idle.append(sandbox)
             raise FunctionError(f"{type(failure).__name__}: {failure}") from failure
+        except Killed as killed:
+            raise FunctionError("killed") from killed
         except Exception as crash:
             self.crash = self.crash or crash
             raise
-        finally:
-            self._idle.append(sandbox)
+        self._idle.append(sandbox)
+
+    def end_idle(self) -> None:
+        """End the idle sandboxes, as Lambda does after a while."""
+        self._idle.clear()
 
     def care(self) -> Result:
         """Let the caretaker look after all secrets, in a fresh sandbox, as its sandboxes are after an hour.
 
-        Raises what the task raises.
+        Raises what the task raises, and Killed.
         """
         sandbox = replace(self._start(), settings=replace(self._settings, rotation_function=FUNCTION_ARN))
         ends_at = self._time.now + _CARETAKERS_TIMEOUT
@@ -112,6 +123,16 @@ _ACCOUNT: dict[str, Any] = {
 }
 
 
+class _Transport(httpx.WSGITransport):
+    """Requests to Docker Hub, whose connections may be dropped."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return super().handle_request(request)
+        except ConnectionAbortedError as dropped:
+            raise httpx.RemoteProtocolError("the connection was dropped", request=request) from dropped
+
+
 class _Body(io.BytesIO):
     """The body of an answer, as botocore reads it."""
 
@@ -127,7 +148,10 @@ def aws_client(service: Literal["secretsmanager", "ssm"], app: WSGIApplication, 
     def send(request: AWSPreparedRequest, **_: object) -> AWSResponse:
         sent: Any = request.headers
         headers = {name: value.decode() if isinstance(value, bytes) else value for name, value in sent.items()}
-        answer = http.open(request.url, method=request.method, headers=headers, data=request.body)
+        try:
+            answer = http.open(request.url, method=request.method, headers=headers, data=request.body)
+        except ConnectionAbortedError as dropped:
+            raise ConnectionClosedError(endpoint_url=request.url) from dropped
         received = HTTPHeaders.from_pairs(answer.headers)
         return AWSResponse(request.url, answer.status_code, received, _Body(answer.get_data()))
 
