@@ -18,9 +18,8 @@ from operate.secret_stacks import (
     require_free_secret,
     require_live_token_stays,
 )
-from operate.served import require_served
 from operate.session import Aws, Refused
-from operate.settings import SECRETS, TOTP, function_settings, new_function, read_parameters
+from operate.settings import SECRETS, TOTP, function_settings, new_function, read_parameters, require_served
 from operate.show import Problem, Show
 from operate.stack import Stack, never_was, require_changeable
 from operate.stacks import Stacks, Ways

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from operate.names import Deployment
+from operate.show import Problem
 from operate.stacks import Stacks
+from operate.typed import command
 
 # Parameters of function.yaml that name a parameter of Parameter Store, and the name it gets if they name none: under
 # /<project>/, so that two projects do not meet. A stack that an older version made has names of its own.
@@ -18,8 +20,6 @@ _PARAMETER_NAMES = {
 }
 # Read also if the template is told no name.
 ALWAYS_READ = (USERNAME, PASSWORD)
-
-
 # Which secrets the function serves.
 SECRETS = "Secrets"
 
@@ -45,3 +45,21 @@ def read_parameters(settings: Mapping[str, str], project: str) -> dict[str, str]
     """Return the names of the parameters that the function reads, by setting."""
     names = parameter_names(settings, project)
     return {setting: name for setting, name in names.items() if setting in ALWAYS_READ or settings.get(setting)}
+
+
+def require_served(secret: str, served: str) -> None:
+    """Look whether the function gives a secret a token.
+
+    Args:
+        served: the parameter Secrets.
+
+    Raises:
+        Problem: it does not, with the command that has it do so.
+    """
+    if any(secret.startswith(name[:-1]) if name.endswith("*") else secret == name for name in served.split(",")):
+        return
+    widened = command("deploy", only="function", function_parameters=f'"{SECRETS}={served},{secret}"')
+    raise Problem(
+        f"The function serves no secret {secret}, but {served}: a rotation of it would fail. If it is to have a token, "
+        f"run this first:\n  {widened}"
+    )

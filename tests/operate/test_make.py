@@ -130,6 +130,14 @@ def test_make_asks_for_a_token_only_if_told_so_on_its_command_line(tmp_path: Pat
     assert "dckr_pat_first" not in refused
 
 
+def test_make_rotates_after_a_leak_only_if_told_so_on_its_command_line(tmp_path: Path) -> None:
+    (told,) = make(tmp_path / "told", "rotate", "LEAKED=1")
+    (environment,) = make(tmp_path / "environment", "rotate", LEAKED="1")
+
+    assert told.leaked is True
+    assert environment.leaked is False
+
+
 def test_make_destroys_without_asking_only_if_told_so_on_its_command_line(tmp_path: Path) -> None:
     (told,) = make(tmp_path / "told", "destroy", "YES=1")
     (environment,) = make(tmp_path / "environment", "destroy", YES="1")

@@ -272,6 +272,7 @@ def tell(world: World) -> Story:
     story.looks.append(world.look())
     story.runs["rotate"] = world.run("rotate", "--secret", SECRET)
     story.looks.append(world.look())
+    story.runs["grace"] = world.run("deploy", "--only", "function", "--function-parameters", "Grace=1h")
     story.runs["rotate after a leak"] = world.run("rotate", "--secret", SECRET, "--leaked")
     story.looks.append(world.look())
     hub.max_tokens = len(hub.tokens)
@@ -366,7 +367,8 @@ def test_after_a_leak_the_deployed_caretaker_leaves_the_new_token_alone(story: S
     assert [token for token, active in after.tokens.items() if active] == [after.current]
     assert after.current != before.current
     out = story.runs["rotate after a leak"].out
-    assert re.search(r"^retired +0 superseded tokens disabled", out, re.MULTILINE)
+    assert f"{PROJECT}-caretaker is updated" in story.runs["grace"].out
+    assert re.search(r"^retired +1 superseded tokens disabled", out, re.MULTILINE)
     assert out.endswith("No token of the secret works any more but the one that is in use.\n")
 
 
