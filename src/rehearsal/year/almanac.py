@@ -172,7 +172,8 @@ def _deeds(lot: random.Random, stretch: Stretch, starts: list[float]) -> Iterato
 def _spells(lot: random.Random, stretch: Stretch, starts: list[float]) -> Iterator[Spell]:
     """Now and then it goes wrong for hours: at any time, from before a rotation on, or from before a deadline on."""
     longest = min(30 * HOUR, stretch.gap / 6)
-    for trouble, number in ((Trouble.OUTAGE, stretch.rotations // 3), (Trouble.PASSWORD, stretch.rotations // 4)):
+    outages, passwords = max(1, stretch.rotations // 3), max(1, stretch.rotations // 4)
+    for trouble, number in ((Trouble.OUTAGE, outages), (Trouble.PASSWORD, passwords)):
         end = 0.0
         for start in sorted(lot.sample(starts, number)):
             begin = start + lot.choice((-HOUR, stretch.grace_seconds - HOUR, lot.uniform(-0.2, 0.3) * stretch.gap))

@@ -17,7 +17,7 @@ from rehearsal.year.moments import HOUR
 
 # Between a deadline and the promotion there may be all the time that an invocation has; a retirement takes seconds.
 _INVOCATION_SECONDS = 180
-_AT_WORK_SECONDS = 600
+_AT_WORK_SECONDS = 120
 
 
 class Expected:

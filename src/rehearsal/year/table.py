@@ -11,10 +11,10 @@ from rich.text import Text
 
 from rehearsal.year import almanac, chronicle, picture
 from rehearsal.year.almanac import Almanac, Stretch
-from rehearsal.year.chronicle import Chronicle
+from rehearsal.year.chronicle import Chronicle, State
 from rehearsal.year.expected import Expected
 from rehearsal.year.life import Life
-from rehearsal.year.moments import HOUR
+from rehearsal.year.moments import HOUR, MINUTE
 from rehearsal.year.words import interval_in_words
 
 
@@ -96,13 +96,21 @@ def _told(lived: Chronicle) -> Iterable[str]:
         f"{longest:.1f} hours"
     )
     yield f"in grace at once   {_most_in_grace(lived)} tokens at most"
+    late = _late(lived)
+    yield f"past a deadline    {late} tokens for more than an hour, each pinned, or while the caretaker looked in vain"
     yield f"looks in vain      {len(lived.in_vain)}, each of them counted as unknown or as an error"
     said = ", ".join(f"{kind} {number}" for kind, number in sorted(lived.findings.items()))
     yield f"findings           {said or 'none'}, by the number of looks that had it"
     yield f"people             {len(lived.deeds)} acts by hand"
 
 
+def _late(lived: Chronicle) -> int:
+    spans = [(phase.deadline, end) for _, phase, end in lived.phases(State.GRACE) if phase.deadline is not None]
+    last = lived.stretch.seconds
+    return sum((last if end is None else end) > deadline + HOUR + 2 * MINUTE for deadline, end in spans)
+
+
 def _most_in_grace(lived: Chronicle) -> int:
     ends = lived.stretch.seconds
-    spans = [(phase.at, ends if end is None else end) for _, phase, end in lived.phases(chronicle.State.GRACE)]
+    spans = [(phase.at, ends if end is None else end) for _, phase, end in lived.phases(State.GRACE)]
     return max((sum(begin <= at < end for begin, end in spans) for at, _ in spans), default=0)

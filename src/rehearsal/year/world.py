@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _BEGINS = 1_800_000_000.0  # a whole hour
 _LATENCY = (0.03, 0.07)  # from the function to a party and back, in seconds
 _ATTEMPTS, _PAUSE_SECONDS = 5, 300.0  # assumed as for a fleet: see `rehearsal.fleet.scenes`
+_JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.")  # of those that Docker Hub has issued there are too many to look for each
 _GRACE_TAG = "dockerhub-rotation:grace"
 
 
@@ -158,7 +160,7 @@ class YearsWorld:
     def _look_at_the_end(self) -> None:
         self._recorder.look()
         said = "\n".join([*self.said, *self.lambdas.said, *(it.label for it in self.hub.tokens.values())])
-        if any(value in said for value in self._recorder.values | self.hub.issued | self._passwords):
+        if any(value in said for value in self._recorder.values | self._passwords) or _JWT.search(said):
             self.invariants.broken.append(NO_LEAK)
         if self.hub.lockouts:
             self.invariants.broken.append(f"the user name was locked {self.hub.lockouts} times")
