@@ -253,18 +253,16 @@ def set_deadline(invocation: Invocation, look: Look, tokens: list[Token], grace:
         RotationError: of the client; a token without its deadline must not be superseded.
     """
     current = look.versions.holder(CURRENT)
+    if current is None:
+        return tokens
     until = invocation.docker_hub.http.now() + grace.seconds if grace.seconds else None
-    made = changes.make(
-        invocation,
-        look,
-        [
-            Change(token, "active", label_for(look.versions.arn, current, until))
-            for token in (grouped(tokens, look.versions)[current].tokens if current else ())
-            if token.active and (until is not None or carries_time(token))
-        ]
-        if current
-        else [],
-    )
+    label = label_for(look.versions.arn, current, until)
+    superseded = [
+        Change(token, "active", label)
+        for token in grouped(tokens, look.versions)[current].tokens
+        if token.active and (until is not None or carries_time(token))
+    ]
+    made = changes.make(invocation, look, superseded)
     if made.failures:
         raise made.failures[0]
     return _after(made.done, tokens)
