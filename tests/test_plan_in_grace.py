@@ -157,6 +157,7 @@ def test_a_hand_made_token_gets_our_label_with_its_deadline() -> None:
     changes = plan([made(NOW), by_hand], ROTATED, {OLD: "by hand"}, AT, GRACE)
 
     assert changes == [Change(by_hand, "active", label_for(ARN, OLD, AT + DAY))]
+    assert [one.token for one in in_grace([made(NOW), by_hand], ROTATED, {OLD: "by hand"}, AT, GRACE)] == [by_hand]
 
 
 def test_a_deadline_that_was_made_for_another_version_counts_and_gets_the_right_name() -> None:
@@ -211,6 +212,7 @@ def test_a_long_version_id_is_known_by_its_digest() -> None:
     token = replace(made(OLD), label=label_for(ARN, LONG, AT + HOUR))
 
     assert plan([made(NOW), token], labels, {}, AT, GRACE) == []
+    assert plan([made(NOW), replace(token, active=False)], labels, {}, AT, GRACE) == []
     back = replace(ROTATED, labels={NOW: ROTATED.labels[OLD], LONG: ROTATED.labels[NOW]})
     assert Change(token, "active", label_for(ARN, LONG)) in plan([made(NOW), token], back, {}, AT, GRACE)
 

@@ -243,5 +243,4 @@ def _label(arn: str, version: str, token: Token, fate: Fate) -> str | None:
             return None if fits and ours else token_labels.label_for(arn, version, until)
         case Fate("disabled", moment):
             return token_labels.label_for(arn, version, moment)
-        case _:
-            return None
+    return None

@@ -10,7 +10,7 @@ from rehearsal.consumer import Keeper
 from rehearsal.docker_hub import Fault, Token
 from rehearsal.invariants import Invariants
 from rehearsal.world import Scene, World
-from tests.rotation.seen import event, finished, hand_made, holder, ours, token_under, warnings
+from tests.rotation.seen import event, finished, hand_made, holder, lines, ours, token_under, warnings
 
 HOUR = 3600
 ROTATED = ["RotationStarted", "RotationSucceeded"]
@@ -199,6 +199,18 @@ def test_nothing_is_promoted_if_the_deadline_can_not_be_written(world: World) ->
 
     assert holder(world, "AWSCURRENT") == current
     assert PROMOTION not in names(world)[-10:]
+    assert {line["error"] for line in lines(world) if "error" in line} == {"DockerHubRefused"}
+
+
+def test_a_current_token_that_somebody_has_disabled_is_not_enabled_for_its_grace(world: World) -> None:
+    """It may have leaked."""
+    world.rotate()
+    leaked = token_under(world)
+    leaked.active = False
+
+    assert world.rotate() == ROTATED
+
+    assert not leaked.active
 
 
 @pytest.mark.parametrize("grace", ["2h", "0"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -108,6 +108,7 @@ def test_a_strangers_secret_is_reported_and_nothing_is_asked_of_it(make_world: M
     answer = world.care()
 
     assert findings(answer, arn) == ["SecretNotServed"]
+    assert arn in messages(answer)
     assert counts(answer) == (2, 0, 1)
     assert names(world, asked) == [*COLD, "DescribeSecret"]
 
@@ -386,6 +387,16 @@ def test_a_value_that_cannot_be_read_costs_no_login(make_world: MakeWorld) -> No
     assert facts(world.care())["current_token"] == "placeholder"
 
 
+def test_a_value_that_the_caretaker_may_not_read_leaves_open_what_it_is(make_world: MakeWorld) -> None:
+    world = rotated(make_world())
+    store_by_hand(world, world.secret_arn, world.hub.add_token("by hand").value)
+    world.aws.refuse["GetSecretValue"] = ("AccessDeniedException", "no")
+
+    answer = world.care()
+
+    assert (findings(answer), facts(answer)["current_token"]) == (["AwsRefused"], "unknown")
+
+
 def test_after_three_refused_logins_no_other_is_made_and_that_is_said(make_world: MakeWorld) -> None:
     world = rotated(make_world())
     for number in range(5):
@@ -527,6 +538,7 @@ def test_wrong_tags_are_said_and_the_functions_own_settings_hold(make_world: Mak
     answer = world.care()
 
     assert findings(answer) == ["TagsInvalid"]
+    assert "dockerhub-rotation:grace must be 0 or a number" in messages(answer)
     assert not superseded.active
 
 
@@ -541,7 +553,7 @@ def test_an_outage_of_docker_hub_is_no_error_and_counts_every_secret_as_unknown(
     answer = world.care()
 
     assert counts(answer) == (0, 2, 0)
-    assert "DockerHubUnavailable" in answer["Message"]
+    assert answer["Message"].startswith("0 secrets checked, 2 unknown; 0 need attention. DockerHubUnavailable: ")
     assert [metric["SecretsUnknown"] for metric in metrics(world)] == [[2]]
 
 
@@ -549,14 +561,20 @@ def test_an_answer_that_nobody_knows_is_no_error_either(make_world: MakeWorld) -
     world = rotated(make_world())
     world.hub.faults.append(HubFault("GET", "/v2/access-tokens", 403, "error code: 1020"))
 
-    assert counts(world.care()) == (0, 1, 0)
+    answer = world.care()
+
+    assert counts(answer) == (0, 1, 0)
+    assert "AnswerUnknown: " in answer["Message"]
 
 
 def test_a_list_of_secrets_that_is_throttled_leaves_all_unknown(make_world: MakeWorld, clock: Any) -> None:
     world = rotated(make_world())
     world.aws.refuse["ListSecrets"] = ("ThrottlingException", "Rate exceeded")
 
-    assert counts(world.care()) == (0, 1, 0)
+    answer = world.care()
+
+    assert counts(answer) == (0, 1, 0)
+    assert "AwsUnavailable: " in answer["Message"]
 
 
 @pytest.mark.parametrize("action", ["ListSecrets", "GetParameters"])
@@ -631,6 +649,7 @@ def test_what_was_not_reached_in_time_is_unknown_and_comes_first_another_hour(
     for _ in range(6):
         answer = world.care()
         assert counts(answer) == (2, 4, 0)
+        assert "OutOfTime: The invocation's time is used up" in answer["Message"]
         reached += [secret["SecretId"] for secret in answer["Secrets"]]
         clock.tick(HOUR)
 
@@ -638,6 +657,62 @@ def test_what_was_not_reached_in_time_is_unknown_and_comes_first_another_hour(
 
 
 # What is said
+
+
+def said(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def test_the_whole_answer_is_plain_data(make_world: MakeWorld, clock: Any) -> None:
+    world = make_world(Scene(grace="7d"))
+    world.rotate(RotationRules={"AutomaticallyAfterDays": 30})
+    world.rotate()
+    pin(world, holder(world, "AWSPREVIOUS"))
+    current, pinned = token_under(world), of_version(world, holder(world, "AWSPREVIOUS"))
+    current.expires_at = current.created_at + timedelta(days=90)
+    (in_grace,) = (token for token in world.hub.tokens.values() if " until " in token.label and token is not pinned)
+    deadline = in_grace.label.rpartition(" until ")[2]
+    next_rotation = world.client.describe_secret(SecretId=world.secret_arn)["NextRotationDate"]
+    clock.tick(3 * DAY + 1)
+
+    answer = world.care()
+
+    numbers = {
+        "SecretsChecked": 1,
+        "SecretsUnknown": 0,
+        "SecretsNeedAttention": 0,
+        "SupersededTokensStillUsed": 0,
+    }
+    nothing = dict.fromkeys(("disabled", "deleted", "orphans", "unidentified", "gone", "still_used"), 0)
+    assert answer == {
+        "Task": "Reconcile",
+        "Message": "1 secrets checked, 0 unknown; 0 need attention.",
+        **numbers,
+        "Secrets": [
+            {
+                "SecretId": world.secret_arn,
+                "Checked": True,
+                "Findings": [
+                    {
+                        "Finding": "TokenLeftActive",
+                        "NeedsAttention": False,
+                        "Message": f"Token {pinned.uuid} of version {holder(world, 'AWSPREVIOUS')} is left active: its "
+                        "version is pinned by the staging label blue, and it is 3 days old.",
+                    }
+                ],
+                "Facts": {
+                    "current_token": "works",
+                    **nothing,
+                    "left": 1,
+                    "in_grace": 1,
+                    "token_age_days": 3,
+                    "token_expires": said(current.expires_at),
+                    "in_grace_until": said(datetime.strptime(deadline, "%Y%m%dT%H%M%S%z")),
+                    "next_rotation": said(next_rotation),
+                },
+            }
+        ],
+    }
 
 
 def test_each_secret_has_its_line_and_the_heartbeat_is_by_function_alone(make_world: MakeWorld) -> None:

@@ -12,7 +12,7 @@ from rehearsal.docker_hub import Fault as HubFault
 from rehearsal.invariants import Invariants
 from rehearsal.sandbox import FunctionError
 from rehearsal.world import Scene, World
-from tests.rotation.cared import HOUR, names, of_version, rotated_secret
+from tests.rotation.cared import HOUR, names, of_version, rotated_secret, store_by_hand
 from tests.rotation.seen import hand_made, holder, token_under
 from tests.rotation.test_pins import pin
 
@@ -104,6 +104,61 @@ def test_what_people_have_pinned_still_works_and_is_named(make_world: MakeWorld)
     assert [left["Token"] for left in answer["LeftActive"]] == [pinned.uuid]
 
 
+def test_the_whole_answer_is_plain_data(make_world: MakeWorld) -> None:
+    world = make_world(GRACE)
+    world.rotate()
+    version = holder(world, "AWSCURRENT")
+    pinned = token_under(world)
+    pin(world, version)
+    world.rotate()
+    current = holder(world, "AWSCURRENT")
+    world.client.update_secret_version_stage(SecretId=world.secret_arn, VersionStage="green", MoveToVersionId=current)
+
+    answer = retire(world)
+
+    answer["StillWork"].sort(key=lambda token: token["StagingLabels"])
+    assert answer == {
+        "Task": "Retire",
+        "SecretId": world.secret_arn,
+        "Message": "1 superseded tokens disabled, 0 deleted; 2 of the secret's tokens still work.",
+        "Disabled": 1,
+        "Deleted": 0,
+        "StillWork": [
+            {
+                "Token": token_under(world).uuid,
+                "Version": current,
+                "StagingLabels": ["AWSCURRENT", "green"],
+                "PinnedBy": [],  # it is the one that consumers have
+            },
+            {
+                "Token": pinned.uuid,
+                "Version": version,
+                "StagingLabels": ["AWSPREVIOUS", "blue"],
+                "PinnedBy": ["blue"],
+            },
+        ],
+        "LeftActive": [
+            {
+                "Token": pinned.uuid,
+                "Version": version,
+                "Why": "its version is pinned by the staging label blue, and it is 0 days old",
+            }
+        ],
+        "NotFound": [],
+    }
+
+
+def test_a_current_token_that_somebody_has_stored_still_works_and_is_named(make_world: MakeWorld) -> None:
+    world = make_world(GRACE)
+    world.rotate()
+    by_hand = world.hub.add_token("by hand")
+    store_by_hand(world, world.secret_arn, by_hand.value)
+
+    answer = retire(world)
+
+    assert [token["Token"] for token in answer["StillWork"]] == [by_hand.uuid]
+
+
 def test_the_token_of_a_running_rotation_still_works_and_is_named(make_world: MakeWorld) -> None:
     world = make_world(GRACE)
     world.rotate()
@@ -137,8 +192,11 @@ def test_a_superseded_token_that_cannot_be_found_is_said(make_world: MakeWorld) 
 
     answer = retire(world)
 
-    assert answer["NotFound"]
-    assert "disable it by hand" in answer["Message"]
+    (doubt,) = answer["NotFound"]
+    assert "disable it by hand" in doubt
+    assert answer["Message"] == (
+        f"0 superseded tokens disabled, 0 deleted; 1 of the secret's tokens still work. {doubt}"
+    )
 
 
 def test_a_disabled_current_token_stays_disabled(make_world: MakeWorld) -> None:
