@@ -112,6 +112,28 @@ def test_a_superseded_token_is_said_where_it_may_be_the_one_that_awscurrent_hold
 
 
 @pytest.mark.parametrize(
+    ("tokens", "labels", "holder"),
+    [
+        pytest.param([made(OLDEST, "orphan")], versions(current=NOW), "AWSCURRENT", id="current"),
+        pytest.param(
+            [made(NOW), made(OLDEST, "orphan")], versions(current=NOW, pending=NEXT), "AWSPENDING", id="pending"
+        ),
+        pytest.param([made(NOW), made(OLDEST, "orphan")], ROTATED, "AWSPREVIOUS", id="previous"),
+    ],
+)
+def test_an_orphan_is_said_that_a_version_may_hold(tokens: list[Token], labels: SecretVersions, holder: str) -> None:
+    assert said(tokens, labels) == [("orphan", OLDEST, f"it may be the one that {holder} holds")]
+
+
+def test_what_is_spared_is_said() -> None:
+    tokens = [made(NOW, active=False), made(OLD, "previous")]
+
+    (left,) = left_active(tokens, ROTATED, {}, AT, NO_GRACE, spares=True)
+
+    assert (left.token.uuid, left.why.partition(",")[0]) == ("previous", "the token under AWSCURRENT does not work")
+
+
+@pytest.mark.parametrize(
     ("tokens", "labels", "stored"),
     [
         pytest.param([made(NOW)], versions(current=NOW, pinned=NOW), {}, id="current and pinned: in use"),
@@ -121,7 +143,7 @@ def test_a_superseded_token_is_said_where_it_may_be_the_one_that_awscurrent_hold
         ),
         pytest.param([made(NOW), made(OLD)], ROTATED, {}, id="previous: is disabled"),
         pytest.param([made(NOW), made(OLD, born=False)], ROTATED, {}, id="previous, of unknown age: is disabled"),
-        pytest.param([made(NOW), made(OLDEST)], ROTATED, {}, id="an orphan: is deleted"),
+        pytest.param([made(NOW), made(OLD, active=False), made(OLDEST)], ROTATED, {}, id="an orphan: is deleted"),
         pytest.param([made(NOW), made(NEXT)], ROTATED, {}, id="a young one: belongs to a rotation"),
         pytest.param(
             [made(NOW, "stored"), made(NOW, "unstored", born=False)], ROTATED, {NOW: "stored"}, id="a twin: is deleted"

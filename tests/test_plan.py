@@ -143,7 +143,7 @@ class Row:
 def test_a_token_becomes_what_its_version_says(row: Row) -> None:
     tokens = [row.token, made(NOW, "current")] if row.token.label != label_for(ARN, NOW) else [row.token]
 
-    changes = plan(tokens, row.labels, {}, row.at)
+    changes = plan(tokens, row.labels, {OLD: None}, row.at)
 
     assert outcome(changes) == ({row.token.uuid: row.becomes} if row.becomes else {})
     assert [change.label for change in changes] == [
@@ -167,9 +167,79 @@ def test_a_whole_account_is_put_in_order_at_once() -> None:
     assert [change.becomes for change in changes] == ["active", "disabled", "deleted"]
 
 
-@pytest.mark.parametrize("others", [[made(NOW, born=False)], []], ids=["of unknown age", "not there"])
-def test_without_a_current_token_of_known_age_only_what_is_older_than_an_hour_is_deleted(others: list[Token]) -> None:
-    assert outcome(plan([*others, made(OLDEST, "old"), made(NEXT)], ROTATED, {}, AT)) == {"old": "deleted"}
+@pytest.mark.parametrize(
+    ("others", "told"),
+    [([made(NOW, born=False)], {OLD: None}), ([], {NOW: None, OLD: None})],
+    ids=["of unknown age", "a placeholder"],
+)
+def test_without_a_current_token_of_known_age_only_what_is_older_than_an_hour_is_deleted(
+    others: list[Token], told: dict[str, str | None]
+) -> None:
+    assert outcome(plan([*others, made(OLDEST, "old"), made(NEXT)], ROTATED, told, AT)) == {"old": "deleted"}
+
+
+# Who holds which token is not known
+
+
+TO_GO = [made(OLD, "previous"), made(OLDEST, "orphan"), replace(made(OLDEST, "ended"), label=label_for(ARN, OLDEST, 1))]
+
+
+@pytest.mark.parametrize(
+    ("labels", "stored"),
+    [
+        pytest.param(ROTATED, {}, id="AWSCURRENT was not told"),
+        pytest.param(versions(previous=OLD), {}, id="nobody holds AWSCURRENT"),
+        pytest.param(versions(current=NOW, previous=OLD, pending=NEXT), {NOW: "foreign"}, id="AWSPENDING was not told"),
+    ],
+)
+@pytest.mark.parametrize("active", [True, False])
+def test_nothing_is_taken_away_while_the_token_in_use_is_unknown(
+    labels: SecretVersions, stored: dict[str, str | None], active: bool
+) -> None:
+    """A value that somebody has reshaped by hand holds the token of an older version: any of them may be the one."""
+    tokens = [foreign(), *(replace(token, active=active) for token in TO_GO)]
+
+    assert plan(tokens, labels, stored, AT) == []
+
+
+def test_once_the_token_in_use_is_known_the_others_go() -> None:
+    labels = versions(current=NOW, previous=OLD, pending=NEXT)
+
+    changes = plan([foreign(), *TO_GO], labels, {NOW: "foreign", NEXT: None}, AT)
+
+    assert outcome(changes) == {"previous": "disabled", "ended": "disabled", "orphan": "deleted"}
+
+
+def test_nothing_that_awsprevious_may_hold_is_deleted() -> None:
+    """It is the way back, and a grace may have been promised to it; at a deadline that is written it is disabled."""
+    tokens = [made(NOW), *TO_GO[1:], replace(made(OLDEST, "long ago", active=False), label=label_for(ARN, OLDEST, 2))]
+
+    assert outcome(plan(tokens, ROTATED, {}, AT)) == {"ended": "disabled"}
+    assert outcome(plan(tokens, ROTATED, {OLD: None}, AT)) == {
+        "ended": "disabled",
+        "orphan": "deleted",
+        "long ago": "deleted",
+    }
+
+
+def test_what_was_made_for_a_version_that_never_had_a_value_goes_whatever_is_unknown() -> None:
+    labels = versions(current=OLD)
+
+    assert outcome(plan([made(OLDEST), made(NOW, "empty")], labels, {}, AT, empty=NOW)) == {"empty": "deleted"}
+
+
+@pytest.mark.parametrize(
+    "current",
+    [made(NOW, active=False), replace(made(NOW), expires_at=BIRTHDAY[NOW])],
+    ids=["disabled", "expired"],
+)
+def test_a_plan_that_spares_takes_nothing_away_while_the_current_token_does_not_work(current: Token) -> None:
+    """Somebody may be about to go back to one of them."""
+    tokens = [current, *TO_GO]
+
+    assert not {change.becomes for change in plan(tokens, ROTATED, {}, AT, spares=True)} - {"active"}
+    assert {change.becomes for change in plan(tokens, ROTATED, {}, AT)} >= {"disabled", "deleted"}
+    assert plan([made(NOW), *TO_GO], ROTATED, {}, AT, spares=True) == plan([made(NOW), *TO_GO], ROTATED, {}, AT)
 
 
 def test_without_a_current_version_an_old_orphan_goes_and_a_superseded_token_stays() -> None:
@@ -197,8 +267,10 @@ TWINS = [made(NOW, "stored"), made(NOW, "unstored", later=1)]
 
 @pytest.mark.parametrize("labels", [ROTATED, versions(current=OLD, pending=NOW)], ids=["current", "pending"])
 def test_of_twins_the_stored_one_is_real(labels: SecretVersions) -> None:
-    assert outcome(plan(TWINS, labels, {NOW: "stored"}, AT)) == {"unstored": "deleted"}
-    assert outcome(plan(TWINS, labels, {NOW: "unstored"}, AT)) == {"stored": "deleted"}
+    others = [] if labels is ROTATED else [made(OLD)]
+
+    assert outcome(plan([*TWINS, *others], labels, {NOW: "stored"}, AT)) == {"unstored": "deleted"}
+    assert outcome(plan([*TWINS, *others], labels, {NOW: "unstored"}, AT)) == {"stored": "deleted"}
 
 
 def test_of_twins_the_stored_one_is_enabled() -> None:
@@ -363,7 +435,7 @@ def test_a_token_that_the_current_value_holds_is_never_taken_away(tokens: list[T
         ),
         pytest.param([*TWINS], versions(current=NOW, pinned=NOW), {NOW}, id="two of a current one that is pinned"),
         pytest.param([foreign()], versions(current=NOW, pinned=NOW), {NOW}, id="no token of a current one that is"),
-        pytest.param([made(OLD)], versions(current=OLD, pending=NOW), set(), id="no token of the pending version"),
+        pytest.param([made(OLD)], versions(current=OLD, pending=NOW), {NOW}, id="no token of the pending version"),
         pytest.param([made(OLD)], ROTATED, {NOW}, id="no token of the current version"),
         pytest.param([foreign()], ROTATED, {NOW, OLD}, id="no token of ours at all"),
     ],
@@ -441,4 +513,4 @@ def test_twins_of_a_pinned_version_are_both_left() -> None:
 def test_a_pin_that_was_taken_off_spares_nothing_any_more() -> None:
     tokens = [made(NOW), made(OLDEST, "was pinned")]
 
-    assert outcome(plan(tokens, ROTATED, {}, AT)) == {"was pinned": "deleted"}
+    assert outcome(plan(tokens, ROTATED, {OLD: None}, AT)) == {"was pinned": "deleted"}

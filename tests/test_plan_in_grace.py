@@ -113,7 +113,7 @@ def test_a_token_becomes_what_the_table_says(
     others = [made(NOW)] if token.uuid != made(NOW).uuid else []
     version = next(version for version in (OLDEST, OLD, NOW, NEXT) if version in token.label)
 
-    changes = [one for one in plan([*others, token], labels, {}, AT, grace) if one.token.uuid == token.uuid]
+    changes = [one for one in plan([*others, token], labels, {OLD: None}, AT, grace) if one.token.uuid == token.uuid]
 
     if change is None:
         assert changes == []

@@ -234,7 +234,8 @@ def test_a_superseded_token_is_disabled_or_in_grace_wherever_the_current_one_is_
     """In the row of AWSPREVIOUS, the table has no ifs."""
     groups = grouped(account.tokens, account.labels, account.stored)
     current, previous = (account.labels.holder(label) or "" for label in (CURRENT, PREVIOUS))
-    if groups[current].tokens and not groups[previous].in_use and not groups[previous].pins:
+    unknown = any(group.is_unknown for group in groups.values() if group.in_use)
+    if groups[current].tokens and not unknown and not groups[previous].in_use and not groups[previous].pins:
         after = {token.uuid: token for token in account.after.tokens}
         for token in groups[previous].tokens:
             assert token.uuid not in after or not after[token.uuid].active or token.uuid in account.in_grace
@@ -253,14 +254,21 @@ def test_a_grace_ends_and_not_before_its_deadline(account: Account) -> None:
         assert account.at < deadline <= account.at + grace.limit
         later = replace(account.after, at=written)
         groups = grouped(later.tokens, later.labels, later.stored).values()
-        copies = any(group.holds_an_unknown_token for group in groups)
-        assert copies or {change.becomes for change in later.changes if change.token.uuid == uuid} == {"disabled"}
+        unknown = any(group.holds_an_unknown_token or (group.in_use and group.is_unknown) for group in groups)
+        assert unknown or {change.becomes for change in later.changes if change.token.uuid == uuid} == {"disabled"}
     for change in account.changes:
         if change.becomes == "disabled":
             written, then = (until(token) for token in (change.token, replace(change.token, label=change.label or "")))
             assert then is not None
             assert then >= account.at
             assert not change.token.active or not grace.limit or written is None or written <= account.at
+
+
+@given(accounts())
+def test_nothing_is_taken_away_while_a_token_in_use_is_unknown(account: Account) -> None:
+    groups = grouped(account.tokens, account.labels, account.stored).values()
+    if any(group.is_unknown for group in groups if group.in_use):
+        assert {change.becomes for change in account.changes} <= {"active"}
 
 
 @given(accounts())

@@ -34,16 +34,18 @@ class Asked:
     """What stored values told.
 
     Attributes:
-        stored: version to the uuid of the token that it holds.
+        stored: version to the uuid of the token that it holds, or None if it holds none of the account's.
         unidentified: versions whose value did not tell, each with the sentence that says so.
         gone: superseded versions whose token a rotation must have made, and which the list does not show.
         tokens: every token of the account, with those that were told and are not listed yet.
+        values_read: whether any stored value had to be read: meanwhile somebody may have moved a staging label.
     """
 
     tokens: list[Token]
-    stored: dict[str, str] = field(default_factory=dict)
+    stored: dict[str, str | None] = field(default_factory=dict)
     unidentified: dict[str, str] = field(default_factory=dict)
     gone: list[str] = field(default_factory=list)
+    values_read: bool = False
 
 
 def ask(
@@ -57,19 +59,24 @@ def ask(
     groups = grouped(tokens, versions)
     _require_readable(token for group in groups.values() for token in group.tokens)
     rotated_before = any(group.tokens for group in groups.values() if not group.in_use)
-    asked = Asked(list(tokens))
+    asked = Asked(list(tokens), values_read=any(it.has_to_be_asked for v, it in groups.items() if v not in leave_out))
     for version, group in groups.items():
         if not group.has_to_be_asked or version in leave_out:
             continue
         is_previous = version == versions.holder(PREVIOUS)
         value = stored_value(invocation, versions.arn, version)
+        if value is None and group.is_pending:  # createSecret has yet to give it one
+            asked.stored[version] = None
+            continue
         if not group.tokens and rotated_before and versions.rotated_since(value):
             # A rotation made it and ended well. If that was one of ours, its token was listed then, and is gone.
             if is_previous:
                 asked.gone.append(version)
+                asked.stored[version] = None
             continue
         token = token_in(value)
         if token is not None and not credential.looks_like_token(token):
+            asked.stored[version] = None
             if is_previous and rotated_before:  # else it is the placeholder with which the secret began
                 asked.unidentified[version] = _PLACEHOLDER
             continue

@@ -1,8 +1,8 @@
 """Making the changes that are planned, as long as the staging labels are those by which they were planned.
 
 Somebody may move a staging label at any time, and the token that it then holds is in use. So whatever takes a token
-away, and had to wait since the labels were read, or after anything that had to, is preceded by another look at them.
-What remains is the one request that is under way.
+away, and had to wait since the labels were read, or after anything that had to, is preceded by another look at them;
+so it is where stored values were read since. What remains is the one request that is under way.
 """
 
 import logging
@@ -20,10 +20,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Look:
-    """The staging labels, and a moment at which they were so."""
+    """The staging labels, and a moment at which they were so; None if that is too long ago to take anything away."""
 
     versions: SecretVersions
-    at: Moment
+    at: Moment | None
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def make(invocation: Invocation, planned_by: Look, changes: list[Change]) -> Mad
 
     def require_unmoved() -> None:
         nonlocal confirmed
-        if not invocation.deadline.has_waited_since(confirmed):
+        if confirmed is not None and not invocation.deadline.has_waited_since(confirmed):
             return
         seen = look(invocation, planned_by.versions.arn)
         if seen.versions.labels != planned_by.versions.labels:

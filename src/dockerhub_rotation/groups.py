@@ -10,6 +10,11 @@ from dockerhub_rotation.secrets_manager import CURRENT, PENDING, PREVIOUS, Secre
 from dockerhub_rotation.token_labels import is_anothers, version_of
 
 
+# What stored values told: version id to the uuid of the token that its value holds, or None if it holds none. Versions
+# that were not asked, or did not tell, are not in it.
+Stored = Mapping[str, str | None]
+
+
 @dataclass(frozen=True)
 class Group:
     """The tokens that belong to one version of the secret.
@@ -18,13 +23,15 @@ class Group:
         labels: the version's staging labels.
         pins: those of them that are people's own.
         tokens: made for the version, or named by its stored value.
-        named: the uuid of the token that its stored value holds; None if it was not asked, or did not tell.
+        named: the uuid of the token that its stored value holds; None if it was not asked, did not tell, or holds none.
+        told: whether its stored value was asked, and told.
     """
 
     labels: frozenset[str]
     pins: frozenset[str]
     tokens: tuple[Token, ...]
     named: str | None
+    told: bool = False
 
     @property
     def in_use(self) -> bool:
@@ -32,17 +39,28 @@ class Group:
         return bool(self.labels & {CURRENT, PENDING})
 
     @property
+    def is_pending(self) -> bool:
+        """Whether the version is to become AWSCURRENT, and is not yet."""
+        return PENDING in self.labels and CURRENT not in self.labels
+
+    @property
     def has_to_be_asked(self) -> bool:
         """Whether only the stored value can tell which token it is.
 
         It can't if none of several works. A version without a token may hold a value that somebody has put there.
-        Where it is pinned that is asked once, when it is superseded: its token stays, but it is said.
+        Where it is pinned that is asked once, when it is superseded: its token stays, but it is said. One that is
+        AWSPENDING has no value yet, or one that somebody has put there.
         """
         if self.pins and not self.in_use:
             return PREVIOUS in self.labels and not self.tokens
         if self.tokens:
             return bool(self.labels) and len(self.tokens) > 1 and any(token.active for token in self.tokens)
-        return bool(self.labels & {CURRENT, PREVIOUS})
+        return bool(self.labels & {CURRENT, PENDING, PREVIOUS})
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the value may hold any token, for nothing tells which."""
+        return not self.tokens and not self.told
 
     @property
     def holds_an_unknown_token(self) -> bool:
@@ -67,9 +85,7 @@ class Group:
 NOTHING = Group(frozenset(), frozenset(), (), None)
 
 
-def grouped(
-    tokens: Iterable[Token], versions: SecretVersions, stored: Mapping[str, str] | None = None
-) -> dict[str, Group]:
+def grouped(tokens: Iterable[Token], versions: SecretVersions, stored: Stored | None = None) -> dict[str, Group]:
     """Return the tokens that this secret's rotation may touch, by the version to which they belong.
 
     A token that a stored value has named belongs to that version, unless it was made for one that is in use or, where
@@ -78,7 +94,7 @@ def grouped(
     Args:
         tokens: every token of the account.
         versions: the staging labels. Each version that has one is there, with or without tokens.
-        stored: version id to the uuid of the token whose value it holds, for the versions that were asked and told.
+        stored: what stored values told.
     """
     stored = stored or {}
     held_by = holders(versions, stored)
@@ -91,13 +107,17 @@ def grouped(
             by_version[version].append(token)
     return {
         version: Group(
-            versions.labels.get(version, frozenset()), versions.pins(version), tuple(found), stored.get(version)
+            versions.labels.get(version, frozenset()),
+            versions.pins(version),
+            tuple(found),
+            named=stored.get(version),
+            told=version in stored,
         )
         for version, found in by_version.items()
     }
 
 
-def holders(versions: SecretVersions, stored: Mapping[str, str]) -> dict[str, str]:
+def holders(versions: SecretVersions, stored: Stored) -> dict[str, str]:
     """Return by uuid, in lower case, the version whose value holds the token.
 
     If several versions hold the same, it is that of the one that needs it most.
@@ -107,7 +127,8 @@ def holders(versions: SecretVersions, stored: Mapping[str, str]) -> dict[str, st
         labels = versions.labels.get(version, frozenset())
         return max((n for n, label in enumerate((PREVIOUS, PENDING, CURRENT)) if label in labels), default=-1), version
 
-    return {stored[version].lower(): version for version in sorted(stored, key=need)}
+    told = ((version, stored[version]) for version in sorted(stored, key=need))
+    return {uuid.lower(): version for version, uuid in told if uuid is not None}
 
 
 def _keeps(versions: SecretVersions, version: str | None, holder: str) -> bool:

@@ -18,8 +18,15 @@ The deadline of a superseded token is the time in its label. An active one witho
 and the grace. Whoever disables a token sets its time to that moment; one without a time was disabled long ago. So each
 doubt makes a grace longer, none makes it shorter, and none endless.
 
-Where the value of a pinned version may be a copy of an older one, made by hand, no token of the last two rows is
-disabled or deleted.
+A value may be a copy of an older one, made by hand, whose token it then holds. So a doubt keeps tokens as they are, and
+is said:
+
+- While it is not known which token AWSCURRENT holds, or AWSPENDING if that has a value, none is disabled or deleted.
+- Where a pinned version may hold one, none of the last two rows is disabled or deleted.
+- Where AWSPREVIOUS may hold one, none of the last two rows is deleted: it may have been promised a grace, and is the way
+  back.
+
+A reconcile also takes nothing away while no token of AWSCURRENT works: another may be all that consumers have.
 
 A young orphan may belong to a rotation that began after the staging labels were read. One whose age can't be read is
 left and said.
@@ -29,14 +36,14 @@ deleted; logging in with the stored value tells which it is. The same question f
 was not made here: the hand-made first one, or one that somebody has put there.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from dockerhub_rotation import token_labels
 from dockerhub_rotation.docker_hub.answers import Token
-from dockerhub_rotation.groups import NOTHING, Group, grouped
-from dockerhub_rotation.secrets_manager import CURRENT, PREVIOUS, SecretVersions
+from dockerhub_rotation.groups import NOTHING, Group, Stored, grouped
+from dockerhub_rotation.secrets_manager import CURRENT, PENDING, PREVIOUS, SecretVersions
 
 State = Literal["active", "disabled", "deleted"]
 
@@ -46,6 +53,8 @@ _YOUNG_SECONDS = 3600
 _CLOCK_SECONDS = 1
 # So much later than it may be is a deadline for which the grace was as long as it may be: by another clock, rounded up.
 _CLOCKS_AGREE_SECONDS = 10
+
+_DEAD = "the token under AWSCURRENT does not work, and this one may be all that consumers have"
 
 
 @dataclass(frozen=True)
@@ -93,17 +102,22 @@ class _Account:
         holder: the version that carries AWSCURRENT.
         current: its tokens.
         in_use: these and those of AWSPENDING.
-        copies: whether the value of a pinned version may be that of a version without a staging label.
-        now, grace: as for `plan`.
+        doubt: why no token is taken away at all, or None.
+        doubt_of_copies: why none is taken away that no staging label speaks of, or None.
+        doubt_of_previous: why none of these is deleted, or None.
+        now, grace, empty: as for `plan`.
     """
 
     arn: str
     holder: str
     current: Group
     in_use: tuple[Token, ...]
-    copies: bool
+    doubt: str | None
+    doubt_of_copies: str | None
+    doubt_of_previous: str | None
     now: float
     grace: Grace
+    empty: str | None
 
     @property
     def rotated_at(self) -> float | None:
@@ -121,20 +135,28 @@ class _Account:
 
 @dataclass(frozen=True)
 class Planned:
-    """A token, the version and group to which it belongs, and what it should be; None if it is to be left as it is."""
+    """A token, the version and group to which it belongs, and what it should be; None if it is to be left as it is.
+
+    Attributes:
+        doubt: for one that is left although the table takes it away: why.
+    """
 
     token: Token
     version: str
     group: Group
     fate: Fate | None
+    doubt: str | None = None
 
 
 def plan(
     tokens: Iterable[Token],
     versions: SecretVersions,
-    stored: Mapping[str, str],
+    stored: Stored,
     now: float,
     grace: Grace = NO_GRACE,
+    *,
+    spares: bool = False,
+    empty: str | None = None,
 ) -> list[Change]:
     """Return what has to change so that every token is what the staging labels say.
 
@@ -146,9 +168,11 @@ def plan(
         stored: as for `grouped`.
         now: seconds since 1970, by the clock that dated the tokens.
         grace: how long superseded tokens live. Without one, none lives on, whatever its label says.
+        spares: whether nothing is taken away while no token of AWSCURRENT works.
+        empty: a version that has never had a value, if there is one: no value anywhere holds a token made for it.
     """
     changes = []
-    for planned in fates(tokens, versions, stored, now, grace):
+    for planned in fates(tokens, versions, stored, now, grace, spares=spares, empty=empty):
         token, fate = planned.token, planned.fate
         if fate is None:
             continue
@@ -161,30 +185,64 @@ def plan(
 
 
 def fates(
-    tokens: Iterable[Token], versions: SecretVersions, stored: Mapping[str, str], now: float, grace: Grace
+    tokens: Iterable[Token],
+    versions: SecretVersions,
+    stored: Stored,
+    now: float,
+    grace: Grace,
+    *,
+    spares: bool = False,
+    empty: str | None = None,
 ) -> Iterator[Planned]:
     """Yield what each token that this secret's rotation may touch should be. Arguments as for `plan`."""
     groups, holder = grouped(tokens, versions, stored), versions.holder(CURRENT) or ""
+    current = groups.get(holder, NOTHING)
+    copied = any(group.holds_an_unknown_token for group in groups.values())
     account = _Account(
         arn=versions.arn,
         holder=holder,
-        current=groups.get(holder, NOTHING),
+        current=current,
         in_use=tuple(token for group in groups.values() if group.in_use for token in group.tokens),
-        copies=any(group.holds_an_unknown_token for group in groups.values()),
+        doubt=_doubt_of_those_in_use(groups.values()) or (_DEAD if spares and not _works(current, now) else None),
+        doubt_of_copies="a pinned version may hold it" if copied else None,
+        doubt_of_previous=_may_hold(PREVIOUS) if _is_unknown(PREVIOUS, groups.values()) else None,
         now=now,
         grace=grace,
+        empty=empty,
     )
     for version, group in groups.items():
         for token in group.tokens:
-            yield Planned(token, version, group, _fate(token, version, group, account))
+            fate = _by_the_table(token, version, group, account)
+            doubt = _doubt(fate, version, group, account) if fate is not None else None
+            yield Planned(token, version, group, None if doubt else fate, doubt)
 
 
-def _fate(token: Token, version: str, group: Group, account: _Account) -> Fate | None:
-    """Return what a token should be, or None if it is to be left as it is."""
-    fate = _by_the_table(token, version, group, account)
-    if fate is not None and fate.becomes != "active" and account.copies and not group.labels:
-        return None  # a pinned value may hold it
-    return fate
+def _doubt(fate: Fate, version: str, group: Group, account: _Account) -> str | None:
+    """Return why a token is not taken away although the table says so, or None if nothing speaks against it."""
+    if fate.becomes == "active" or version == account.empty:
+        return None
+    of_no_label = account.doubt_of_copies or (account.doubt_of_previous if fate.becomes == "deleted" else None)
+    return account.doubt or (None if group.labels else of_no_label)
+
+
+def _doubt_of_those_in_use(groups: Iterable[Group]) -> str | None:
+    """Return why any token may be the one that consumers have, or are about to, or None if theirs are known."""
+    groups = list(groups)
+    if not any(CURRENT in group.labels for group in groups) or _is_unknown(CURRENT, groups):
+        return _may_hold(CURRENT)
+    return _may_hold(PENDING) if _is_unknown(PENDING, groups) else None
+
+
+def _is_unknown(label: str, groups: Iterable[Group]) -> bool:
+    return any(label in group.labels and group.is_unknown for group in groups)
+
+
+def _may_hold(label: str) -> str:
+    return f"it may be the one that {label} holds"
+
+
+def _works(current: Group, now: float) -> bool:
+    return any(token.active and not token.expired(now) and not current.is_twin(token) for token in current.tokens)
 
 
 def _by_the_table(token: Token, version: str, group: Group, account: _Account) -> Fate | None:

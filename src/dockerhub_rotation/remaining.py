@@ -1,11 +1,11 @@
 """What a plan leaves active although the secret has no use for it any more: until when, why, and whether it is used."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dockerhub_rotation import token_labels
 from dockerhub_rotation.docker_hub.answers import Token
-from dockerhub_rotation.groups import NOTHING, Group, grouped, holders, in_use
+from dockerhub_rotation.groups import NOTHING, Group, Stored, grouped, holders, in_use
 from dockerhub_rotation.plan import Grace, fates
 from dockerhub_rotation.secrets_manager import CURRENT, PREVIOUS, SecretVersions
 from dockerhub_rotation.token_labels import is_anothers
@@ -30,17 +30,16 @@ class InGrace:
 
 
 def left_active(
-    tokens: list[Token], versions: SecretVersions, stored: Mapping[str, str], now: float, grace: Grace
+    tokens: list[Token], versions: SecretVersions, stored: Stored, now: float, grace: Grace, *, spares: bool = False
 ) -> Iterator[Left]:
     """Yield the tokens that the plan leaves active, although no consumer is known to need them.
 
     Args:
-        tokens, versions, stored, now, grace: as for `plan`.
+        tokens, versions, stored, now, grace, spares: as for `plan`.
     """
-    copies = any(group.holds_an_unknown_token for group in grouped(tokens, versions, stored).values())
-    for one in fates(tokens, versions, stored, now, grace):
-        if one.fate is None and one.token.active and not one.group.in_use:
-            why = _why_left(one.token, one.group, now, copies)
+    for one in fates(tokens, versions, stored, now, grace, spares=spares):
+        if one.fate is None and one.token.active and (one.doubt or not one.group.in_use):
+            why = one.doubt or _why_left(one.token, one.group, now)
             if why is not None:
                 yield Left(one.token, one.version, why)
     held_by = holders(versions, stored)
@@ -51,7 +50,7 @@ def left_active(
 
 
 def in_grace(
-    tokens: list[Token], versions: SecretVersions, stored: Mapping[str, str], now: float, grace: Grace
+    tokens: list[Token], versions: SecretVersions, stored: Stored, now: float, grace: Grace
 ) -> Iterator[InGrace]:
     """Yield the superseded tokens that stay active until their deadline. Arguments as for `plan`."""
     for one in fates(tokens, versions, stored, now, grace):
@@ -59,7 +58,7 @@ def in_grace(
             yield InGrace(one.token, one.version, one.fate.until)
 
 
-def still_used(tokens: list[Token], versions: SecretVersions, stored: Mapping[str, str]) -> Iterator[Token]:
+def still_used(tokens: list[Token], versions: SecretVersions, stored: Stored) -> Iterator[Token]:
     """Yield the superseded tokens with which somebody logs in who should have read the new value by now.
 
     Used later than in the middle between the creation of the current token and the deadline, or after the deadline: by
@@ -69,7 +68,7 @@ def still_used(tokens: list[Token], versions: SecretVersions, stored: Mapping[st
     Args:
         tokens, versions, stored: as for `plan`. Tokens that were asked are left out: the use may be ours.
     """
-    groups, ours = grouped(tokens, versions, stored), {uuid.lower() for uuid in stored.values()}
+    groups, ours = grouped(tokens, versions, stored), {uuid.lower() for uuid in stored.values() if uuid}
     born = groups.get(versions.holder(CURRENT) or "", NOTHING).born
     for group in groups.values():
         if group.in_use or group.pins:
@@ -83,7 +82,7 @@ def still_used(tokens: list[Token], versions: SecretVersions, stored: Mapping[st
                 yield token
 
 
-def _why_left(token: Token, group: Group, now: float, copies: bool) -> str | None:
+def _why_left(token: Token, group: Group, now: float) -> str | None:
     """Return why a token that may be superseded is left, or None if that it may belong to a rotation that goes on."""
     if group.pins:
         return f"its version is pinned by {_named(group.pins)}, and it is {_age(token, now)}"
@@ -91,8 +90,6 @@ def _why_left(token: Token, group: Group, now: float, copies: bool) -> str | Non
         return "it may be the one that AWSCURRENT holds"
     if token.created_at is None and not token_labels.carries_time(token):
         return "its age can't be read"
-    if copies:
-        return "a pinned version may hold it"
     return "it may be the one that AWSCURRENT holds" if token_labels.carries_time(token) else None
 
 

@@ -135,6 +135,7 @@ def retire(
     grace: Grace,
     *,
     enables: bool = True,
+    spares: bool = False,
     ask: Callable[[SecretVersions, list[Token]], Asked] | None = None,
 ) -> Retirement:
     """Make every token what the staging labels say. Doing it again changes nothing.
@@ -144,6 +145,7 @@ def retire(
         tokens: every token of the account.
         grace: how long superseded tokens live.
         enables: whether a token that is needed and was disabled may be enabled; else it stays as it is.
+        spares: as for `plan`.
         ask: asks stored values in another way than `asking.ask`.
     """
     ask = ask or partial(asking.ask, invocation)
@@ -151,10 +153,11 @@ def retire(
     done: list[Change] = []
     try:
         while True:
-            now = invocation.docker_hub.http.now()
             asked = ask(look.versions, tokens)
-            planned = plan(asked.tokens, look.versions, asked.stored, now, grace)
-            made = changes.make(invocation, look, [change for change in planned if enables or not change.enables])
+            now = invocation.docker_hub.http.now()
+            planned = plan(asked.tokens, look.versions, asked.stored, now, grace, spares=spares)
+            wanted = [change for change in planned if enables or not change.enables]
+            made = changes.make(invocation, _since(look, asked), wanted)
             done, retired = made.done, retired.plus(_counted(made.done))
             if made.interrupted is None:
                 break
@@ -163,7 +166,7 @@ def retire(
     except RotationError as failure:
         return Retirement(retired, [failure], look.versions, Asked(tokens))
     remains = Remains(
-        left=list(remaining.left_active(asked.tokens, look.versions, asked.stored, now, grace)),
+        left=list(remaining.left_active(asked.tokens, look.versions, asked.stored, now, grace, spares=spares)),
         in_grace=list(remaining.in_grace(asked.tokens, look.versions, asked.stored, now, grace)),
         used=list(remaining.still_used(asked.tokens, look.versions, asked.stored)),
     )
@@ -226,9 +229,8 @@ def catch_up(invocation: Invocation, versions: SecretVersions, tokens: list[Toke
     asked = asking.ask(invocation, look.versions, tokens)
     superseded = grouped(asked.tokens, look.versions, asked.stored)[previous].tokens
     planned = plan(asked.tokens, look.versions, asked.stored, invocation.docker_hub.http.now(), grace)
-    made = changes.make(
-        invocation, look, [one for one in planned if one.token in superseded and one.becomes != "deleted"]
-    )
+    wanted = [one for one in planned if one.token in superseded and one.becomes != "deleted"]
+    made = changes.make(invocation, _since(look, asked), wanted)
     if made.interrupted:
         tokens = listed(invocation, look.versions)
         caught_up = catch_up(invocation, invocation.secrets_manager.versions(versions.arn), tokens, grace)
@@ -293,6 +295,11 @@ def sweep(invocation: Invocation, arn: str, empty: str) -> bool:
     return bool(swept)
 
 
+def _since(look: Look, asked: Asked) -> Look:
+    """Return a look at the staging labels as one that is to be repeated, if stored values were read since."""
+    return replace(look, at=None) if asked.values_read else look
+
+
 def _orphans(tokens: list[Token], versions: SecretVersions, empty: str, now: float) -> list[Change]:
     """Return the deletion of each orphan. Arguments as for `plan` and `sweep`."""
     versions = replace(versions, labels={v: labels for v, labels in versions.labels.items() if v != empty})
@@ -301,7 +308,7 @@ def _orphans(tokens: list[Token], versions: SecretVersions, empty: str, now: flo
     all_known = all(groups[version].tokens for version in versions.labels)
     return [
         change
-        for change in plan(tokens, versions, {}, now)
+        for change in plan(tokens, versions, {}, now, empty=empty)
         if change.becomes == "deleted" and (all_known or version_of(change.token, versions.arn, [empty]) == empty)
     ]
 

@@ -45,8 +45,9 @@ class CurrentToken:
             self.seen = Current(Standing.PLACEHOLDER)
         elif alone:
             self.seen = self._of_value(current, versions, tokens)
+            asked = replace(asked, values_read=True)
             if self.seen.token is not None:
-                asked = replace(asked, stored={**asked.stored, current: self.seen.token.uuid})
+                asked.stored[current] = self.seen.token.uuid
         else:
             group = grouped(tokens, versions, asked.stored)[current]
             self.seen = self._of_list([token for token in group.tokens if not group.is_twin(token)])

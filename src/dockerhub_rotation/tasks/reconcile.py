@@ -120,7 +120,7 @@ def _look_after(task: Task, arn: str, account: _Account) -> list[Care]:
             return []
         grace, wrong_tags = _grace(task, look.versions)
         current = CurrentToken(task)
-        done = retirement.retire(task, look, account.tokens, grace, enables=False, ask=current.ask)
+        done = retirement.retire(task, look, account.tokens, grace, enables=False, spares=True, ask=current.ask)
         return [_care(task, done, current, wrong_tags)]
     except EventRefused:  # it was deleted meanwhile
         return []
