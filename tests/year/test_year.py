@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def stretch(seed: int) -> Stretch:
-    """Return two days with three rotations, as full of events as a quarter of a year."""
-    return Stretch(seed=seed, days=2, rotations=3, grace="5h")
+    """Return a day with three rotations, as full of events as a quarter of a year."""
+    return Stretch(seed=seed, days=1, rotations=3, grace="3h")
 
 
 def lived(seed: int) -> tuple[Almanac, Chronicle]:

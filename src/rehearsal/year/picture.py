@@ -73,7 +73,8 @@ class _Picture:
 
     def drawn(self) -> str:
         chronicle = self._chronicle
-        title = f"{chronicle.stretch.days} days of one secret"
+        days = chronicle.stretch.days
+        title = f"{'A year' if days == 365 else f'{days} days'} of one secret"
         refused = sum(met.refused for met in chronicle.consumers)
         happened = (
             f"{len(chronicle.rotations)} rotations, {len(chronicle.failures)} failed attempts, "
