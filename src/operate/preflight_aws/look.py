@@ -86,9 +86,9 @@ class Look:
         Raises:
             Refused: there is none.
         """
-        if service not in self._clients:
-            self._clients[service] = self._make(service)
         try:
+            if service not in self._clients:
+                self._clients[service] = self._make(service)
             return getattr(self._clients[service], operation)(**request)
         except ClientError as error:
             code, action = error.response.get("Error", {}).get("Code", ""), f"{service}:{error.operation_name}"
