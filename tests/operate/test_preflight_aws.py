@@ -198,11 +198,21 @@ def test_parameters_that_are_missing_or_not_encrypted_are_named(
     assert found["parameters"].seen == seen
 
 
-def test_who_may_decrypt_the_parameters_is_said(account: Account) -> None:
-    statements = [
-        {"Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}},
-        {"Principal": {"AWS": [f"arn:aws:iam::{ACCOUNT}:role/Reader"], "Service": "logs.amazonaws.com"}},
-    ]
+@pytest.mark.parametrize(
+    ("statements", "named"),
+    [
+        (
+            [
+                {"Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}},
+                {"Principal": {"AWS": [f"arn:aws:iam::{ACCOUNT}:role/Reader"], "Service": "logs.amazonaws.com"}},
+            ],
+            ("role/Reader", "logs.amazonaws.com", "IAM decides"),
+        ),
+        ({"Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}}, ("IAM decides",)),
+        ({"Principal": "*"}, ("*",)),
+    ],
+)
+def test_who_may_decrypt_the_parameters_is_said(account: Account, statements: Any, named: tuple[str, ...]) -> None:
     account.answers |= {
         "DescribeParameters": lambda _: {"Parameters": [{"KeyId": "alias/ours"}, {"KeyId": "alias/ours"}]},
         "DescribeKey": lambda _: {"KeyMetadata": {"KeyId": "00000000-0000-4000-8000-000000000000"}},
@@ -211,7 +221,7 @@ def test_who_may_decrypt_the_parameters_is_said(account: Account) -> None:
 
     seen = account.look()["parameter-readers"].seen
 
-    assert all(name in seen for name in ("role/Reader", "logs.amazonaws.com", "IAM decides"))
+    assert all(name in seen for name in named)
 
 
 @pytest.mark.parametrize(
@@ -274,6 +284,26 @@ def test_concurrency_that_does_not_do_is_said(
     assert differing(account.look(wanted)) == (set() if enough else {"concurrency"})
 
 
+def advanced(*fields: dict[str, Any]) -> dict[str, Any]:
+    category = {"Field": "eventCategory", "Equals": ["Management"]}
+    return {"AdvancedEventSelectors": [{"FieldSelectors": [category, *fields]}]}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        (),
+        ({"Field": "readOnly", "Equals": ["false"]},),
+        ({"Field": "eventSource", "NotEquals": ["kms.amazonaws.com", "rdsdata.amazonaws.com"]},),
+        ({"Field": "eventName", "StartsWith": ["Rotation"]}, {"Field": "eventType", "Equals": ["AwsServiceEvent"]}),
+    ],
+)
+def test_a_trail_that_selects_the_events_of_rotations_serves(account: Account, fields: tuple[dict[str, Any]]) -> None:
+    account.answers["GetEventSelectors"] = lambda _: advanced(*fields)
+
+    assert differing(account.look()) == set()
+
+
 @pytest.mark.parametrize(
     ("operation", "answer"),
     [
@@ -286,6 +316,11 @@ def test_concurrency_that_does_not_do_is_said(
             "GetEventSelectors",
             {"AdvancedEventSelectors": [{"FieldSelectors": [{"Field": "eventCategory", "Equals": ["Data"]}]}]},
         ),
+        ("GetEventSelectors", advanced({"Field": "readOnly", "Equals": ["true"]})),
+        ("GetEventSelectors", advanced({"Field": "eventSource", "NotEquals": ["secretsmanager.amazonaws.com"]})),
+        ("GetEventSelectors", advanced({"Field": "eventSource", "Equals": ["kms.amazonaws.com"]})),
+        ("GetEventSelectors", advanced({"Field": "eventName", "Equals": ["RotationFailed"]})),
+        ("GetEventSelectors", advanced({"Field": "eventType", "NotStartsWith": ["AwsService"]})),
     ],
 )
 def test_without_a_trail_that_logs_what_changes_here_an_alarm_never_rings(

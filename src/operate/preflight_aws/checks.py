@@ -18,6 +18,13 @@ _CONCURRENCY = 10
 _PACKAGE_BYTES = 30 << 20
 _OUR_LAYER = re.compile(r"arn:aws[a-z-]*:lambda:([a-z0-9-]+):\d+:layer:([A-Za-z0-9_-]+):\d+")
 
+# What Secrets Manager has a trail log of a rotation that fails, as far as a trail selects by it.
+# https://docs.aws.amazon.com/secretsmanager/latest/userguide/cloudtrail_log_entries.html
+_ROTATION = {"eventCategory": "Management", "readOnly": "false", "eventSource": "secretsmanager.amazonaws.com"}
+_EVENTS = tuple(
+    {**_ROTATION, "eventType": "AwsServiceEvent", "eventName": name} for name in ("RotationFailed", "RotationAbandoned")
+)
+
 IDENTITY = "The credentials are valid in this Region."
 PARAMETERS = "The parameters of the account are there, as SecureStrings."
 READERS = "It is known who may decrypt them."
@@ -71,7 +78,8 @@ def readers(look: Look) -> Iterator[Finding]:
 def _principals(policy: str) -> list[str]:
     """Return whom a key's policy names, as far as it can be shown: the account, or the last part of an ARN."""
     named: set[str] = set()
-    for statement in json.loads(policy)["Statement"]:
+    statements = json.loads(policy)["Statement"]
+    for statement in [statements] if isinstance(statements, dict) else statements:  # a single one needs no list
         principal = statement.get("Principal", {})
         for names in principal.values() if isinstance(principal, dict) else [principal]:
             named |= {names} if isinstance(names, str) else set(names)
@@ -204,9 +212,25 @@ def _logs(look: Look, trail: Mapping[str, Any]) -> bool:
     selectors = look.ask("cloudtrail", "get_event_selectors", TrailName=arn)
     basic, advanced = selectors.get("EventSelectors") or [], selectors.get("AdvancedEventSelectors") or []
     return any(it.get("IncludeManagementEvents") and it.get("ReadWriteType") != "ReadOnly" for it in basic) or any(
-        field["Field"] == "eventCategory" and "Management" in field.get("Equals", ())
-        for it in advanced
-        for field in it["FieldSelectors"]
+        all(all(_selects(field, event) for field in it["FieldSelectors"]) for event in _EVENTS) for it in advanced
+    )
+
+
+def _selects(selector: Mapping[str, Any], event: Mapping[str, str]) -> bool:
+    """Tell whether a field of an advanced selector lets an event through.
+
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_AdvancedFieldSelector.html
+    """
+    value = event.get(selector["Field"], "")
+    wanted = (
+        ("Equals", value.__eq__),
+        ("StartsWith", value.startswith),
+        ("EndsWith", value.endswith),
+    )
+    return all(
+        (not selector.get(name) or any(holds(it) for it in selector[name]))
+        and not any(holds(it) for it in selector.get(f"Not{name}") or ())
+        for name, holds in wanted
     )
 
 
