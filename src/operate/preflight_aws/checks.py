@@ -30,7 +30,7 @@ PARAMETERS = "The parameters of the account are there, as SecureStrings."
 READERS = "It is known who may decrypt them."
 SECRET_NAME = "No secret has this name, or this project's stack has made it."  # noqa: S105 - a sentence
 FUNCTION = "No function and no log group has the project's name, or its caretaker's, or its stack has made them."
-BUCKET = "The bucket's name is free, or the bucket is this account's."
+BUCKET = "The bucket's name is free, or the bucket is this account's, and of this Region."
 QUOTA = "The function finds the concurrency that it is to have, and room for its package."
 TRAIL = "A trail logs management events in this Region, for the events of rotations that fail."
 LAYER = "The extension's layer is of this Region."
@@ -94,6 +94,8 @@ def secret(look: Look) -> Iterator[Finding]:
     except Refused as refused:
         if refused.code != "ResourceNotFoundException":
             raise
+        there = {}
+    if there.get("Name") != wanted.secret:  # part of an ARN finds one, too
         yield Finding("secret-name", SECRET_NAME, "as assumed", "free")
         return
     made_by = {tag["Key"]: tag["Value"] for tag in there.get("Tags", ())}.get("aws:cloudformation:stack-name", "")
@@ -107,7 +109,7 @@ def secret(look: Look) -> Iterator[Finding]:
             f"`make deploy` fails until it is gone. `{restore}` brings it back; another SECRET=... is another secret.",
         )
         return
-    ours = made_by.startswith(f"{wanted.project}-secret")
+    ours = made_by in wanted.secret_stacks and look.has_stack(made_by)
     yield Finding(
         "secret-name",
         SECRET_NAME,
@@ -150,15 +152,21 @@ def _taken(look: Look, name: str) -> list[str]:
 
 def bucket(look: Look) -> Iterator[Finding]:
     """Look whether the bucket can be made."""
-    means = "`make deploy` fails: somebody has a bucket of that name. Take another: BUCKET=..."
     try:
-        look.ask("s3", "head_bucket", Bucket=look.wanted.bucket, ExpectedBucketOwner=look.identity["Account"])
-        yield Finding("bucket-name", BUCKET, "as assumed", "this account's")
+        owner = look.identity["Account"]
+        there = look.ask("s3", "head_bucket", Bucket=look.wanted.bucket, ExpectedBucketOwner=owner)
+        region = there.get("BucketRegion", look.region)
+        here = region == look.region
+        means = "`make deploy` fails: Lambda takes a package only from its own Region. Take another name: BUCKET=..."
+        yield Finding(
+            "bucket-name", BUCKET, "as assumed" if here else "otherwise", f"this account's, in {region}", means
+        )
     except Refused as refused:
         if refused.code in ("404", "NoSuchBucket", "NotFound"):
             yield Finding("bucket-name", BUCKET, "as assumed", "free")
         elif refused.code in DENIED:
             seen = "taken by another account, or not to be looked at"
+            means = "`make deploy` fails: somebody has a bucket of that name. Take another: BUCKET=..."
             yield Finding("bucket-name", BUCKET, "otherwise", seen, means)
         else:
             raise
