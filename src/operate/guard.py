@@ -13,6 +13,7 @@ from typing import Any
 _SECRET = "AWS::SecretsManager::Secret"  # noqa: S105 - a type
 _VALUE = ("SecretString", "GenerateSecretString")
 _KEY = "KmsKeyId"
+_NO_KEY = "the key would be deleted, and whatever is encrypted with it could be read by nobody"
 # How AWS says that a property may change because another resource may.
 _BY_ANOTHER = ("ResourceReference", "ResourceAttribute")
 
@@ -22,7 +23,8 @@ def losses(changes: Sequence[Mapping[str, Any]]) -> list[str]:
     resources = [change["ResourceChange"] for change in changes if change.get("Type", "Resource") == "Resource"]
     moved = {it["LogicalResourceId"] for it in resources if _is_another(it)}
     secrets = [it for it in resources if it["ResourceType"] == _SECRET and it["Action"] not in ("Add", "Import")]
-    return [f"{it['LogicalResourceId']}: {loss}" for it in secrets for loss in _losses(it, moved)]
+    lost = [f"{it['LogicalResourceId']}: {loss}" for it in secrets for loss in _losses(it, moved)]
+    return lost + [f"{it['LogicalResourceId']}: {_NO_KEY}" for it in resources if _is_deleted_key(it)]
 
 
 def _losses(secret: Mapping[str, Any], moved: set[str]) -> Iterator[str]:
@@ -41,13 +43,21 @@ def _losses(secret: Mapping[str, Any], moved: set[str]) -> Iterator[str]:
 
 def _changes(detail: Mapping[str, Any], moved: set[str]) -> bool:
     """Whether a property would change, as far as AWS can tell."""
-    if detail.get("ChangeSource") in _BY_ANOTHER:
-        # It is told as soon as that other resource is touched. Its name and ARN change only with its replacement.
-        return detail.get("CausingEntity", "").partition(".")[0] in moved
     target = detail["Target"]
+    if target.get("Name") in _VALUE:
+        return True  # what must not be seen is told as the same before and after
+    if detail.get("ChangeSource") in _BY_ANOTHER:
+        # It is told as soon as that other resource is touched. A key's name and ARN change only with its replacement.
+        return detail.get("CausingEntity", "").partition(".")[0] in moved
     before, after = target.get("BeforeValue"), target.get("AfterValue")
-    # What must not be seen is told as the same before and after.
-    return bool(target.get("Name") in _VALUE or before is None or before != after)
+    return bool(before is None or before != after)
+
+
+def _is_deleted_key(resource: Mapping[str, Any]) -> bool:
+    """Whether a key is gone after the change, with its resource or because another takes its place."""
+    if resource["ResourceType"] != "AWS::KMS::Key" or resource["Action"] in ("Add", "Import"):
+        return False
+    return _is_another(resource) and "Retain" not in resource.get("PolicyAction", "")
 
 
 def _is_another(resource: Mapping[str, Any]) -> bool:

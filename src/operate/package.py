@@ -74,7 +74,7 @@ class Package:
             version = {"VersionId": told["VersionId"]} if told.get("VersionId") else {}
             checksum = told.get("ChecksumSHA256")
             if checksum is None:  # whoever uploaded it, did it without
-                content = aws.ask("s3", "get_object", **place, **version)["Body"].read()
+                content = aws.download(**place, **version)
                 checksum = base64.b64encode(hashlib.sha256(content).digest()).decode()
             if checksum != self.checksum:
                 raise Problem(_foreign(bucket, place["Key"], version.get("VersionId", "")))

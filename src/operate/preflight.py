@@ -11,7 +11,7 @@ from typing import Any
 
 from operate import hub
 from operate.bucket import find_bucket
-from operate.names import Deployment
+from operate.names import Deployment, check_new_secret, check_parameter
 from operate.preflight_aws import Wanted, measure
 from operate.session import Aws, Refused
 from operate.settings import function_settings, read_parameters
@@ -34,7 +34,7 @@ def preflight(aws: Aws, show: Show, wanted: Deployment, *, local: bool, try_both
     Raises:
         Problem: there is nothing to report.
     """
-    settings = _settings(aws, show, wanted)
+    settings = _settings(Stacks(aws, show), wanted)
     with show.waiting("AWS: looking"):
         found = [finding.row() for finding in measure(aws.client, aws.region, _wanted(aws, wanted, settings))]
     docker_hub = hub.measure(settings, try_both=try_both) if local else None
@@ -52,10 +52,17 @@ def preflight(aws: Aws, show: Show, wanted: Deployment, *, local: bool, try_both
     return {"ok": holds, **report}
 
 
-def _settings(aws: Aws, show: Show, wanted: Deployment) -> Mapping[str, str]:
-    """Return what the function is set to, or would be; only what was given, where AWS may not be asked."""
+def _settings(stacks: Stacks, wanted: Deployment) -> Mapping[str, str]:
+    """Return what the function is set to, or would be; only what was given, where AWS may not be asked.
+
+    Raises:
+        Problem: what is wanted can't be, as a deployment finds, too.
+    """
+    check_new_secret(wanted)
     try:
-        return function_settings(Stacks(aws, show), wanted)
+        stacks.require_declared("secret", wanted.secret_parameters)
+        stacks.require_declared("function", wanted.function_parameters)
+        return function_settings(stacks, wanted)
     except Refused:
         return wanted.function_parameters  # which permission is missing stands in the report
 
@@ -66,10 +73,27 @@ def _wanted(aws: Aws, wanted: Deployment, settings: Mapping[str, str]) -> Wanted
         project=wanted.project,
         secret=wanted.secret_name,
         bucket=_bucket(aws, wanted),
-        parameters=tuple(read_parameters(settings, wanted.project).values()),
+        parameters=_parameters(aws, wanted, settings),
+        secret_stacks=(*wanted.secret_stacks, *wanted.earlier_secret_stacks),
         reserved_concurrency=int(reserved) if reserved.isdecimal() else None,
         layer=settings.get("ExtensionLayerArn", ""),
     )
+
+
+def _parameters(aws: Aws, wanted: Deployment, settings: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the names of the parameters that the function is to read.
+
+    Raises:
+        Problem: Parameter Store takes no such name.
+    """
+    names = read_parameters(settings, wanted.project)
+    try:
+        account = aws.account
+    except Refused:
+        account = ""  # for whom nobody vouches, of that the report tells
+    for setting, name in names.items():
+        check_parameter(setting, name, aws.region, account)
+    return tuple(names.values())
 
 
 def _bucket(aws: Aws, wanted: Deployment) -> str:

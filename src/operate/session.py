@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -67,10 +68,8 @@ class Aws:
         Raises:
             Refused: AWS said no, or could not be asked.
         """
-        try:
+        with self._telling():
             return getattr(self.client(service), operation)(**request)
-        except (BotoCoreError, ClientError) as error:
-            raise refused(error, self.region) from None
 
     def pages(self, service: str, operation: str, **request: Any) -> Iterator[Any]:
         """Send a request for each page of an answer that has several, as they are taken.
@@ -78,10 +77,18 @@ class Aws:
         Raises:
             Refused: AWS said no, or could not be asked.
         """
-        try:
+        with self._telling():
             yield from self.client(service).get_paginator(operation).paginate(**request)
-        except (BotoCoreError, ClientError) as error:
-            raise refused(error, self.region) from None
+
+    def download(self, **request: Any) -> bytes:
+        """Return the content of an object of S3, whose body comes after the answer.
+
+        Raises:
+            Refused: AWS said no, or not all of it came.
+        """
+        with self._telling():
+            content: bytes = self.client("s3").get_object(**request)["Body"].read()
+            return content
 
     def invoke(self, function: str, event: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         """Have a function do something that takes long, once, and return its answer, or its error as Lambda tells it.
@@ -96,20 +103,52 @@ class Aws:
         patient = _CONFIG.merge(
             Config(read_timeout=seconds, retries={"mode": "standard", "total_max_attempts": 1}, tcp_keepalive=True)
         )
-        try:
-            client = self.session.client("lambda", region_name=self.region, config=patient)
+        with self._telling():
+            client = self._make("lambda", patient)
             told = client.invoke(FunctionName=function, Payload=json.dumps(event))
             answer = json.loads(told["Payload"].read())
-        except (BotoCoreError, ClientError) as error:
-            raise refused(error, self.region) from None
         return answer if isinstance(answer, dict) else {}
 
     def client(self, service: str) -> Any:
-        """Return boto3's client of a service, in the Region."""
+        """Return boto3's client of a service, in the Region.
+
+        Raises:
+            BotoCoreError: there are no credentials where the configuration says, or it can't be read.
+        """
         if service not in self._clients:
-            made = self.session.client(service, region_name=self.region, config=_CONFIG)  # type: ignore[call-overload]
-            self._clients[service] = made
+            self._clients[service] = self._make(service, _CONFIG)
         return self._clients[service]
+
+    def _make(self, service: str, config: Config) -> Any:
+        self._fetched  # noqa: B018 - first, so that what fails later is no fault of theirs
+        try:
+            return self.session.client(service, region_name=self.region, config=config)  # type: ignore[call-overload]
+        except ValueError as error:
+            raise exceptions.InvalidConfigError(error_msg=f"{error} ({_ENDPOINT})") from None
+
+    @cached_property
+    def _fetched(self) -> bool:
+        """Whether there are credentials, fetched before anything is asked: whatever they come from may fail in its way.
+
+        Its errors are no classes of botocore's: a program that is not there, an answer that is no JSON or no object.
+        """
+        try:
+            found = self.session.get_credentials()
+            return bool(found and found.get_frozen_credentials())
+        except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+            raise exceptions.CredentialRetrievalError(provider="the configuration", error_msg=_kind(error)) from None
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Tell whatever a request fails with; that may be credentials which are fetched again, too.
+
+        Raises:
+            Refused: it has failed.
+        """
+        try:
+            yield
+        except (BotoCoreError, ClientError, OSError, ValueError) as error:
+            raise refused(error, self.region) from None
 
 
 def connect() -> Aws:
@@ -157,10 +196,12 @@ _NOBODY = (
     "AWS_SECRET_ACCESS_KEY."
 )
 _EXPIRED = "The AWS session has expired: log in again (`aws sso login`, `aws login`, or however you got it)."
+_NO_ANSWER = "No credentials came from where the configuration says: look with `aws configure list`."
 _WRONG = "AWS does not accept these credentials: look which are in use with `aws configure list`."
 _CONFIGURATION = "Mend ~/.aws/config or ~/.aws/credentials, or name another profile with AWS_PROFILE."
 _NETWORK = "AWS cannot be reached: check the network, the proxy and the Region's name."
 _CERTIFICATE = "The certificate is not trusted: name your proxy's certificate authority in AWS_CA_BUNDLE."
+_ENDPOINT = "look at AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_<service> and endpoint_url in ~/.aws/config"
 _PERMISSION = "The README lists the permissions that deploying needs."
 _CLOCK = "This machine's clock is wrong: set it by a time server, then run this again."
 
@@ -183,7 +224,7 @@ _BY_CLASS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...]
     ),
     (
         (exceptions.MetadataRetrievalError, exceptions.CredentialRetrievalError, exceptions.LoginError),
-        "No credentials came from where the configuration says: look with `aws configure list`.",
+        _NO_ANSWER,
     ),
     (exceptions.SSLError, _CERTIFICATE),
     (
@@ -220,6 +261,8 @@ _SKEW_SECONDS = 5 * 60
 
 def refused(error: Exception, region: str) -> Refused:
     """Make of a library's error one that says AWS's own reason, and then what mends it."""
+    if not isinstance(error, BotoCoreError | ClientError):
+        return Refused("", f"AWS cannot be asked: {_sentence(_kind(error))} {_NO_ANSWER}")
     if not isinstance(error, ClientError):
         remedy = next((remedy for kind, remedy in _BY_CLASS if isinstance(error, kind)), "")
         return Refused("", f"{_sentence(str(error))} {remedy}".rstrip())
@@ -254,6 +297,12 @@ def _seconds_apart(error: ClientError) -> float:
     except (KeyError, ValueError):
         return 0
     return abs((datetime.now(UTC) - theirs.astimezone(UTC)).total_seconds())
+
+
+def _kind(error: Exception) -> str:
+    """Return what is told of an error that is not botocore's: no content of a file or an answer stands in it."""
+    reason = str(error) if isinstance(error, OSError | ValueError) else "it answered something of another form"
+    return f"{type(error).__name__}: {reason}"
 
 
 def _sentence(text: str) -> str:

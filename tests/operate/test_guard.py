@@ -127,6 +127,38 @@ def test_what_aws_is_not_sure_of_counts_as_a_loss(change: dict[str, object], los
     assert lost in said
 
 
+def test_a_value_that_refers_to_a_resource_that_is_touched_would_be_stored_again() -> None:
+    """The other resource stays what it is, but what the value takes from it may have changed."""
+    target = {"Attribute": "Properties", "Name": "SecretString"}
+    detail = {"Target": target, "ChangeSource": "ResourceAttribute", "CausingEntity": "Random.Value"}
+    random = {"LogicalResourceId": "Random", "ResourceType": "Custom::Random", "Action": "Modify"}
+    secret = {"LogicalResourceId": "Secret", "ResourceType": "AWS::SecretsManager::Secret", "Action": "Modify"}
+
+    (said,) = losses([{"ResourceChange": random}, {"ResourceChange": secret | {"Details": [detail]}}])
+
+    assert "stored in place of the live token" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "lost"),
+    [
+        ({"Action": "Remove", "PolicyAction": "Delete"}, True),
+        ({"Action": "Remove"}, True),
+        ({"Action": "Remove", "PolicyAction": "Retain"}, False),
+        ({"Action": "Modify", "Replacement": "Conditional", "PolicyAction": "ReplaceAndDelete"}, True),
+        ({"Action": "Modify", "Replacement": "True", "PolicyAction": "ReplaceAndRetain"}, False),
+        ({"Action": "Modify", "Replacement": "False"}, False),
+        ({"Action": "Add"}, False),
+    ],
+)
+def test_no_key_is_deleted_by_an_update(change: dict[str, str], lost: bool) -> None:
+    key = {"LogicalResourceId": "Key", "ResourceType": "AWS::KMS::Key", **change}
+
+    said = losses([{"Type": "Resource", "ResourceChange": key}])
+
+    assert ["Key: the key would be deleted" in it for it in said] == [True] * lost
+
+
 @pytest.mark.parametrize("change", [{"Action": "Add"}, {"Action": "Import"}, {"Action": "Modify", "Details": []}])
 def test_what_loses_nothing_is_let_pass(change: dict[str, object]) -> None:
     secret = {"LogicalResourceId": "Secret", "ResourceType": "AWS::SecretsManager::Secret", **change}

@@ -151,6 +151,23 @@ def test_what_may_not_be_asked_is_in_the_report_and_does_not_end_it(
     assert len(measured.wanted) == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--secret", "a b"), "SECRET=a b can't be"),
+        (("--function-parameters", "Nope=1"), "infra/function.yaml has no parameter Nope"),
+        (("--secret-parameters", "Nope=1"), "infra/secret.yaml has no parameter Nope"),
+        (("--function-parameters", "UsernameParameter=ssm-name"), "Parameter Store takes no ssm-name"),
+    ],
+)
+def test_what_a_deployment_refuses_at_once_is_refused_here_too(
+    measured: Measured, run: Command, arguments: tuple[str, str], said: str
+) -> None:
+    done = run("preflight", *arguments)
+
+    assert (done.status, said in done.err, measured.wanted) == (1, True, []), done.err
+
+
 def test_nothing_is_changed_at_aws(aws: Account, run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preflight, "measure", lambda client, region, wanted: [AS_ASSUMED])
 

@@ -19,7 +19,9 @@ WANTED = Wanted(
     secret="dockerhub-token",
     bucket="dockerhub-rotation-lambda-archive-eu-central-1",
     parameters=("DOCKER_HUB_USERNAME", "DOCKER_HUB_PASSWORD"),
+    secret_stacks=("dockerhub-rotation-secret", "dockerhub-rotation-secret-0badcafe"),
 )
+NAMED = {"Name": "dockerhub-token"}
 VALUE = "marker-of-a-value"
 READS = ("Get", "Describe", "Simulate", "Head", "List")
 
@@ -198,11 +200,21 @@ def test_parameters_that_are_missing_or_not_encrypted_are_named(
     assert found["parameters"].seen == seen
 
 
-def test_who_may_decrypt_the_parameters_is_said(account: Account) -> None:
-    statements = [
-        {"Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}},
-        {"Principal": {"AWS": [f"arn:aws:iam::{ACCOUNT}:role/Reader"], "Service": "logs.amazonaws.com"}},
-    ]
+@pytest.mark.parametrize(
+    ("statements", "named"),
+    [
+        (
+            [
+                {"Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}},
+                {"Principal": {"AWS": [f"arn:aws:iam::{ACCOUNT}:role/Reader"], "Service": "logs.amazonaws.com"}},
+            ],
+            ("role/Reader", "logs.amazonaws.com", "IAM decides"),
+        ),
+        ({"Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}}, ("IAM decides",)),
+        ({"Principal": "*"}, ("*",)),
+    ],
+)
+def test_who_may_decrypt_the_parameters_is_said(account: Account, statements: Any, named: tuple[str, ...]) -> None:
     account.answers |= {
         "DescribeParameters": lambda _: {"Parameters": [{"KeyId": "alias/ours"}, {"KeyId": "alias/ours"}]},
         "DescribeKey": lambda _: {"KeyMetadata": {"KeyId": "00000000-0000-4000-8000-000000000000"}},
@@ -211,26 +223,39 @@ def test_who_may_decrypt_the_parameters_is_said(account: Account) -> None:
 
     seen = account.look()["parameter-readers"].seen
 
-    assert all(name in seen for name in ("role/Reader", "logs.amazonaws.com", "IAM decides"))
+    assert all(name in seen for name in named)
+
+
+def stack(project: str, status: str = "CREATE_COMPLETE") -> dict[str, Any]:
+    return {"Stacks": [{"StackStatus": status, "Parameters": [named("ProjectName", project, "Parameter")]}]}
+
+
+def named(key: str, value: str, kind: str = "") -> dict[str, str]:
+    return {f"{kind}Key": key, f"{kind}Value": value}
+
+
+def made_by(name: str) -> dict[str, Any]:
+    return {**NAMED, "Tags": [named("aws:cloudformation:stack-name", name)]}
 
 
 @pytest.mark.parametrize(
-    ("secret", "verdict", "means"),
+    ("secret", "project", "verdict", "means"),
     [
-        ({"Name": "x", "DeletedDate": 1}, "otherwise", "restore-secret --secret-id dockerhub-token"),
-        ({"Name": "x"}, "otherwise", "Attach it"),
-        ({"Name": "x", "Tags": [{"Key": "aws:cloudformation:stack-name", "Value": "other"}]}, "otherwise", "Attach it"),
-        (
-            {"Tags": [{"Key": "aws:cloudformation:stack-name", "Value": "dockerhub-rotation-secret"}]},
-            "as assumed",
-            "",
-        ),
+        ({**NAMED, "DeletedDate": 1}, "", "otherwise", "restore-secret --secret-id dockerhub-token"),
+        (NAMED, "", "otherwise", "Attach it"),
+        (made_by("other"), "dockerhub-rotation", "otherwise", "Attach it"),
+        (made_by("dockerhub-rotation-secret"), "dockerhub-rotation", "as assumed", ""),
+        (made_by("dockerhub-rotation-secret-0badcafe"), "dockerhub-rotation", "as assumed", ""),
+        # PROJECT=dockerhub-rotation-secret has stacks that begin as ours do.
+        (made_by("dockerhub-rotation-secret-secret"), "dockerhub-rotation-secret", "otherwise", "Attach it"),
+        (made_by("dockerhub-rotation-secret"), "another", "otherwise", "Attach it"),
+        ({"Name": "dockerhub-token-AbCdEf"}, "", "as assumed", ""),  # found by a part of its ARN
     ],
 )
 def test_a_secret_of_that_name_is_told_by_who_made_it_and_whether_it_is_to_be_deleted(
-    account: Account, secret: dict[str, Any], verdict: str, means: str
+    account: Account, secret: dict[str, Any], project: str, verdict: str, means: str
 ) -> None:
-    account.answers["DescribeSecret"] = lambda _: secret
+    account.answers |= {"DescribeSecret": lambda _: secret, "DescribeStacks": lambda _: stack(project)}
 
     found = account.look()["secret-name"]
 
@@ -239,19 +264,38 @@ def test_a_secret_of_that_name_is_told_by_who_made_it_and_whether_it_is_to_be_de
 
 
 @pytest.mark.parametrize("name", ["dockerhub-rotation", "dockerhub-rotation-caretaker"])
-@pytest.mark.parametrize("stack", [False, True])
-def test_a_function_or_a_log_group_of_that_name_is_in_the_way_unless_its_stack_is_there(
-    account: Account, stack: bool, name: str
+@pytest.mark.parametrize(
+    ("project", "status", "ours"),
+    [
+        ("dockerhub-rotation", "CREATE_COMPLETE", True),
+        ("dockerhub-rotation", "REVIEW_IN_PROGRESS", False),
+        ("dockerhub-rotation", "ROLLBACK_COMPLETE", False),
+        ("another", "CREATE_COMPLETE", False),
+        ("", "", False),
+    ],
+)
+def test_a_function_or_a_log_group_of_that_name_is_in_the_way_unless_its_stack_has_made_it(
+    account: Account, project: str, status: str, ours: bool, name: str
 ) -> None:
     group = f"/aws/lambda/{name}"
     account.answers["DescribeLogGroups"] = lambda _: {"logGroups": [{"logGroupName": group}]}
-    if stack:
-        account.answers["DescribeStacks"] = lambda _: {"Stacks": [{}]}
+    if status:
+        account.answers["DescribeStacks"] = lambda _: stack(project, status)
 
     found = account.look()
 
-    assert differing(found) == (set() if stack else {"function-name"})
+    assert differing(found) == (set() if ours else {"function-name"})
     assert group in found["function-name"].seen
+
+
+@pytest.mark.parametrize(("region", "differs"), [(REGION, set()), ("us-east-1", {"bucket-name"})])
+def test_a_bucket_in_another_region_is_in_the_way(account: Account, region: str, differs: set[str]) -> None:
+    account.answers["HeadBucket"] = lambda _: {"BucketRegion": region}
+
+    found = account.look()
+
+    assert differing(found) == differs
+    assert region in found["bucket-name"].seen
 
 
 def test_a_bucket_of_somebody_else_is_in_the_way(account: Account) -> None:
@@ -269,9 +313,29 @@ def test_concurrency_that_does_not_do_is_said(
     told = account.answers["GetAccountSettings"](None)
     told["AccountLimit"]["UnreservedConcurrentExecutions"] = unreserved
     account.answers["GetAccountSettings"] = lambda _: told
-    wanted = Wanted(WANTED.project, WANTED.secret, WANTED.bucket, WANTED.parameters, reserved)
+    wanted = Wanted(WANTED.project, WANTED.secret, WANTED.bucket, WANTED.parameters, reserved_concurrency=reserved)
 
     assert differing(account.look(wanted)) == (set() if enough else {"concurrency"})
+
+
+def advanced(*fields: dict[str, Any]) -> dict[str, Any]:
+    category = {"Field": "eventCategory", "Equals": ["Management"]}
+    return {"AdvancedEventSelectors": [{"FieldSelectors": [category, *fields]}]}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        (),
+        ({"Field": "readOnly", "Equals": ["false"]},),
+        ({"Field": "eventSource", "NotEquals": ["kms.amazonaws.com", "rdsdata.amazonaws.com"]},),
+        ({"Field": "eventName", "StartsWith": ["Rotation"]}, {"Field": "eventType", "Equals": ["AwsServiceEvent"]}),
+    ],
+)
+def test_a_trail_that_selects_the_events_of_rotations_serves(account: Account, fields: tuple[dict[str, Any]]) -> None:
+    account.answers["GetEventSelectors"] = lambda _: advanced(*fields)
+
+    assert differing(account.look()) == set()
 
 
 @pytest.mark.parametrize(
@@ -286,6 +350,11 @@ def test_concurrency_that_does_not_do_is_said(
             "GetEventSelectors",
             {"AdvancedEventSelectors": [{"FieldSelectors": [{"Field": "eventCategory", "Equals": ["Data"]}]}]},
         ),
+        ("GetEventSelectors", advanced({"Field": "readOnly", "Equals": ["true"]})),
+        ("GetEventSelectors", advanced({"Field": "eventSource", "NotEquals": ["secretsmanager.amazonaws.com"]})),
+        ("GetEventSelectors", advanced({"Field": "eventSource", "Equals": ["kms.amazonaws.com"]})),
+        ("GetEventSelectors", advanced({"Field": "eventName", "Equals": ["RotationFailed"]})),
+        ("GetEventSelectors", advanced({"Field": "eventType", "NotStartsWith": ["AwsService"]})),
     ],
 )
 def test_without_a_trail_that_logs_what_changes_here_an_alarm_never_rings(

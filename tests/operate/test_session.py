@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from .aws import Account
 from .cloudformation import AwsError
 from .conftest import Command
 
+# The account's own fixture lets no program start.
+_START = subprocess.Popen.__init__
 CALLER = "sts:GetCallerIdentity"
 
 
@@ -202,6 +205,53 @@ def test_what_aws_says_is_told_as_it_is_and_followed_by_what_mends_it(
     others = {"log in again", "clock is wrong", "enable-region", "does not accept these"} - {remedy}
     if remedy in ("log in again", "clock is wrong"):
         assert [other for other in others if other in done.err] == []
+
+
+@pytest.mark.parametrize("verb", ["deploy", "preflight"])
+@pytest.mark.parametrize(
+    ("configuration", "variables", "said"),
+    [
+        ("credential_process = /nope/x", {}, "/nope/x"),
+        ("credential_process = echo hi", {}, "JSONDecodeError"),
+        ("credential_process = echo 1", {}, "another form"),
+        ("credential_process = echo 'hi", {}, "No closing quotation"),
+        ("role_arn = arn:aws:iam::123456789012:role/a\nweb_identity_token_file = /nope", {}, "/nope"),
+        ("", {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://evil.example/"}, "evil.example"),
+        ("aws_access_key_id = a\naws_secret_access_key = x", {"AWS_ENDPOINT_URL": "foo"}, "AWS_ENDPOINT_URL"),
+    ],
+)
+def test_whatever_credentials_come_from_its_failure_is_told_with_what_mends_it(
+    run: Command,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    configuration: str,
+    variables: dict[str, str],
+    said: str,
+    verb: str,
+) -> None:
+    monkeypatch.setattr(subprocess.Popen, "__init__", _START)
+    configure(home, configuration + "\n")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    done = run(verb)
+
+    assert done.status == 1
+    if verb == "preflight":
+        assert "OTHERWISE: identity" in done.out
+        return
+    assert said in done.err
+    assert "`aws configure list`" in done.err or "Mend ~/.aws/config" in done.err
+
+
+def test_credentials_that_cannot_be_fetched_again_are_told(
+    aws: Account, run: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aws.broken[CALLER] = FileNotFoundError(2, "No such file or directory", "/run/token")
+
+    done = run("deploy")
+
+    assert (done.status, "/run/token" in done.err, "`aws configure list`" in done.err) == (1, True, True)
 
 
 @pytest.mark.parametrize("minutes", [-10, 10])

@@ -18,12 +18,19 @@ _CONCURRENCY = 10
 _PACKAGE_BYTES = 30 << 20
 _OUR_LAYER = re.compile(r"arn:aws[a-z-]*:lambda:([a-z0-9-]+):\d+:layer:([A-Za-z0-9_-]+):\d+")
 
+# What Secrets Manager has a trail log of a rotation that fails, as far as a trail selects by it.
+# https://docs.aws.amazon.com/secretsmanager/latest/userguide/cloudtrail_log_entries.html
+_ROTATION = {"eventCategory": "Management", "readOnly": "false", "eventSource": "secretsmanager.amazonaws.com"}
+_EVENTS = tuple(
+    {**_ROTATION, "eventType": "AwsServiceEvent", "eventName": name} for name in ("RotationFailed", "RotationAbandoned")
+)
+
 IDENTITY = "The credentials are valid in this Region."
 PARAMETERS = "The parameters of the account are there, as SecureStrings."
 READERS = "It is known who may decrypt them."
 SECRET_NAME = "No secret has this name, or this project's stack has made it."  # noqa: S105 - a sentence
 FUNCTION = "No function and no log group has the project's name, or its caretaker's, or its stack has made them."
-BUCKET = "The bucket's name is free, or the bucket is this account's."
+BUCKET = "The bucket's name is free, or the bucket is this account's, and of this Region."
 QUOTA = "The function finds the concurrency that it is to have, and room for its package."
 TRAIL = "A trail logs management events in this Region, for the events of rotations that fail."
 LAYER = "The extension's layer is of this Region."
@@ -71,7 +78,8 @@ def readers(look: Look) -> Iterator[Finding]:
 def _principals(policy: str) -> list[str]:
     """Return whom a key's policy names, as far as it can be shown: the account, or the last part of an ARN."""
     named: set[str] = set()
-    for statement in json.loads(policy)["Statement"]:
+    statements = json.loads(policy)["Statement"]
+    for statement in [statements] if isinstance(statements, dict) else statements:  # a single one needs no list
         principal = statement.get("Principal", {})
         for names in principal.values() if isinstance(principal, dict) else [principal]:
             named |= {names} if isinstance(names, str) else set(names)
@@ -86,6 +94,8 @@ def secret(look: Look) -> Iterator[Finding]:
     except Refused as refused:
         if refused.code != "ResourceNotFoundException":
             raise
+        there = {}
+    if there.get("Name") != wanted.secret:  # part of an ARN finds one, too
         yield Finding("secret-name", SECRET_NAME, "as assumed", "free")
         return
     made_by = {tag["Key"]: tag["Value"] for tag in there.get("Tags", ())}.get("aws:cloudformation:stack-name", "")
@@ -99,7 +109,7 @@ def secret(look: Look) -> Iterator[Finding]:
             f"`make deploy` fails until it is gone. `{restore}` brings it back; another SECRET=... is another secret.",
         )
         return
-    ours = made_by.startswith(f"{wanted.project}-secret")
+    ours = made_by in wanted.secret_stacks and look.has_stack(made_by)
     yield Finding(
         "secret-name",
         SECRET_NAME,
@@ -142,15 +152,21 @@ def _taken(look: Look, name: str) -> list[str]:
 
 def bucket(look: Look) -> Iterator[Finding]:
     """Look whether the bucket can be made."""
-    means = "`make deploy` fails: somebody has a bucket of that name. Take another: BUCKET=..."
     try:
-        look.ask("s3", "head_bucket", Bucket=look.wanted.bucket, ExpectedBucketOwner=look.identity["Account"])
-        yield Finding("bucket-name", BUCKET, "as assumed", "this account's")
+        owner = look.identity["Account"]
+        there = look.ask("s3", "head_bucket", Bucket=look.wanted.bucket, ExpectedBucketOwner=owner)
+        region = there.get("BucketRegion", look.region)
+        here = region == look.region
+        means = "`make deploy` fails: Lambda takes a package only from its own Region. Take another name: BUCKET=..."
+        yield Finding(
+            "bucket-name", BUCKET, "as assumed" if here else "otherwise", f"this account's, in {region}", means
+        )
     except Refused as refused:
         if refused.code in ("404", "NoSuchBucket", "NotFound"):
             yield Finding("bucket-name", BUCKET, "as assumed", "free")
         elif refused.code in DENIED:
             seen = "taken by another account, or not to be looked at"
+            means = "`make deploy` fails: somebody has a bucket of that name. Take another: BUCKET=..."
             yield Finding("bucket-name", BUCKET, "otherwise", seen, means)
         else:
             raise
@@ -204,9 +220,25 @@ def _logs(look: Look, trail: Mapping[str, Any]) -> bool:
     selectors = look.ask("cloudtrail", "get_event_selectors", TrailName=arn)
     basic, advanced = selectors.get("EventSelectors") or [], selectors.get("AdvancedEventSelectors") or []
     return any(it.get("IncludeManagementEvents") and it.get("ReadWriteType") != "ReadOnly" for it in basic) or any(
-        field["Field"] == "eventCategory" and "Management" in field.get("Equals", ())
-        for it in advanced
-        for field in it["FieldSelectors"]
+        all(all(_selects(field, event) for field in it["FieldSelectors"]) for event in _EVENTS) for it in advanced
+    )
+
+
+def _selects(selector: Mapping[str, Any], event: Mapping[str, str]) -> bool:
+    """Tell whether a field of an advanced selector lets an event through.
+
+    https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_AdvancedFieldSelector.html
+    """
+    value = event.get(selector["Field"], "")
+    wanted = (
+        ("Equals", value.__eq__),
+        ("StartsWith", value.startswith),
+        ("EndsWith", value.endswith),
+    )
+    return all(
+        (not selector.get(name) or any(holds(it) for it in selector[name]))
+        and not any(holds(it) for it in selector.get(f"Not{name}") or ())
+        for name, holds in wanted
     )
 
 

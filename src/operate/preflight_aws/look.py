@@ -20,6 +20,7 @@ class Wanted:
 
     Attributes:
         parameters: names of the parameters that the function is to read.
+        secret_stacks: the names that the stack of this secret may have.
         reserved_concurrency: of the function; None for none.
         layer: ARN of the AWS Parameters and Secrets Lambda Extension; empty for none.
     """
@@ -28,6 +29,7 @@ class Wanted:
     secret: str
     bucket: str
     parameters: tuple[str, ...]
+    secret_stacks: tuple[str, ...] = ()
     reserved_concurrency: int | None = None
     layer: str = ""
 
@@ -86,9 +88,9 @@ class Look:
         Raises:
             Refused: there is none.
         """
-        if service not in self._clients:
-            self._clients[service] = self._make(service)
         try:
+            if service not in self._clients:
+                self._clients[service] = self._make(service)
             return getattr(self._clients[service], operation)(**request)
         except ClientError as error:
             code, action = error.response.get("Error", {}).get("Code", ""), f"{service}:{error.operation_name}"
@@ -103,11 +105,16 @@ class Look:
         return answer
 
     def has_stack(self, name: str) -> bool:
-        """Tell whether a stack is there, so that what bears our names is ours."""
+        """Tell whether a stack is there and is the project's, so that what bears our names is ours.
+
+        What has only a change set, or was rolled back when it was made, has made nothing.
+        """
         try:
-            self.ask("cloudformation", "describe_stacks", StackName=name)
+            (stack,) = self.ask("cloudformation", "describe_stacks", StackName=name)["Stacks"]
         except Refused as refused:
             if refused.code == "ValidationError":
                 return False
             raise
-        return True
+        given = {it["ParameterKey"]: it.get("ParameterValue", "") for it in stack.get("Parameters", ())}
+        made = stack["StackStatus"] not in ("REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE", "DELETE_COMPLETE")
+        return made and given.get("ProjectName") == self.wanted.project
