@@ -10,7 +10,6 @@ EMULATOR := $(VENV)/emulator
 MUTATION := $(VENV)/mutation
 OPERATE := $(VENV)/operate
 REGISTRY := $(VENV)/registry
-ARGS ?=
 EVENT ?= events/finish_secret.json
 
 export PYTHONPATH := src
@@ -31,11 +30,16 @@ YES =
 TRY =
 WAIT =
 LEAKED =
+ARGS =
 export PROJECT SECRET BUCKET FUNCTION_PARAMETERS SECRET_PARAMETERS TAGS SERVICE_ROLE
+# The rule for all of them that are switches. What is no clear yes or no is an error, before anything has begun.
+CLEAR = $(if $(filter-out 1 yes true y 0 no,$($1))$(word 2,$($1)),$(error $1=$($1) is neither yes (1, yes, true, y) nor no (0, no)))
+IF_YES = $(call CLEAR,$1)$(if $(filter 1 yes true y,$($1)),$2)
+IF_NO = $(call CLEAR,$1)$(if $(filter 0 no,$($1)),$2)
 DEPLOY := $(OPERATE)/bin/python -m operate
 DEPLOYMENT := --project "$$PROJECT" --secret "$$SECRET" --bucket "$$BUCKET" \
 	--function-parameters "$$FUNCTION_PARAMETERS" --secret-parameters "$$SECRET_PARAMETERS" $(ARGS)
-STACKS = --tags "$$TAGS" --service-role "$$SERVICE_ROLE" $(if $(PROTECT),--protect) $(if $(filter no,$(WAIT)),--no-wait)
+STACKS = --tags "$$TAGS" --service-role "$$SERVICE_ROLE" $(call IF_YES,PROTECT,--protect) $(call IF_NO,WAIT,--no-wait)
 FIRST_TOKEN = $(if $(filter-out ask,$(TOKEN)),$(error Only TOKEN=ask is understood: the token is asked for then))$(if $(TOKEN),--ask-token)
 
 help: ## Show this list
@@ -169,13 +173,13 @@ preflight: archive ## Look whether AWS and, with ARGS="--local", Docker Hub are 
 	@$(DEPLOY) preflight $(DEPLOYMENT)
 
 credentials: archive ## Try the Docker Hub account and store it in Parameter Store; asks for it without echo
-	@$(DEPLOY) credentials $(DEPLOYMENT) $(if $(YES),--yes) $(if $(filter no,$(TRY)),--no-try)
+	@$(DEPLOY) credentials $(DEPLOYMENT) $(call IF_YES,YES,--yes) $(call IF_NO,TRY,--no-try)
 
 rotate: $(OPERATE)/.ready ## Rotate in AWS and follow it to its end; after a leak: make rotate LEAKED=1
-	@$(DEPLOY) rotate $(DEPLOYMENT) $(if $(LEAKED),--leaked)
+	@$(DEPLOY) rotate $(DEPLOYMENT) $(call IF_YES,LEAKED,--leaked)
 
 destroy: $(OPERATE)/.ready ## Remove from AWS what was made, and say what stays
-	@$(DEPLOY) destroy $(DEPLOYMENT) $(if $(YES),--yes)
+	@$(DEPLOY) destroy $(DEPLOYMENT) $(call IF_YES,YES,--yes)
 
 COMPILE = cd requirements && ../$(VENV)/bin/uv pip compile -q -U --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock"

@@ -67,18 +67,25 @@ def run(options: argparse.Namespace, show: Show) -> dict[str, object]:
         Problem: it could not be done.
     """
     names = {"project": options.project, "secret": options.secret, "bucket": options.bucket}
-    usual = {"project": PROJECT, "secret": SECRET, "bucket": ""}
-    told = {name: value for name, value in names.items() if value != usual[name]}
-    with carrying({}, told):
+    with carrying({}, _told(**names)):
         wanted = Deployment(
             **names,
             function_parameters=assignments(options.function_parameters),
             secret_parameters=assignments(options.secret_parameters),
         )
+    # A prefix among the parameters is part of the secret's name: without it, a command would be about another secret.
+    told = _told(**names | {"secret": wanted.secret_name})
+    with carrying({}, told):
         check_names(wanted)
         aws = connect()
     with carrying(carried(aws), told):
         return _do(options, show, aws, wanted)
+
+
+def _told(**names: str) -> dict[str, str]:
+    """Return the names that are not the usual ones."""
+    usual = {"project": PROJECT, "secret": SECRET, "bucket": ""}
+    return {name: value for name, value in names.items() if value != usual[name]}
 
 
 def _do(options: argparse.Namespace, show: Show, aws: Aws, wanted: Deployment) -> dict[str, object]:

@@ -80,6 +80,7 @@ def test_make_hands_every_value_over_as_it_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize("verb", ["preflight", "credentials", "deploy", "rotate", "destroy"])
 def test_what_the_environment_happens_to_hold_names_no_deployment(tmp_path: Path, verb: str) -> None:
     held = {"PROJECT": "theirs", "SECRET": "theirs", "BUCKET": "theirs", "FUNCTION_PARAMETERS": "Login=users-login"}
+    held["ARGS"] = "--project theirs --yes" if verb in ("destroy", "credentials") else "--project theirs"
     (options,) = make(tmp_path, verb, **held, SECRET_PARAMETERS="Shape=ecs", TAGS="a=b", YES="1", TRY="no", WAIT="no")
     (usual,) = [parser().parse_args([verb])]
 
@@ -136,6 +137,29 @@ def test_make_rotates_after_a_leak_only_if_told_so_on_its_command_line(tmp_path:
 
     assert told.leaked is True
     assert environment.leaked is False
+
+
+SWITCHES = [
+    ("destroy", "YES", "yes", True),
+    ("credentials", "YES", "yes", True),
+    ("deploy", "PROTECT", "protect", True),
+    ("rotate", "LEAKED", "leaked", True),
+    ("credentials", "TRY", "no_try", False),
+    ("deploy", "WAIT", "no_wait", False),
+]
+
+
+@pytest.mark.parametrize(("verb", "variable", "option", "set_by"), SWITCHES)
+def test_only_a_clear_yes_is_a_yes_and_only_a_clear_no_is_a_no(
+    tmp_path: Path, verb: str, variable: str, option: str, *, set_by: bool
+) -> None:
+    yes, no = ("1", "yes", "true", "y"), ("0", "no")
+    for number, word in enumerate((*yes, *no, "")):
+        (options,) = make(tmp_path / str(number), verb, f"{variable}={word}")
+        assert getattr(options, option) is (word in (yes if set_by else no)), word
+    for number, word in enumerate(("maybe", "no, never", "1 no", "NO")):
+        (refused,) = make(tmp_path / f"refused-{number}", verb, f"{variable}={word}")
+        assert f"{variable}={word} is neither yes (1, yes, true, y) nor no (0, no)" in refused
 
 
 def test_make_destroys_without_asking_only_if_told_so_on_its_command_line(tmp_path: Path) -> None:

@@ -68,6 +68,21 @@ def test_the_commands_of_the_aws_cli_are_for_the_region_that_was_asked(
     assert f"`AWS_REGION=eu-west-1 aws cloudformation delete-stack --stack-name {PROJECT}-bucket`" in said
 
 
+@pytest.mark.parametrize("secret", ["hub", "dockerhub-token"])
+def test_a_hint_is_for_the_secret_with_its_prefix_also_where_the_parameters_name_that(
+    deployed: Account, run: Command, secret: str
+) -> None:
+    parameters = "NamePrefix=ecr-pullthroughcache/ Shape=ecr Username=acme"
+    deploying = ("deploy", "--only", "secret", "--secret", secret, "--secret-parameters", parameters)
+
+    done = run(*deploying, "--no-wait")
+
+    assert f"ecr-pullthroughcache/{secret}" in deployed.secrets
+    assert f"`make rotate SECRET=ecr-pullthroughcache/{secret}` follows it" in done.out
+    forbidden = run(*deploying[:-1], parameters.replace("acme", "other"))
+    assert f"`make rotate SECRET=ecr-pullthroughcache/{secret}` makes a new token" in forbidden.err
+
+
 # --- How stacks are made ---
 
 
