@@ -239,18 +239,27 @@ MIDDLE = BORN + DAY / 2
     ],
 )
 def test_a_use_in_the_second_half_of_a_grace_means_that_somebody_holds_an_old_copy(token: Token, said: bool) -> None:
-    assert list(still_used([made(NOW), token], ROTATED, {})) == ([token] if said else [])
+    assert list(still_used([made(NOW), token], ROTATED, {}, GRACE)) == ([token] if said else [])
+
+
+def test_a_use_before_a_promotion_that_came_late_is_none_of_an_old_copy() -> None:
+    """The rotation hung for longer than its grace, or our own login has found the token as late as that."""
+    promoted = BORN + 3 * DAY
+    token = dated(made(OLD), promoted + DAY)
+
+    assert list(still_used([made(NOW), used(token, promoted)], ROTATED, {}, GRACE)) == []
+    assert list(still_used([made(NOW), used(token, promoted + 1)], ROTATED, {}, GRACE)) == [used(token, promoted + 1)]
 
 
 def test_a_login_of_ours_is_no_use_and_a_pinned_token_may_be_used() -> None:
     token = used(dated(made(OLD), DEADLINE), MIDDLE + 1)
 
-    assert list(still_used([made(NOW), token], ROTATED, {OLD: token.uuid.upper()})) == []
-    assert list(still_used([made(NOW), token], versions(current=NOW, pinned=OLD), {})) == []
+    assert list(still_used([made(NOW), token], ROTATED, {OLD: token.uuid.upper()}, GRACE)) == []
+    assert list(still_used([made(NOW), token], versions(current=NOW, pinned=OLD), {}, GRACE)) == []
 
 
 def test_without_a_current_token_of_known_age_a_use_after_the_deadline_counts() -> None:
     tokens = [made(NOW, born=False), used(dated(made(OLD), DEADLINE), DEADLINE + 1)]
 
-    assert list(still_used(tokens, ROTATED, {})) == tokens[1:]
-    assert list(still_used([tokens[0], used(tokens[1], DEADLINE - 1)], ROTATED, {})) == []
+    assert list(still_used(tokens, ROTATED, {}, GRACE)) == tokens[1:]
+    assert list(still_used([tokens[0], used(tokens[1], DEADLINE - 1)], ROTATED, {}, GRACE)) == []
