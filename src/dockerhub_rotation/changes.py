@@ -7,9 +7,10 @@ so it is where stored values were read since. What remains is the one request th
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dockerhub_rotation.deadline import Moment
+from dockerhub_rotation.docker_hub.answers import Token
 from dockerhub_rotation.errors import RotationError
 from dockerhub_rotation.invocation import Invocation
 from dockerhub_rotation.plan import Change
@@ -33,12 +34,14 @@ class Made:
     Attributes:
         done: those that were made.
         failures: what others failed with.
+        unlabelled: tokens that stay active and are said to have kept another label than they were to get.
         interrupted: the change before which the staging labels turned out to have changed, or None. It was not made,
             unless a try that came before has had its effect; it and those after it are to be planned anew.
     """
 
     done: list[Change]
     failures: list[RotationError]
+    unlabelled: list[Token] = field(default_factory=list)
     interrupted: Change | None = None
 
 
@@ -71,22 +74,26 @@ def make(invocation: Invocation, planned_by: Look, changes: list[Change]) -> Mad
 
     done: list[Change] = []
     failures: list[RotationError] = []
+    unlabelled: list[Token] = []
     for change in changes:
         try:
-            _make(invocation, change, require_unmoved)
-            done.append(change)
+            if _make(invocation, change, require_unmoved):
+                done.append(change)
+            else:
+                unlabelled.append(change.token)
         except _LabelsMovedError:
             logger.warning("Staging labels have changed meanwhile; what becomes of the tokens is planned anew")
-            return Made(done, failures, interrupted=change)
+            return Made(done, failures, unlabelled, interrupted=change)
         except RotationError as failure:
             if change.becomes == "disabled" and change.token.active is False:
                 logger.warning("Token %s is disabled, but could not be labelled. %s", change.token.uuid, failure)
             else:
                 failures.append(failure)
-    return Made(done, failures)
+    return Made(done, failures, unlabelled)
 
 
-def _make(invocation: Invocation, change: Change, before_taking_away: Callable[[], None]) -> None:
+def _make(invocation: Invocation, change: Change, before_taking_away: Callable[[], None]) -> bool:
+    """Make a change, and return whether it was made: not where all it is, is a label that was not taken."""
     tokens = invocation.docker_hub.tokens
     match change.becomes:
         case "active" if change.enables:
@@ -94,6 +101,7 @@ def _make(invocation: Invocation, change: Change, before_taking_away: Callable[[
         case "active" if change.label is not None:
             if not tokens.relabel(change.token.uuid, change.label):
                 logger.warning("Token %s did not take its label, %s", change.token.uuid, change.label)
+                return False
         case "disabled":
             if not tokens.disable(change.token.uuid, change.label, before=before_taking_away):
                 logger.warning(
@@ -102,3 +110,4 @@ def _make(invocation: Invocation, change: Change, before_taking_away: Callable[[
                 )
         case "deleted":
             tokens.delete(change.token.uuid, before=before_taking_away)
+    return True

@@ -114,7 +114,7 @@ def find(known: Known) -> tuple[Finding, ...]:
         *_of_schedule(known),
         *_of_left(known),
         *(Finding(Kind.TOKEN_UNIDENTIFIED, f"{why % version}.") for version, why in known.unidentified.items()),
-        *(_copy_in_use(token) for token in known.used),
+        *(_copy_in_use(token, known.now) for token in known.used),
     )
 
 
@@ -229,13 +229,15 @@ def _of_left(known: Known) -> Iterator[Finding]:
         )
 
 
-def _copy_in_use(token: Token) -> Finding:
+def _copy_in_use(token: Token, now: float) -> Finding:
     deadline = until(token)
-    ends = f", and active until {said(deadline)}" if deadline else ""
+    over = deadline is not None and deadline <= now
+    logs_in = "logged in" if over else "logs in"
+    ends = f", and {'was ' * over}active until {said(deadline)}" if deadline else ""
     used = f" (last at {said(token.last_used.timestamp())})" if token.last_used else ""
     return Finding(
         Kind.COPY_IN_USE,
-        f"Token {token.uuid} is superseded{ends}, and somebody still logs in with it{used}. Look for a consumer that "
+        f"Token {token.uuid} is superseded{ends}, and somebody still {logs_in} with it{used}. Look for a consumer that "
         "has kept a copy for longer than its grace, and let it read the secret again.",
         moment=deadline,
     )

@@ -9,7 +9,6 @@ from dockerhub_rotation.docker_hub.answers import Token
 from dockerhub_rotation.secrets_manager import CURRENT, PENDING, PREVIOUS, SecretVersions
 from dockerhub_rotation.token_labels import is_anothers, version_of
 
-
 # What stored values told: version id to the uuid of the token that its value holds, or None if it holds none. Versions
 # that were not asked, or did not tell, are not in it.
 Stored = Mapping[str, str | None]

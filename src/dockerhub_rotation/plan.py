@@ -23,8 +23,8 @@ is said:
 
 - While it is not known which token AWSCURRENT holds, or AWSPENDING if that has a value, none is disabled or deleted.
 - Where a pinned version may hold one, none of the last two rows is disabled or deleted.
-- Where AWSPREVIOUS may hold one, none of the last two rows is deleted: it may have been promised a grace, and is the way
-  back.
+- Where AWSPREVIOUS may hold one, none of the last two rows is deleted: it may have been promised a grace, and is the
+  way back.
 
 A reconcile also takes nothing away while no token of AWSCURRENT works: another may be all that consumers have.
 

@@ -58,15 +58,16 @@ def in_grace(
             yield InGrace(one.token, one.version, one.fate.until)
 
 
-def still_used(tokens: list[Token], versions: SecretVersions, stored: Stored) -> Iterator[Token]:
+def still_used(tokens: list[Token], versions: SecretVersions, stored: Stored, grace: Grace) -> Iterator[Token]:
     """Yield the superseded tokens with which somebody logs in who should have read the new value by now.
 
     Used later than in the middle between the creation of the current token and the deadline, or after the deadline: by
     then, a consumer for which the grace is long enough has read the secret again. All three moments are of one clock.
+    And later than one grace before the deadline: a rotation that hung was promoted long after it had made its token.
     It is a hint: how soon Docker Hub shows a use, and what counts as one, is not documented.
 
     Args:
-        tokens, versions, stored: as for `plan`. Tokens that were asked are left out: the use may be ours.
+        tokens, versions, stored, grace: as for `plan`. Tokens that were asked are left out: the use may be ours.
     """
     groups, ours = grouped(tokens, versions, stored), {uuid.lower() for uuid in stored.values() if uuid}
     born = groups.get(versions.holder(CURRENT) or "", NOTHING).born
@@ -78,7 +79,7 @@ def still_used(tokens: list[Token], versions: SecretVersions, stored: Stored) ->
             if not token.active or deadline is None or used is None or token.uuid.lower() in ours:
                 continue
             middle = (born.timestamp() + deadline) / 2 if born else deadline
-            if used.timestamp() > min(middle, deadline):
+            if used.timestamp() > min(max(middle, deadline - grace.seconds), deadline):
                 yield token
 
 

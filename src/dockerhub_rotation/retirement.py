@@ -26,6 +26,10 @@ _REPLACED_BY_HAND = (
     "Version %s was replaced by a value that somebody stored, and not by a rotation. Its token is left alone, for "
     "others may use it, too; if it is of no more use, disable it by hand in the account settings"
 )
+_ENDLESS = (
+    "it does not take the label that says until when, so no deadline ends its grace; disable it by hand once no "
+    "consumer needs it any more"
+)
 
 
 @dataclass(frozen=True)
@@ -165,10 +169,14 @@ def retire(
             look = changes.look(invocation, look.versions.arn)
     except RotationError as failure:
         return Retirement(retired, [failure], look.versions, Asked(tokens))
+    in_grace = list(remaining.in_grace(asked.tokens, look.versions, asked.stored, now, grace))
     remains = Remains(
-        left=list(remaining.left_active(asked.tokens, look.versions, asked.stored, now, grace, spares=spares)),
-        in_grace=list(remaining.in_grace(asked.tokens, look.versions, asked.stored, now, grace)),
-        used=list(remaining.still_used(asked.tokens, look.versions, asked.stored)),
+        left=[
+            *remaining.left_active(asked.tokens, look.versions, asked.stored, now, grace, spares=spares),
+            *(Left(one.token, one.version, _ENDLESS) for one in in_grace if one.token in made.unlabelled),
+        ],
+        in_grace=[one for one in in_grace if one.token not in made.unlabelled],
+        used=list(remaining.still_used(asked.tokens, look.versions, asked.stored, grace)),
     )
     retired = replace(
         retired,

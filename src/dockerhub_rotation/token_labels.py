@@ -71,9 +71,10 @@ def until(token: Token) -> float | None:
         return None
     year, month, day, hour, minute, second = map(int, written.groups())
     try:
-        return datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp()
+        read = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:
         return None
+    return read.timestamp() if year > 1 else None  # the year 1 stands for no time at all
 
 
 def said(moment: float) -> str:

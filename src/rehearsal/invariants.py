@@ -107,7 +107,7 @@ class Invariants:
         else:
             held |= _superseded_by_a_rotation(world, current)
         self._remember(world, state)
-        ours = {_label(world, version) for version in state.labels}
+        ours = {label for version in state.labels for label in _labels(world, version)}
         self.others = {
             token.uuid: (token.label, token.active)
             for token in world.hub.tokens.values()
@@ -177,7 +177,7 @@ class Invariants:
         state, current = world.state(), world.current_token()
         born = max(token.created_at.timestamp() for token in world.hub.tokens.values() if token.value == current)
         previous = state.holder("AWSPREVIOUS")
-        kept = {_label(world, previous)} if previous else set()
+        kept = _labels(world, previous) if previous else set()
         remains = []
         for token in world.hub.tokens.values():
             label, time = _without_time(token.label), _time_in(token.label)
@@ -200,7 +200,7 @@ class Invariants:
         token = token_in(world.aws.value(world.secret_arn, "AWSPREVIOUS") or "")
         return token in {PLACEHOLDER, *self._dead_by_hand} or any(
             it.value == token
-            and _without_time(it.label) == _label(world, previous)
+            and _without_time(it.label) in _labels(world, previous)
             and (not it.active or _time_in(it.label) > world.now())
             for it in world.hub.tokens.values()
         )
@@ -252,16 +252,24 @@ def _time_in(label: str) -> float:
 
 def _was_staged(state: State, label: str, world: Watched) -> bool:
     """Tell whether a token without a deadline was that of a version with a staging label: then it was to get one."""
-    return label in {_label(world, version) for version, labels in state.labels.items() if labels}
+    return any(label in _labels(world, version) for version, labels in state.labels.items() if labels)
 
 
 def _active(state: State) -> set[str]:
     return {uuid for uuid, (_, active) in state.tokens.items() if active}
 
 
-def _label(world: Watched, version: str) -> str:
-    """Return the label of a token that belongs to a version of the secret, as the README promises it."""
-    return f"dockerhub-rotation/{hashlib.sha256(world.secret_arn.encode()).hexdigest()[:16]}/{version}"
+def _labels(world: Watched, version: str) -> set[str]:
+    """Return the labels that a token of a version of the secret may have, as the README promises them, without a time.
+
+    Beside a time, a long version id is shortened.
+    """
+    secret = f"dockerhub-rotation/{_digest(world.secret_arn)[:16]}"
+    return {f"{secret}/{version}"} | ({f"{secret}/{_digest(version)[:40]}"} if len(version) > 40 else set())
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _made_by_the_function(token: Token) -> bool:

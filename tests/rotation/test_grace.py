@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from dockerhub_rotation.token_labels import label_for
 from rehearsal.consumer import Keeper
-from rehearsal.docker_hub import Fault, Token
+from rehearsal.docker_hub import Fault, Token, _json, _token_body
 from rehearsal.invariants import Invariants
 from rehearsal.world import Scene, World
+from tests.rotation.cared import findings
 from tests.rotation.seen import event, finished, hand_made, holder, lines, ours, token_under, warnings
 
 HOUR = 3600
@@ -299,3 +301,27 @@ def test_without_a_grace_a_leftover_deadline_does_not_keep_a_superseded_token(
     assert world.rotate() == ROTATED
 
     assert not superseded.active
+
+
+def test_a_deadline_that_docker_hub_does_not_take_is_said_after_the_promotion_and_every_hour(
+    make_world: Callable[..., World], clock: Any
+) -> None:
+    """No label ends that grace, so somebody has to."""
+    world = make_world(Scene(grace="2h"))
+    world.rotate()
+    clock.tick(86400)
+    token, patch = token_under(world), world.hub.app.view_functions["_patch_token"]
+
+    def keep_the_label(uuid: str) -> Any:
+        label = world.hub.tokens[uuid].label
+        patch(uuid)
+        world.hub.tokens[uuid].label = label
+        return _json(200, **_token_body(world.hub.tokens[uuid]))
+
+    world.hub.app.view_functions["_patch_token"] = keep_the_label
+
+    assert world.rotate() == ["RotationStarted", "RotationSucceeded"]
+    assert finished(world)[1] == {"disabled": 1, "left": 1}
+    clock.tick(3 * 3600)
+    assert findings(world.care()) == ["TokenLeftActive"]
+    assert token.active

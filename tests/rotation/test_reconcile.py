@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
 from dockerhub_rotation.docker_hub.personal_tokens import PersonalTokens
+from dockerhub_rotation.token_labels import label_for
 from rehearsal.docker_hub import Fault as HubFault
 from rehearsal.invariants import Invariants
 from rehearsal.sandbox import FunctionError
@@ -171,6 +172,35 @@ def test_of_two_tokens_for_the_version_in_use_the_one_that_is_not_stored_goes(wa
     assert current.active
     assert findings(answer) == []
     assert invariants.broken == []
+
+
+def test_a_deadline_that_was_written_after_the_list_was_read_holds(make_world: MakeWorld, clock: Any) -> None:
+    """A rotation that failed left one on the current token, and its retry promotes while others are looked at."""
+    acts: list[Callable[[], object]] = []
+
+    def act(request: Request) -> None:
+        if request.name == "GET /v2/access-tokens" and acts:
+            acts.pop()()
+
+    world = rotated(make_world(Scene(grace="30m"), on_request=act))
+    clock.tick(DAY)
+    superseded = token_under(world)
+    world.aws.refuse["UpdateSecretVersionStage"] = ("InternalServiceError", "no")
+    world.rotate()
+    del world.aws.refuse["UpdateSecretVersionStage"]
+    clock.tick(45 * 60)
+
+    def retry() -> None:
+        world.aws.retry(world.secret_arn)
+        world.aws.wait()
+
+    acts.append(retry)
+
+    answer = world.care()
+
+    assert token_under(world) is not superseded
+    assert superseded.active
+    assert facts(answer)["in_grace"] == 1
 
 
 def test_what_cannot_be_taken_away_is_tried_an_hour_later(make_world: MakeWorld, clock: Any) -> None:
@@ -411,6 +441,38 @@ def test_after_three_refused_logins_no_other_is_made_and_that_is_said(make_world
     assert counts(answer) == (4, 2, 5)
 
 
+def test_once_the_user_name_is_locked_no_stored_value_is_tried_any_more(make_world: MakeWorld) -> None:
+    world = rotated(make_world())
+    for number in range(5):
+        arn = rotated_secret(world, f"team-{number}/token")
+        store_by_hand(world, arn, world.hub.add_token(f"by hand {number}").value)
+
+    def lock(request: Request) -> None:
+        if request.name == "GET /v2/access-tokens":
+            world.hub._locked_until[world.hub.username] = world.now() + 600
+
+    world._on_request = lock
+    asked = len(world.wire.requests)
+
+    answer = world.care()
+
+    assert counts(answer) == (1, 5, 0)
+    assert names(world, asked).count(LOGIN) == 2  # with the password, and with the first value
+
+
+def test_two_tokens_of_a_pending_version_without_a_value_are_nothing_to_see_to(
+    make_world: MakeWorld, clock: Any
+) -> None:
+    world = rotated(make_world())
+    clock.tick(DAY)
+    world.hold_before = "createSecret"
+    world.rotate()
+    for _ in range(2):
+        world.hub.add_token(label_for(world.secret_arn, holder(world, "AWSPENDING")))
+
+    assert findings(world.care()) == []
+
+
 def test_a_rotation_between_the_list_and_the_labels_is_no_dead_token(make_world: MakeWorld) -> None:
     """The list does not show the new token, which was made after it was read."""
     acts: list[Callable[[], object]] = []
@@ -525,6 +587,46 @@ def test_a_copy_that_is_used_late_in_its_grace_is_found(make_world: MakeWorld, c
 
     assert (findings(answer), answer["SupersededTokensStillUsed"]) == (["CopyInUse"], 1)
     assert superseded.uuid in messages(answer)
+
+
+def test_a_copy_that_was_used_until_its_deadline_is_not_said_to_be_active(make_world: MakeWorld, clock: Any) -> None:
+    world = rotated(make_world(GRACE))
+    superseded = of_version(world, holder(world, "AWSPREVIOUS"))
+    clock.tick(HOUR + 1800)
+    superseded.last_used = datetime.fromtimestamp(world.now(), UTC)
+    clock.tick(HOUR)
+
+    answer = world.care()
+
+    assert not superseded.active
+    assert findings(answer) == ["CopyInUse"]
+    assert "was active until" in messages(answer)
+
+
+def test_a_pull_before_a_promotion_that_came_late_is_no_copy_in_use(make_world: MakeWorld, clock: Any) -> None:
+    world = rotated(make_world(Scene(grace="24h")))
+    clock.tick(DAY)
+    superseded = token_under(world)
+    world.hold_before = "testSecret"
+    world.rotate()
+    world.hold_before = None
+    clock.tick(3 * DAY)
+    superseded.last_used = datetime.fromtimestamp(world.now(), UTC)
+    clock.tick(60)
+    world.aws.retry(world.secret_arn)
+    world.aws.wait()
+
+    assert findings(world.care()) == []
+    assert token_under(world, "AWSPREVIOUS") is superseded
+
+
+def test_a_time_that_no_calendar_has_stops_nothing(make_world: MakeWorld, clock: Any) -> None:
+    world = rotated(make_world(GRACE))
+    west = timezone(timedelta(hours=-5))
+    of_version(world, holder(world, "AWSPREVIOUS")).last_used = datetime(9999, 12, 31, 23, 59, 59, tzinfo=west)
+    token_under(world).expires_at = datetime(9999, 12, 31, 23, 59, 59, tzinfo=west)
+
+    assert counts(world.care()) == (1, 0, 0)
 
 
 def test_wrong_tags_are_said_and_the_functions_own_settings_hold(make_world: MakeWorld, clock: Any) -> None:

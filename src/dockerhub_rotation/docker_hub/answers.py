@@ -234,12 +234,15 @@ def token(answer: Answer, item: object) -> Token:
 
 
 def _time(value: object) -> datetime | None:
-    """Return a time, or None: without a zone it could be hours off, and the year 1 stands for no time at all."""
+    """Return a time, or None: without a zone it could be hours off, and the year 1 stands for no time at all.
+
+    Nor is one that lies outside the calendar in UTC: nobody could say it.
+    """
     try:
         read = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
+        return read.astimezone(UTC) if read is not None and read.tzinfo is not None and read.year > 1 else None
+    except (ValueError, OverflowError):
         return None
-    return read if read is not None and read.tzinfo is not None and read.year > 1 else None
 
 
 def second_factor_token(answer: Answer) -> str | None:

@@ -1,11 +1,13 @@
 """Logging in with a token, as its consumers do: whether it works, and which one it is."""
 
 from hashlib import sha256
+from typing import Any
 
 from dockerhub_rotation.docker_hub import answers, claims
+from dockerhub_rotation.docker_hub.answers import Answer
 from dockerhub_rotation.docker_hub.claims import Identity
 from dockerhub_rotation.docker_hub.http import Http
-from dockerhub_rotation.errors import DockerHubRefused, LoginRefused, LoginsUsedUp
+from dockerhub_rotation.errors import DockerHubRefused, LockedOut, LoginRefused, LoginsUsedUp
 from dockerhub_rotation.settings import Settings
 
 # A lockout of the user name takes more than these, from all who log in with it together; how many is not published.
@@ -26,6 +28,7 @@ class TokenLogin:
         self._http = http
         self._known = known
         self._refused_logins = 0
+        self._locked_out: LockedOut | None = None
 
     def known(self, token: str) -> str | None:
         """Return the uuid of a token that has logged in in this sandbox before, or None."""
@@ -45,8 +48,7 @@ class TokenLogin:
         Raises:
             LoginRefused: the token is disabled, deleted, expired, or none at all.
         """
-        self._spare_the_user_name()
-        answer = self._http.send(
+        answer = self._log_in(
             "Logging in with the token",
             "POST",
             f"{self._settings.api_url}/v2/auth/token",
@@ -77,10 +79,9 @@ class TokenLogin:
             LoginRefused: the token is disabled, deleted, expired, or none at all.
             DockerHubRefused: the token is not granted what its scopes promise.
         """
-        self._spare_the_user_name()
         actions = _registry_actions(self._settings.scopes)
         wanted = {"scope": f"repository:{probe}:{','.join(actions)}"} if probe else {}
-        answer = self._http.send(
+        answer = self._log_in(
             "Logging in to the registry",
             "GET",
             f"{self._settings.auth_url}/token",
@@ -99,6 +100,17 @@ class TokenLogin:
             if not claims.granted(claims.read(registry_token), probe).issuperset(actions):
                 raise _probe_failed(probe, actions)
             self._show_to_registry(registry_token)
+
+    def _log_in(self, what: str, method: str, url: str, **how: Any) -> Answer:
+        """Send a login, unless it could lock the user name, or that is locked: a login more keeps it so."""
+        if self._locked_out is not None:
+            raise LockedOut(str(self._locked_out))
+        self._spare_the_user_name()
+        try:
+            return self._http.send(what, method, url, **how)
+        except LockedOut as locked_out:
+            self._locked_out = locked_out
+            raise
 
     def _spare_the_user_name(self) -> None:
         if self._refused_logins >= _MAX_REFUSED:

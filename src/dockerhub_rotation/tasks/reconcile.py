@@ -84,9 +84,10 @@ class _Account:
         """Return the staging labels of a secret as they are after the list was read, which shows what they speak of.
 
         A token that the list lacks may have been made since, or have moved from one of its pages to another meanwhile.
+        One that is superseded may have got another deadline since.
         """
         look = changes.look(self._task, arn)
-        if not self._may_lack(look.versions):
+        if not (self._may_lack(look.versions) or self._may_be_late(look.versions)):
             return look
         self._read_twice = True
         self._read(lambda: retirement.listed(self._task, look.versions))
@@ -101,8 +102,15 @@ class _Account:
         current = versions.holder(CURRENT)
         if current is None or grouped(self.tokens, versions)[current].tokens:
             return False
-        is_older = versions.changed_at > self._read_at - _CLOCKS_AGREE_SECONDS
-        return is_older or (len(self.tokens) > _ONE_PAGE and not self._read_twice)
+        return self._is_older(versions) or (len(self.tokens) > _ONE_PAGE and not self._read_twice)
+
+    def _may_be_late(self, versions: SecretVersions) -> bool:
+        groups = grouped(self.tokens, versions).values()
+        superseded = any(token.active and not group.in_use for group in groups for token in group.tokens)
+        return superseded and self._is_older(versions)
+
+    def _is_older(self, versions: SecretVersions) -> bool:
+        return versions.changed_at > self._read_at - _CLOCKS_AGREE_SECONDS
 
 
 def _from_a_place_that_moves(arns: list[str], now: float) -> list[str]:
