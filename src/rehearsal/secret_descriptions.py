@@ -41,7 +41,7 @@ def describe(secret: FakeSecret, rules: Mapping[str, Any] | None) -> dict[str, A
         rules: the RotationRules with which rotation was configured.
     """
     shown = {name: value for name, value in secret.to_dict().items() if value not in (None, [], {}, "")}
-    del shown["SecretVersionsToStages"]
+    shown.pop("SecretVersionsToStages", None)  # a secret that never had a value has none
     labels = shown.pop("VersionIdsToStages", {})
     shown["VersionIdsToStages"] = {version: stages for version, stages in labels.items() if stages}
     shown.pop("RotationRules", None)

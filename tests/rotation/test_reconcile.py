@@ -15,7 +15,7 @@ from rehearsal.docker_hub import Fault as HubFault
 from rehearsal.invariants import Invariants
 from rehearsal.sandbox import FunctionError
 from rehearsal.wire import Request
-from rehearsal.world import Scene, Shape, World, token_in
+from rehearsal.world import FUNCTION_ARN, Scene, Shape, World, token_in
 from tests.rotation.cared import (
     DAY,
     HOUR,
@@ -159,18 +159,22 @@ def test_orphans_are_deleted(watched_world: WatchedWorld) -> None:
     assert invariants.broken == []
 
 
-def test_of_two_tokens_for_the_version_in_use_the_one_that_is_not_stored_goes(watched_world: WatchedWorld) -> None:
+def test_of_several_tokens_for_the_version_in_use_those_that_are_not_stored_go(watched_world: WatchedWorld) -> None:
     world, invariants = watched_world()
     rotated(world)
     current = token_under(world)
-    twin = world.hub.add_token(current.label)
+    twins = [world.hub.add_token(current.label) for _ in range(2)]
+    for twin, later in zip(twins, (-60, 60), strict=True):
+        twin.created_at = current.created_at + timedelta(seconds=later)
+        twin.expires_at = twin.created_at + timedelta(days=90)
     invariants.begin(world)
 
     answer = world.care()
 
-    assert twin.uuid not in world.hub.tokens
+    assert not {twin.uuid for twin in twins} & set(world.hub.tokens)
     assert current.active
     assert findings(answer) == []
+    assert "token_expires" not in facts(answer)  # it is the others'
     assert invariants.broken == []
 
 
@@ -408,6 +412,17 @@ def test_a_placeholder_is_no_token_and_costs_no_login(make_world: MakeWorld) -> 
 
     assert findings(world.care()) == []
     assert names(world, asked).count(LOGIN) == 1
+
+
+def test_a_secret_that_never_had_a_value_holds_no_token_yet(make_world: MakeWorld) -> None:
+    world = rotated(make_world())
+    arn = world.client.create_secret(Name="still/empty")["ARN"]
+    world.aws.attach(arn, FUNCTION_ARN)
+
+    answer = world.care()
+
+    (empty,) = (secret for secret in answer["Secrets"] if secret["SecretId"] == arn)
+    assert (empty["Findings"], empty["Facts"]["current_token"]) == ([], "placeholder")
 
 
 def test_a_value_that_cannot_be_read_costs_no_login(make_world: MakeWorld) -> None:

@@ -12,8 +12,9 @@ from rehearsal.docker_hub import Fault as HubFault
 from rehearsal.invariants import Invariants
 from rehearsal.sandbox import FunctionError
 from rehearsal.world import Scene, World
-from tests.rotation.cared import HOUR, names, of_version, rotated_secret, store_by_hand
+from tests.rotation.cared import HOUR, lines, names, of_version, rotated_secret, store_by_hand
 from tests.rotation.seen import hand_made, holder, token_under
+from tests.rotation.test_orphans import orphan
 from tests.rotation.test_pins import pin
 
 MakeWorld = Callable[..., World]
@@ -114,15 +115,18 @@ def test_the_whole_answer_is_plain_data(make_world: MakeWorld) -> None:
     current = holder(world, "AWSCURRENT")
     world.client.update_secret_version_stage(SecretId=world.secret_arn, VersionStage="green", MoveToVersionId=current)
 
+    orphan(world)
+
     answer = retire(world)
 
+    assert answer["Message"] in [line["message"] for line in lines(world)]
     answer["StillWork"].sort(key=lambda token: token["StagingLabels"])
     assert answer == {
         "Task": "Retire",
         "SecretId": world.secret_arn,
-        "Message": "1 superseded tokens disabled, 0 deleted; 2 of the secret's tokens still work.",
+        "Message": "1 superseded tokens disabled, 1 deleted; 2 of the secret's tokens still work.",
         "Disabled": 1,
-        "Deleted": 0,
+        "Deleted": 1,
         "StillWork": [
             {
                 "Token": token_under(world).uuid,
