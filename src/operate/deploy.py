@@ -8,7 +8,7 @@ from functools import cached_property
 
 from operate.bucket import find_bucket
 from operate.caretaker_stack import caretaker_parameters, require_same_package
-from operate.names import Deployment, check_new_secret, check_parameter
+from operate.names import Deployment, check_new_secret, check_parameter, check_service_role
 from operate.package import Package
 from operate.rotation_windows import require_window_that_fits
 from operate.rotations import follow_first
@@ -23,7 +23,7 @@ from operate.settings import SECRETS, TOTP, function_settings, new_function, rea
 from operate.show import Problem, Show
 from operate.stack import Stack, never_was, require_changeable
 from operate.stacks import Stacks, Ways
-from operate.typed import command
+from operate.typed import aws_command, command
 
 STEPS = ("bucket", "package", "function", "caretaker", "secret")
 
@@ -89,6 +89,7 @@ def _look_ahead(site: _Site, steps: Sequence[str]) -> None:
         Problem: saying what it is.
     """
     wanted, stacks = site.wanted, site.stacks
+    check_service_role(site.options.ways.service_role)
     if "secret" in steps:
         check_new_secret(wanted)
         stacks.require_declared("secret", wanted.secret_parameters)
@@ -109,17 +110,33 @@ def _look_ahead(site: _Site, steps: Sequence[str]) -> None:
 
 
 def _require_free_function(site: _Site, name: str, made_by: str) -> None:
-    """Look whether a function can be made, unless its stack has made it."""
+    """Look whether a function and its log group can be made, unless its stack has made them."""
     stack = site.stacks.find_ours(made_by, site.wanted.project)
     if stack and not never_was(site.aws, stack):
         return
     try:
         site.aws.ask("lambda", "get_function_configuration", FunctionName=name)
     except Refused as refused:
-        if refused.code == "ResourceNotFoundException":
-            return
-        raise
-    raise Problem(f"There is a function {name} already, which no stack {made_by} has made: choose another PROJECT.")
+        if refused.code != "ResourceNotFoundException":
+            raise
+    else:
+        raise Problem(f"There is a function {name} already, which no stack {made_by} has made: choose another PROJECT.")
+    if _has_log_group(site.aws, group := f"/aws/lambda/{name}"):
+        delete = aws_command(f"logs delete-log-group --log-group-name {group}")
+        raise Problem(
+            f"There is a log group {group} already, which no stack {made_by} has made. If nobody needs it, delete it, "
+            f"then run this again (else choose another PROJECT):\n  {delete}"
+        )
+
+
+def _has_log_group(aws: Aws, name: str) -> bool:
+    try:
+        groups = aws.ask("logs", "describe_log_groups", logGroupNamePrefix=name)["logGroups"]  # its own is the first
+    except Refused as refused:
+        if refused.code != "AccessDeniedException":
+            raise
+        return False  # CloudFormation makes it in the end, and says whether it can
+    return any(it["logGroupName"] == name for it in groups)
 
 
 def _require_credentials(site: _Site, settings: Mapping[str, str]) -> None:

@@ -30,6 +30,7 @@ _ANY_SECRET_LENGTH = 512
 _STACK_LENGTH = 128
 # With the ARN around it: https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
 _PARAMETER_ARN_LENGTH = 1011
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[!-~]+")
 _RESERVED = ("aws", "ssm")  # in the same place
 
 
@@ -139,6 +140,16 @@ def check_names(wanted: Deployment) -> None:
         )
     if wanted.bucket and not _BUCKET.fullmatch(wanted.bucket):
         raise Problem(f"BUCKET={wanted.bucket} can't be: 3 to 63 lower-case letters, digits and hyphens.")
+
+
+def check_service_role(arn: str) -> None:
+    """Look at the role with which CloudFormation is to make things; empty for none.
+
+    Raises:
+        Problem: it is no role's ARN.
+    """
+    if arn and not _ROLE.fullmatch(arn):
+        raise Problem(f"SERVICE_ROLE={arn} is no ARN of a role: arn:aws:iam::<account>:role/<name>.")
 
 
 def check_new_secret(wanted: Deployment) -> None:

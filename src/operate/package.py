@@ -85,7 +85,7 @@ class Package:
         """Upload it, unless it is there; S3 refuses what arrives otherwise than it was sent.
 
         Raises:
-            Problem: something else has its name.
+            Problem: something else has its name, or had it for a moment.
         """
         if there := self.find(aws, bucket, project):
             return there
@@ -101,12 +101,15 @@ class Package:
                 ExpectedBucketOwner=aws.account,
             )
         except Refused as refused:
+            if refused.code not in ("412", "PreconditionFailed", "ConditionalRequestConflict"):
+                raise
             # Somebody was faster, or it arrived and the answer did not.
-            if refused.code in ("412", "PreconditionFailed", "ConditionalRequestConflict") and (
-                there := self.find(aws, bucket, project)
-            ):
+            if there := self.find(aws, bucket, project):
                 return there
-            raise
+            raise Problem(
+                f"S3 did not take s3://{bucket}/{self.key(project)}, for something was in its place, and nothing is "
+                f"there now: somebody uploads or removes it at the same time. Run this again. {refused}"
+            ) from None
         self._seen_in[bucket] = Uploaded(told.get("VersionId", ""))
         return Uploaded(told.get("VersionId", ""), new=True)
 

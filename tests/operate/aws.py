@@ -259,6 +259,11 @@ class Account:
         secret.labels = {**secret.labels, "new": ["AWSPENDING"]}
         return "new"
 
+    def _describe_log_groups(self, asked: dict[str, Any]) -> dict[str, Any]:
+        self._interfere("logs:DescribeLogGroups")
+        names = sorted(name for name in self.log if name.startswith(asked["logGroupNamePrefix"]))
+        return {"logGroups": [{"logGroupName": name} for name in names]}
+
     def _filter_log_events(self, asked: dict[str, Any]) -> dict[str, Any]:
         group = asked["logGroupName"]
         if group not in self.log:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from .aws import Account
+from .cloudformation import AwsError
 from .conftest import PROJECT, Command, add_account
 from .storage import Bucket
 
@@ -51,6 +52,54 @@ def test_a_function_of_somebody_elses_is_told_before_anything_is_made(aws: Accou
 
     assert (done.status, "choose another PROJECT" in done.err) == (1, True), done.err
     assert not made(aws)
+
+
+@pytest.mark.parametrize(
+    ("group", "said"),
+    [
+        (f"/aws/lambda/{PROJECT}", f"aws logs delete-log-group --log-group-name /aws/lambda/{PROJECT}"),
+        (f"/aws/lambda/{PROJECT}-caretaker", "delete-log-group"),
+        (f"/aws/lambda/{PROJECT}-of-others", ""),
+    ],
+)
+def test_a_log_group_without_its_stack_is_told_before_anything_is_made(
+    aws: Account, run: Command, group: str, said: str
+) -> None:
+    add_account(aws)
+    aws.log[group] = []
+
+    done = run("deploy")
+
+    assert (done.status, said in done.err) == (1 if said else 0, True), done.err
+    assert made(aws) is (not said)
+
+
+def test_who_may_not_look_at_log_groups_deploys_without_a_look(aws: Account, run: Command) -> None:
+    add_account(aws)
+    aws.refuse["logs:DescribeLogGroups"] = AwsError("AccessDeniedException", "Not you")
+
+    assert run("deploy").status == 0
+
+
+@pytest.mark.parametrize("role", ["x", "role/x", "arn:aws:iam::123456789012:user/x", "arn:aws:iam::1:role/x"])
+def test_a_service_role_that_is_no_roles_arn_is_refused_before_anything_is_asked(
+    aws: Account, run: Command, role: str
+) -> None:
+    done = run("deploy", "--service-role", role)
+
+    assert (done.status, f"SERVICE_ROLE={role} is no ARN of a role" in done.err) == (1, True), done.err
+    assert set(aws.requests) <= {"sts:GetCallerIdentity"}
+
+
+def test_a_package_that_comes_and_goes_while_it_is_uploaded_is_uploaded_by_another_run(
+    aws: Account, run: Command
+) -> None:
+    add_account(aws)
+    aws.refuse["s3:PutObject"] = AwsError("PreconditionFailed", "", 412)
+
+    done = run("deploy")
+
+    assert (done.status, "Run this again." in done.err) == (1, True), done.err
 
 
 def test_a_bucket_has_the_account_in_its_name_and_one_of_an_older_version_keeps_its_own(
