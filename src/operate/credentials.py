@@ -53,6 +53,7 @@ def credentials(aws: Aws, show: Show, wanted: Deployment, *, sure: bool, trying:
     names = parameter_names(settings, wanted.project)
     for setting, name in names.items():
         check_parameter(setting, name, aws.region, aws.account)
+    _require_names_of_their_own(names)
     entered = read_credentials(show)
     there = _there(aws, [names[setting] for setting in entered])
     _require_ours(show, wanted, there, sure=sure)
@@ -60,8 +61,13 @@ def credentials(aws: Aws, show: Show, wanted: Deployment, *, sure: bool, trying:
         lines = [entered.get(setting, "") for setting in (USERNAME, PASSWORD, TOTP)]
         try_login(show, settings | names, lines)
     key = {"KeyId": settings["ParametersKeyArn"]} if settings.get("ParametersKeyArn") else {}
+    stored: list[str] = []
     for setting, value in entered.items():
-        _store(aws, wanted.project, there, {"Name": names[setting], "Value": value, "Type": "SecureString", **key})
+        try:
+            _store(aws, wanted.project, there, {"Name": names[setting], "Value": value, "Type": "SecureString", **key})
+        except Problem as problem:
+            raise _half(problem, stored, [names[it] for it in entered if names[it] not in stored]) from None
+        stored.append(names[setting])
         show.step("stored", names[setting])
     unread = [
         f"{setting}={names[setting]}" for setting in entered if not settings.get(setting) and setting not in ALWAYS_READ
@@ -70,6 +76,29 @@ def credentials(aws: Aws, show: Show, wanted: Deployment, *, sure: bool, trying:
         now = command("deploy", function_parameters=f'"{" ".join(unread)}"')
         show.line(f"The function does not read all of them yet. Now: {now}")
     return {"stored": [names[setting] for setting in entered], "unread": unread}
+
+
+def _require_names_of_their_own(names: Mapping[str, str]) -> None:
+    """Look whether each setting names a parameter of its own: one value would take another's place.
+
+    Raises:
+        Problem: two name the same.
+    """
+    for name in names.values():
+        # Parameter Store takes X and /X for one: their ARN is the same.
+        same = [setting for setting, other in names.items() if other.lstrip("/") == name.lstrip("/")]
+        if len(same) > 1:
+            raise Problem(f"{' and '.join(same)} name the same parameter, {name}: give each one of its own.")
+
+
+def _half(problem: Problem, stored: Sequence[str], missing: Sequence[str]) -> Problem:
+    """Say what is stored of a credential that is not stored as a whole."""
+    if not stored:
+        return problem
+    return Problem(
+        f"{problem}\nThe credential is stored by half: {', '.join(stored)} is new, {', '.join(missing)} may not be. "
+        f"With that mix the function can't log in: mend it, then run `{command('credentials')}` again with all of it."
+    )
 
 
 def _there(aws: Aws, names: Sequence[str]) -> dict[str, str]:

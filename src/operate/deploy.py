@@ -11,7 +11,7 @@ from operate.caretaker_stack import caretaker_parameters, require_same_package
 from operate.names import Deployment, check_new_secret, check_parameter, check_service_role
 from operate.package import Package
 from operate.rotation_windows import require_window_that_fits
-from operate.rotations import follow_first
+from operate.rotations import follow_first, has_superseded, pending
 from operate.secret_stacks import (
     find_secret_stack,
     new_secret_stack,
@@ -253,12 +253,25 @@ def _deploy_secret(site: _Site) -> dict[str, object]:
     name = there.name if there else new_secret_stack(site.stacks, wanted)
     done = _deploy_stack(site, name, "secret", parameters)
     made = site.stacks.find(name)
-    if there or not made or made.parameters.get("RotateImmediately") != "true":
+    if not (_is_unfinished(site, there) if there else made and made.parameters.get("RotateImmediately") == "true"):
         return done
     if not site.options.wait:
-        show.line(f"The first rotation is under way: `{command('rotate')}` follows it.")
+        state = "has not ended, or not begun" if there else "is under way"
+        show.line(f"The {'' if there else 'first '}rotation {state}: `{command('rotate')}` follows it.")
         return done
     return done | {"first_rotation": follow_first(site.aws, show, wanted)}
+
+
+def _is_unfinished(site: _Site, there: Stack) -> bool:
+    """Whether a rotation of a secret that was there has not ended, or its first one never begun.
+
+    An earlier run may have said so, but nobody may have heard it. Where rotation is turned off, somebody meant it.
+    """
+    described = site.aws.ask("secretsmanager", "describe_secret", SecretId=site.wanted.secret_name)
+    if "DeletedDate" in described or not described.get("RotationEnabled"):
+        return False
+    never = "LastRotatedDate" not in described and not has_superseded(described)
+    return bool(pending(described)) or (never and there.parameters.get("RotateImmediately") == "true")
 
 
 def _alarms(there: Stack | None, function: Mapping[str, str]) -> dict[str, str]:

@@ -126,20 +126,20 @@ def follow_first(aws: Aws, show: Show, wanted: Deployment) -> dict[str, object]:
     """Follow the rotation that a secret's schedule begins when it is made, and return the version that is current then.
 
     Raises:
-        Problem: it has not begun, it failed, or it has not ended in time.
+        Problem: it has not begun, it failed (which may have been before this began), or it has not ended in time.
     """
-    name, since = wanted.secret_name, time.time() - _SKEW_SECONDS
+    name, since = wanted.secret_name, time.time() - _EARLIER_SECONDS
     try:
         described = _begun(aws, show, name)
-        if pending := _pending(described):
-            version = pending[0]
+        if begun := pending(described):
+            version = begun[0]
             rotation = _Rotation(aws, show, described["ARN"], version, _log_group(described), joined=True)
             with show.waiting(f"{name}: the function is at it"):
                 _follow(rotation, since, ROTATION_SECONDS, "")
         else:
             (version,) = (it for it, labels in labels_of(described).items() if "AWSCURRENT" in labels)
     except Problem as problem:
-        raise Problem(f"All is deployed, but the secret's first rotation has not succeeded. {problem}") from None
+        raise Problem(f"All is deployed, but the secret's rotation has not succeeded. {problem}") from None
     show.step("rotated", f"{described['ARN']}: version {version} is current")
     return {"version": version}
 
@@ -150,8 +150,7 @@ def _begun(aws: Aws, show: Show, name: str) -> Mapping[str, Any]:
     with show.waiting(f"{name}: the first rotation begins"):
         for pause in pauses():
             described = require_rotating(aws, name)
-            # AWS keeps a version that has been superseded.
-            if _pending(described) or any("AWSPREVIOUS" in it for it in labels_of(described).values()):
+            if pending(described) or has_superseded(described):
                 break
             if time.monotonic() > ends_at:
                 raise Problem(
@@ -204,11 +203,11 @@ def _start(aws: Aws, show: Show, described: Mapping[str, Any]) -> _Rotation:
         # That code has other reasons, too, but none beside which a version is pending. The rotation may have begun
         # after the first look, and have promoted it by the second.
         again = aws.ask("secretsmanager", "describe_secret", SecretId=secret)
-        pending = [*_pending(again), *_pending(described)]
-        if not pending:
+        begun = [*pending(again), *pending(described)]
+        if not begun:
             raise
-        show.step("rotation", f"{secret}: an earlier one has not ended; following that, version {pending[0]}")
-        return _Rotation(aws, show, secret, pending[0], group, joined=True)
+        show.step("rotation", f"{secret}: an earlier one has not ended; following that, version {begun[0]}")
+        return _Rotation(aws, show, secret, begun[0], group, joined=True)
     show.step("rotation", f"{secret}: version {version}")
     return _Rotation(aws, show, secret, version, group, joined=False)
 
@@ -218,10 +217,15 @@ def _log_group(described: Mapping[str, Any]) -> str:
     return f"/aws/lambda/{described['RotationLambdaARN'].partition(':function:')[2].partition(':')[0]}"
 
 
-def _pending(described: Mapping[str, Any]) -> list[str]:
+def pending(described: Mapping[str, Any]) -> list[str]:
     """Return the version that a rotation is making. After it, the label may stay on the one that is current now."""
     held = labels_of(described)
     return [version for version, labels in held.items() if "AWSPENDING" in labels and "AWSCURRENT" not in labels]
+
+
+def has_superseded(described: Mapping[str, Any]) -> bool:
+    """Whether a version has been superseded: AWS keeps the last one."""
+    return any("AWSPREVIOUS" in it for it in labels_of(described).values())
 
 
 def _follow(rotation: _Rotation, since: float, seconds: float, past: str) -> None:

@@ -14,6 +14,9 @@ from urllib.parse import quote
 
 _COLOURS = {"ERROR": "red", "FAILED": "red", "WARNING": "yellow", "COMPLETE": "green", "INFO": "green"}
 
+# Of a result, what has words of the commands alone.
+_OUR_WORDS = ("command", "change")
+
 
 class Problem(Exception):
     """What keeps a command from its end, in a sentence that names the remedy."""
@@ -71,7 +74,18 @@ class Show:
 
     def document(self, result: Mapping[str, object]) -> None:
         """Print a command's result, for a program, on standard output."""
-        print(self.without_secrets(json.dumps(result, indent=2)), flush=True)
+        print(json.dumps({key: self._value(key, it) for key, it in result.items()}, indent=2), flush=True)
+
+    def _value(self, key: str, value: object) -> object:
+        """Return a value of the document without secrets. In keys and in our own words a secret is no secret."""
+        match value:
+            case str() if key not in _OUR_WORDS:
+                return self.without_secrets(value)
+            case Mapping():
+                return {name: self._value(str(name), it) for name, it in value.items()}
+            case list() | tuple():
+                return [self._value(key, it) for it in value]
+        return value
 
     def _write(self, beginning: str, text: str) -> None:
         print(beginning + self.without_secrets(text), file=self._stream, flush=True)

@@ -203,6 +203,11 @@ def test_what_takes_slacks_messages_elsewhere_is_taken_for_a_webhook(aws: Accoun
         ("PasswordParameter=arn:aws:ssm:eu-central-1:123456789012:parameter/x", "is no name of a parameter"),
         ("TotpParameter=//x", "is no name of a parameter"),
         (f"PasswordParameter={'p' * 980}", "is too long"),
+        (
+            "UsernameParameter=X PasswordParameter=/X",
+            "UsernameParameter and PasswordParameter name the same parameter, X",
+        ),
+        (f"TotpParameter={NAMES[1]}", "PasswordParameter and TotpParameter name the same parameter"),
     ],
 )
 def test_a_name_that_cannot_be_is_refused_before_the_first_value_is_stored(
@@ -225,3 +230,22 @@ def test_an_error_does_not_quote_the_secret_it_is_about(aws: Account, run: Comma
     assert "is not stored, or not as this project's: AWS refused PutParameter (ValidationException)" in done.err
     assert done.err.count("[hidden]") == 3
     assert "horse" not in done.err
+
+
+def test_a_credential_that_is_stored_by_half_is_told_as_that(
+    aws: Account, run: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = aws._put_parameter
+
+    def refuse_the_second(asked: dict[str, str]) -> object:
+        if aws.parameters:
+            raise AwsError("AccessDeniedException", "Not you")
+        return put(asked)
+
+    monkeypatch.setattr(aws, "_put_parameter", refuse_the_second)
+
+    done = run("credentials", stdin="acme\ncorrect-horse\n")
+
+    assert (done.status, values(aws)) == (1, {NAMES[0]: "acme"})
+    assert f"stored by half: {NAMES[0]} is new, {NAMES[1]} may not be" in done.err
+    assert "the function can't log in: mend it, then run `make credentials` again" in done.err

@@ -115,6 +115,21 @@ def test_a_program_is_told_of_a_problem_too(run: Command) -> None:
     assert "There is no secret dockerhub-token" in done.err
 
 
+@pytest.mark.parametrize("secret", ["true", "stored", "credentials", "ok", ":", '"', "created"])
+def test_a_secret_that_is_a_word_of_ours_leaves_the_document_whole(
+    secret: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = {"command": "credentials", "ok": True, "stored": [], "bucket": {"change": "created"}}
+    show = shown(as_json=True)
+    show.hide(secret)
+
+    show.document({**result, "problem": f'It is "{secret}"'})
+
+    told = json.loads(capsys.readouterr().out)
+    assert "[hidden]" in told.pop("problem")
+    assert told == result
+
+
 def test_progress_goes_beside_the_document(aws: Account, run: Command) -> None:
     assert "There is no stack of project" in run("destroy", "--json").err
 

@@ -230,6 +230,7 @@ def asked_once() -> list[str]:
         "s3:HeadObject",
         *["lambda:GetFunctionConfiguration"] * 2,
         *["cloudformation:CreateChangeSet", "cloudformation:DeleteChangeSet"] * 4,
+        "secretsmanager:DescribeSecret",
     ]
 
 

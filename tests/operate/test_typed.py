@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from operate.typed import aws_command, carrying, command
 
 from .aws import Account
 from .cloudformation import AwsError
-from .conftest import PROJECT, Command, add_account
+from .conftest import PROJECT, Command, add_account, forget
 
 NAMES = {"project": "team-b", "secret": "team-b/hub", "bucket": "packages"}
 
@@ -151,8 +153,43 @@ def test_a_first_rotation_that_does_not_succeed_ends_deploy_with_another_status(
     done = run("deploy")
 
     assert done.status == 1
-    assert f"All is deployed, but the secret's first rotation has not succeeded. {said}" in done.err
-    assert run("deploy").status == 0
+    assert f"All is deployed, but the secret's rotation has not succeeded. {said}" in done.err
+    forget(aws)
+    again, unfollowed = run("deploy", "--json"), run("deploy", "--no-wait")
+    assert (again.status, again.json["ok"], said in again.err) == (1, False, True)
+    assert "The rotation has not ended, or not begun: `make rotate` follows it" in unfollowed.out
+    aws.secrets["dockerhub-token"].described["RotationEnabled"] = False
+    assert run("deploy").status == 0, "somebody has turned rotation off"
+
+
+def test_a_second_deployment_says_at_once_that_the_first_rotation_has_failed_meanwhile(
+    aws: Account, run: Command
+) -> None:
+    add_account(aws)
+    aws.first_rotation = lambda secret: secret.labels.update(first=["AWSPENDING"])
+    assert run("deploy", "--no-wait").status == 0
+    line = {"level": "ERROR", "step": "testSecret", "message": "TokenRefused", "correlation_id": "first"}
+    aws.log["/aws/lambda/dockerhub-rotation"] = [(time.time(), json.dumps(line))]
+    time.sleep(3600)
+
+    began, done = time.time(), run("deploy")
+
+    assert (done.status, time.time() - began < 60) == (1, True)
+    assert "TokenRefused" in done.out
+    assert "The rotation failed in testSecret; AWSCURRENT is what it was" in done.err
+    assert "`make rotate` follows that" in done.err
+
+
+def test_a_second_deployment_follows_a_rotation_that_is_under_way(aws: Account, run: Command) -> None:
+    add_account(aws)
+    aws.first_rotation = lambda secret: secret.labels.update(first=["AWSPENDING"])
+    assert run("deploy", "--no-wait").status == 0
+    ended = {"old": ["AWSPREVIOUS"], "first": ["AWSCURRENT"]}
+    aws.later(60, lambda: aws.secrets["dockerhub-token"].labels.update(ended))
+
+    done = run("deploy", "--json")
+
+    assert (done.status, done.json["secret"]["first_rotation"]) == (0, {"version": "first"})
 
 
 def test_a_first_rotation_that_may_not_be_looked_at_is_no_success(aws: Account, run: Command) -> None:
