@@ -75,11 +75,18 @@ def test_every_sample_event_is_described() -> None:
     assert described == {path.name for path in (ROOT / "events").glob("*.json")}
 
 
-def test_the_permissions_to_deploy_are_what_the_commands_ask_and_what_the_templates_make() -> None:
-    source = "\n".join(file.read_text() for file in (ROOT / "src/operate").glob("*.py"))
-    calls = set(re.findall(r'"(cloudformation|lambda|s3|ssm|secretsmanager|logs|sts)",\s*"([a-z_]+)"', source))
-    asked = {f"{service}:{operation.title().replace('_', '')}" for service, operation in calls}
+def asked_of_aws(folder: Path) -> set[str]:
+    """Return the permissions for what the modules in a folder ask."""
+    source = "\n".join(file.read_text() for file in folder.glob("*.py"))
+    services = "cloudformation|cloudtrail|iam|kms|lambda|s3|ssm|secretsmanager|logs|sts"
+    calls = re.findall(rf'"({services})",\s*"([a-z_]+)"', source)
     objects = {"s3:HeadBucket": "s3:ListBucket", "s3:HeadObject": "s3:GetObject"}
+    asked = {f"{service}:{operation.title().replace('_', '')}" for service, operation in calls}
+    return {objects.get(it, it) for it in asked}
+
+
+def test_the_permissions_to_deploy_are_what_the_commands_ask_and_what_the_templates_make() -> None:
+    asked, looked_at = (asked_of_aws(ROOT / "src/operate" / folder) for folder in (".", "preflight_aws"))
     made = {
         kind
         for template in (ROOT / "infra").glob("*.yaml")
@@ -87,9 +94,10 @@ def test_the_permissions_to_deploy_are_what_the_commands_ask_and_what_the_templa
     }
 
     section = README.partition("### Permissions to deploy")[2].partition("\n### ")[0]
-    permissions, resources = (block.split() for block in re.findall(r"```text\n(.*?)```", section, re.DOTALL))
+    permissions, looks, resources = (block.split() for block in re.findall(r"```text\n(.*?)```", section, re.DOTALL))
 
     # These belong to RotateSecret, to DescribeStacks where it names no stack, and to a package that is pinned.
     more = {"lambda:InvokeFunction", "cloudformation:ListStacks", "s3:GetObjectVersion"}
-    assert set(permissions) == {objects.get(it, it) for it in asked} | more
+    assert set(permissions) == asked | more
+    assert set(looks) == looked_at - asked
     assert set(resources) == made

@@ -48,7 +48,8 @@ def preflight(aws: Aws, show: Show, wanted: Deployment, *, local: bool, try_both
         _show_run(show, docker_hub)
     else:
         show.line("Docker Hub was not asked: --local measures there, with an account that it asks for.")
-    show.line("What a deployment relies on is as assumed." if holds else "Look at this before you deploy.")
+    later = ", but for what is not there yet" if any(row["verdict"] == "not there yet" for row in found) else ""
+    show.line(f"What a deployment relies on is as assumed{later}." if holds else "Look at this before you deploy.")
     return {"ok": holds, **report}
 
 

@@ -160,7 +160,7 @@ class DockerHub:
         totp_seed: Base32 seed of the account's one-time codes (SHA-1, 6 digits, 30 seconds); None without 2FA.
         sso_enforced: Whether single sign-on is enforced, so that the password is refused everywhere.
         repositories: What the account may do, by repository: `{"acme/app": {"pull", "push"}}`.
-        public_repositories: Repositories that anybody may pull.
+        public_repositories: Repositories that anybody may pull, beside those of library/.
         organisations: Names of organisations, which cannot log in with a user's credentials.
         clock: Tells the unix time in seconds.
         login_lifetime: Seconds that a JWT from `/v2/users/login` lives. About a month has been seen:
@@ -588,7 +588,7 @@ class DockerHub:
         pull_limit = "100" if login is None else "200"
         for name, actions in wanted:
             allowed = set() if public_only else set(self.repositories.get(name, ()))
-            if name in self.public_repositories:
+            if name in self.public_repositories or name.startswith("library/"):  # Docker's own images are everybody's
                 allowed.add("pull")
             granted = [action for action in actions if action in allowed]
             if granted:

@@ -18,6 +18,7 @@ from .storage import Bucket
 AS_ASSUMED = Finding("trail", "A trail logs.", "as assumed", "1 of 1", "Make a trail.")
 OTHERWISE = Finding("bucket-name", "The name is free.", "otherwise", "taken", "Take another: BUCKET=...")
 NOT_RELIED_ON = Finding("readers", "It is known.", "otherwise", "unknown", "Look.", relied_on=False)
+NOT_YET = Finding("parameters", "They are there.", "not there yet", "missing: x", "Before you deploy, store them.")
 DOCKER_HUB = {
     "preflight": {"requests": 31, "seconds": 2.5, "refused_logins": 0},
     "holds": True,
@@ -92,11 +93,16 @@ def test_a_program_gets_one_document(measured: Measured, run: Command) -> None:
     assert document["docker_hub"] == DOCKER_HUB
 
 
+def said_of(finding: Finding) -> str:
+    return "OTHERWISE" if finding.verdict == "otherwise" else finding.verdict
+
+
 @pytest.mark.parametrize(
     ("at_aws", "at_docker_hub", "status"),
     [
         ([OTHERWISE], {}, 1),
         ([NOT_RELIED_ON], {}, 0),
+        ([NOT_YET], {}, 0),
         ([AS_ASSUMED], {"holds": False, "failures": ["no answer"], "left": ["a-label"]}, 1),
     ],
 )
@@ -110,7 +116,7 @@ def test_the_status_says_whether_what_is_relied_on_is_as_assumed(
     assert (table.status, document.status, document.json["ok"]) == (status, status, status == 0)
     assert ("Look at this before you deploy." in table.out) is (status == 1)
     if at_aws != [AS_ASSUMED]:
-        assert f"OTHERWISE: {at_aws[0].name}" in table.out
+        assert f"{said_of(at_aws[0])}: {at_aws[0].name}" in table.out
         assert f"means    {at_aws[0].means}" in table.out
     else:
         assert "failed: no answer" in table.out

@@ -193,11 +193,27 @@ def test_parameters_that_are_missing_or_not_encrypted_are_named(
     account: Account, parameters: list[dict[str, str]], seen: str
 ) -> None:
     account.answers["GetParameters"] = lambda _: {"Parameters": parameters}
+    account.answers["DescribeStacks"] = lambda _: stack("dockerhub-rotation")
 
     found = account.look()
 
     assert differing(found) == {"parameters"}
     assert found["parameters"].seen == seen
+
+
+@pytest.mark.parametrize(
+    ("parameters", "verdict"),
+    [([], "not there yet"), ([{"Name": "DOCKER_HUB_PASSWORD", "Type": "String"}], "otherwise")],
+)
+def test_before_anything_is_deployed_missing_parameters_are_not_there_yet(
+    account: Account, parameters: list[dict[str, str]], verdict: str
+) -> None:
+    account.answers["GetParameters"] = lambda _: {"Parameters": parameters}
+
+    found = account.look()["parameters"]
+
+    assert found.verdict == verdict
+    assert "make credentials" in found.row()["means"]
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_the_installed_command_deploys_without_a_clone(environment: Path, tmp_pa
 def test_the_installed_command_measures_docker_hub_with_the_package_that_it_has(
     environment: Path, tmp_path: Path
 ) -> None:
-    hub = DockerHub(public_repositories={"library/hello-world"})
+    hub = DockerHub()
     nobody = {"AWS_ACCESS_KEY_ID": ACCOUNT, "AWS_SECRET_ACCESS_KEY": "test", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
     with Server(hub.app) as server:
         done = subprocess.run(

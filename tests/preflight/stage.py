@@ -28,7 +28,6 @@ def furnished(kind: type[DockerHub] = DockerHub, **options: Any) -> DockerHub:
     hub = kind(
         username=USERNAME,
         password=PASSWORD,
-        public_repositories={"library/hello-world"},
         clock=lambda: time.time(),  # looked up at each call, so that a test's clock is everybody's
         **options,
     )

@@ -23,7 +23,6 @@ def account(kind: type[DockerHub] = DockerHub, totp_seed: str | None = None) -> 
     hub = kind(
         username=USERNAME,
         password=PASSWORD,
-        public_repositories={"library/hello-world"},
         totp_seed=totp_seed,
     )
     for number in range(OTHERS):

@@ -51,12 +51,16 @@ def parameters(look: Look) -> Iterator[Finding]:
     plain = [name for name, kind in kinds.items() if kind != "SecureString"]
     seen = [f"missing: {', '.join(missing)}"] if missing else []
     seen += [f"not encrypted: {', '.join(plain)}"] if plain else []
+    store = f"`{command('credentials')}` stores them."
+    if missing and not plain and not look.has_stack(f"{look.wanted.project}-function"):
+        yield Finding("parameters", PARAMETERS, "not there yet", seen[0], f"Before you deploy, {store}")
+        return
     yield Finding(
         "parameters",
         PARAMETERS,
         "otherwise" if seen else "as assumed",
         "; ".join(seen) or ", ".join(kinds),
-        f"The function can't log in, or a password lies open. `{command('credentials')}` stores them.",
+        f"The function can't log in, or a password lies open. {store}",
     )
 
 

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-Verdict = Literal["as assumed", "otherwise", "not measured"]
+# What a later command makes is not there yet, in an account in which nothing is deployed.
+Verdict = Literal["as assumed", "otherwise", "not there yet", "not measured"]
 
 DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403", "Forbidden")
 
