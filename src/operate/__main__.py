@@ -112,7 +112,7 @@ def _options(options: argparse.Namespace, show: Show) -> Options:
     return Options(
         token=_ask_token(show) if options.ask_token else "",
         wait=not options.no_wait,
-        ways=Ways(assignments(options.tags), options.service_role, options.protect),
+        ways=Ways(tags(options.tags), options.service_role, options.protect),
     )
 
 
@@ -161,21 +161,43 @@ def assignments(text: str) -> Mapping[str, str]:
     """Take `Key=Value Key='a value'` apart.
 
     Raises:
-        Problem: it is not of that form, holds a secret, or sets what the commands set themselves.
+        Problem: it is not of that form, holds a secret, says something twice, or sets what the commands set themselves.
     """
-    try:
-        words = shlex.split(text)
-    except ValueError as error:
-        raise Problem(f"A quotation mark is missing in the parameters: {error}.") from None
+    words = _words(text, "parameters")
     given = dict(word.partition("=")[::2] for word in words)
     if "Token" in given:
         ask = command("deploy", ask_token="1")  # noqa: S106 - a switch
         raise Problem(f"A token on a command line is there for all to read: run `{ask}` and enter it then.")
-    if wrong := [word for word in words if "=" not in word]:
-        raise Problem(f"Parameters are given as Key=Value, which {' '.join(wrong)} is not.")
+    _require_pairs(words, "Parameters", "Key=Value")
     if ours := [f"{key} is set by {_SET_BY[key]}" for key in given if key in _SET_BY]:
         raise Problem(f"{', '.join(ours)}: leave it out of the parameters.")
     return given
+
+
+def tags(text: str) -> Mapping[str, str]:
+    """Take `key=value key='a value'` apart, which are tags.
+
+    Raises:
+        Problem: it is not of that form.
+    """
+    words = _words(text, "tags")
+    _require_pairs(words, "Tags", "key=value")
+    return dict(word.partition("=")[::2] for word in words)
+
+
+def _words(text: str, kind: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise Problem(f"A quotation mark is missing in the {kind}: {error}.") from None
+
+
+def _require_pairs(words: Sequence[str], kind: str, form: str) -> None:
+    if wrong := [word for word in words if not word.partition("=")[0] or "=" not in word]:
+        raise Problem(f"{kind} are given as {form}, which {' '.join(wrong)} is not.")
+    keys = [word.partition("=")[0] for word in words]
+    if twice := [key for key in dict.fromkeys(keys) if keys.count(key) > 1]:
+        raise Problem(f"{kind} are given once each, but there is more than one {' and '.join(twice)}.")
 
 
 def _ask_token(show: Show) -> str:

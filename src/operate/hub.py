@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -32,6 +33,16 @@ _VARIABLES = {
 }
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
+# A login takes seconds, and half a minute more if it waits for the next one-time code.
+_LOGIN_SECONDS = 60
+# What the function says in a log is not always what somebody at a terminal can do.
+_SAID_HERE = (
+    ("Secrets Manager tries again by itself", "Try it again later"),
+    (r"Check parameters \S+ and \S+\.(?= |$)", "Enter both again."),
+    ("set DOCKERHUB_TOTP_PARAMETER", "enter its TOTP seed, too"),
+    ("in a VPC, check the route to the internet", "check this machine's route to the internet"),
+)
+
 
 def try_login(show: Show, settings: Mapping[str, str], lines: Sequence[str]) -> None:
     """Log in once with what was entered, as the function will.
@@ -45,14 +56,23 @@ def try_login(show: Show, settings: Mapping[str, str], lines: Sequence[str]) -> 
     """
     untried = f"`{command('credentials', no_try='1')}` stores it untried"
     with show.waiting("Docker Hub: logging in once"):
-        document = _run(["--login-only"], settings, entered="\n".join(lines))
+        try:
+            document = _run(["--login-only"], settings, entered="\n".join(lines), seconds=_LOGIN_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise Problem(
+                f"Docker Hub has not answered in {_LOGIN_SECONDS} seconds, so nothing is stored. Try it again later; "
+                f"{untried}."
+            ) from None
     told = next(row for row in document["measured"] if row["name"] == "configured-login")
     if told["verdict"] == "as assumed":
         show.step("tried", "Docker Hub takes it")
         return
+    seen = str(told["seen"])
+    for pattern, here in _SAID_HERE:
+        seen = re.sub(pattern, here, seen)
     if told["verdict"] == "not measured":
-        raise Problem(f"Docker Hub could not be asked, so nothing is stored. {told['seen']} {untried}.")
-    raise Problem(f"Docker Hub does not take it, so nothing is stored. {told['seen']} If you know better, {untried}.")
+        raise Problem(f"Docker Hub could not be asked, so nothing is stored. {seen} {untried}.")
+    raise Problem(f"Docker Hub does not take it, so nothing is stored. {seen} If you know better, {untried}.")
 
 
 def measure(settings: Mapping[str, str], *, try_both: bool) -> dict[str, Any]:
@@ -64,10 +84,18 @@ def measure(settings: Mapping[str, str], *, try_both: bool) -> dict[str, Any]:
     return _run(["--try-both"] if try_both else [], settings)
 
 
-def _run(arguments: Sequence[str], settings: Mapping[str, str], entered: str | None = None) -> dict[str, Any]:
+def _run(
+    arguments: Sequence[str], settings: Mapping[str, str], entered: str | None = None, seconds: float | None = None
+) -> dict[str, Any]:
     """Run it, and return the document it prints.
 
     A signal is passed on: it deletes its token first, and only then both end.
+
+    Args:
+        seconds: after which it is killed, for what makes no token.
+
+    Raises:
+        TimeoutExpired: it was.
     """
     if not package.ARCHIVE.exists():
         raise Problem(f"The package is missing, whose preflight this runs: `{command('package')}` builds it.")
@@ -79,8 +107,15 @@ def _run(arguments: Sequence[str], settings: Mapping[str, str], entered: str | N
         stdout=subprocess.PIPE,
         text=True,
     )
+    out = ""
     with _passing_on(process) as stopped:
-        out, _ = process.communicate(entered)
+        try:
+            out, _ = process.communicate(entered, timeout=seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            if not stopped:
+                raise
     if stopped:
         raise KeyboardInterrupt if stopped[0] == signal.SIGINT else SystemExit(128 + stopped[0])
     try:

@@ -176,6 +176,7 @@ def test_values_may_hold_spaces() -> None:
         ("--secret-parameters", "NoSuch=1", "infra/secret.yaml has no parameter NoSuch"),
         ("--function-parameters", "word", "Key=Value"),
         ("--function-parameters", "A='1", "quotation"),
+        ("--function-parameters", "Login=a Login=b", "more than one Login"),
         (
             "--function-parameters",
             "ProjectName=other ArtifactKey=mine",

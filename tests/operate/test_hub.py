@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -56,7 +57,10 @@ def test_a_seed_is_tried_with_a_code() -> None:
 @pytest.mark.parametrize(
     ("entered", "said"),
     [
-        ((USERNAME, "wrong-horse", ""), "Check parameters /p/NAME and /p/PASSWORD"),
+        (
+            (USERNAME, "wrong-horse", ""),
+            "user name or password. Enter both again. If the account has two-factor login, enter its TOTP",
+        ),
         ((USERNAME, "{token}", ""), "holds an access token"),
     ],
 )
@@ -76,6 +80,20 @@ def test_what_docker_hub_does_not_take_is_a_problem_that_says_why(entered: tuple
 def test_a_docker_hub_that_cannot_be_asked_says_nothing_of_the_password() -> None:
     with pytest.raises(Problem, match="could not be asked, so nothing is stored.*TRY=no"):
         hub.try_login(Show(sys.stdout), settings("http://127.0.0.1:9"), LINES)
+
+
+def test_what_to_do_is_said_to_somebody_at_a_terminal() -> None:
+    with pytest.raises(Problem, match="Try it again later;") as raised:
+        hub.try_login(Show(sys.stdout), settings("http://127.0.0.1:9"), LINES)
+
+    assert [word for word in ("Secrets Manager", "VPC", "/p/") if word in str(raised.value)] == []
+
+
+def test_a_docker_hub_that_does_not_come_to_an_end_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "_LOGIN_SECONDS", 0.01)
+
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(Problem, match="not answered in 0.01 seconds"):
+        hub.try_login(Show(sys.stdout), settings(f"http://127.0.0.1:{silent.getsockname()[1]}"), LINES)
 
 
 def test_the_package_is_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

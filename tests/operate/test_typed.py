@@ -102,6 +102,30 @@ def test_tags_a_role_and_protection_are_passed_on_and_kept(aws: Account, run: Co
         assert (stack.role, stack.protected) == (role, True)
 
 
+@pytest.mark.parametrize(
+    ("tags", "said"),
+    [
+        ("a", "Tags are given as key=value, which a is not"),
+        ("=b", "Tags are given as key=value, which =b is not"),
+        ("a='b", "A quotation mark is missing in the tags"),
+        ("a=b a=c", "Tags are given once each, but there is more than one a"),
+    ],
+)
+def test_tags_that_cannot_be_are_refused_as_tags(aws: Account, run: Command, tags: str, said: str) -> None:
+    add_account(aws)
+
+    done = run("deploy", "--tags", tags)
+
+    assert (done.status, said in done.err, aws.formation.stacks) == (1, True, {})
+
+
+def test_a_tag_may_be_named_as_a_parameter_of_a_template_is(aws: Account, run: Command) -> None:
+    assert run("deploy", "--only", "bucket", "--tags", "Token=x SecretName=y").status == 0
+
+    (stack,) = aws.formation.stacks.values()
+    assert {it["Key"]: it["Value"] for it in stack.tags} == {"Token": "x", "SecretName": "y"}
+
+
 def test_destroy_lifts_no_protection_and_deletes_nothing_beside_it(deployed: Account, run: Command) -> None:
     deployed.formation.stacks[f"{PROJECT}-bucket"].protected = True
 

@@ -50,6 +50,7 @@ def before(aws: Account) -> Account:
     ):
         secret = aws.add_secret(name)
         secret.value = LIVE
+        secret.labels = {"placeholder": ["AWSPREVIOUS"], "live": ["AWSCURRENT"]}
         more = {"SecretArn": secret.arn}
         stand(aws, f"{PROJECT}-secret{ending}", "secret", {"SecretName": name, **attached, **given}, more)
     return aws
