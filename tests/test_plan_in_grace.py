@@ -283,3 +283,14 @@ def test_a_twin_that_is_not_stored_begins_no_grace() -> None:
 
     assert list(still_used(tokens, ROTATED, {NOW: "stored"}, GRACE)) == []
     assert list(still_used(tokens, ROTATED, {}, GRACE)) == tokens[2:]
+
+
+def test_a_copy_of_an_older_value_is_planned_for_once() -> None:
+    """Its token gets the label of the version that holds it now, which tells no more of rotations than its own did."""
+    copied = dated(made(OLD), AT + DAY)
+    long_disabled = dated(made(OLDEST, active=False), BIRTHDAY[OLD].timestamp() - DAY)
+    labels, stored = versions(current=NOW), {NOW: copied.uuid}
+    changes = plan([copied, long_disabled], labels, stored, AT, GRACE)
+
+    assert outcome(changes) == {copied.uuid: "active", long_disabled.uuid: "deleted"}
+    assert plan(apply(changes, [copied, long_disabled]), labels, stored, AT, GRACE) == []

@@ -281,8 +281,9 @@ def test_what_was_disabled_in_this_rotation_is_not_deleted_in_it(account: Accoun
 
 @given(accounts())
 def test_no_active_token_in_use_keeps_a_time(account: Account) -> None:
+    left = {left.token.uuid for left in account.after.left}  # a twin that is not deleted in doubt
     for token in account.after.tokens:
-        if token.active and account.is_in_use(version_of(token, ARN)):
+        if token.active and account.is_in_use(version_of(token, ARN)) and token.uuid not in left:
             assert not carries_time(token)
 
 

@@ -99,8 +99,7 @@ class _Account:
 
     Attributes:
         arn: the secret's.
-        holder: the version that carries AWSCURRENT.
-        current: its tokens.
+        current: the tokens of AWSCURRENT.
         in_use: these and those of AWSPENDING.
         doubt: why no token is taken away at all, or None.
         doubt_of_copies: why none is taken away that no staging label speaks of, or None.
@@ -109,7 +108,6 @@ class _Account:
     """
 
     arn: str
-    holder: str
     current: Group
     in_use: tuple[Token, ...]
     doubt: str | None
@@ -121,8 +119,11 @@ class _Account:
 
     @property
     def rotated_at(self) -> float | None:
-        """When the latest rotation made its token; None if AWSCURRENT holds none of a rotation's, or it is unknown."""
-        own = [it for it in self.current.tokens if token_labels.version_of(it, self.arn, [self.holder]) == self.holder]
+        """When a rotation made the token of AWSCURRENT; None if that is none of a rotation's, or it is unknown.
+
+        It need not have been made for that version: somebody may have stored a copy of an older value.
+        """
+        own = [token for token in self.current.tokens if token_labels.version_of(token, self.arn) is not None]
         made = [it.created_at.timestamp() for it in own if it.created_at and not self.current.is_twin(it)]
         return min(made, default=None)
 
@@ -195,12 +196,11 @@ def fates(
     empty: str | None = None,
 ) -> Iterator[Planned]:
     """Yield what each token that this secret's rotation may touch should be. Arguments as for `plan`."""
-    groups, holder = grouped(tokens, versions, stored), versions.holder(CURRENT) or ""
-    current = groups.get(holder, NOTHING)
+    groups = grouped(tokens, versions, stored)
+    current = groups.get(versions.holder(CURRENT) or "", NOTHING)
     copied = any(group.holds_an_unknown_token for group in groups.values())
     account = _Account(
         arn=versions.arn,
-        holder=holder,
         current=current,
         in_use=tuple(token for group in groups.values() if group.in_use for token in group.tokens),
         doubt=_doubt_of_those_in_use(groups.values()) or (_DEAD if spares and not _works(current, now) else None),
