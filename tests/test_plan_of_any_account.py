@@ -173,7 +173,8 @@ def test_what_is_said_to_be_left_is_active_and_in_no_plan(account: Account) -> N
     for left in account.left:
         assert left.token.active
         assert left.token.uuid not in changed | account.held_in_use
-        assert not account.is_in_use(left.version)
+        # One of two tokens of a version in use that is not the stored one may be what another version holds.
+        assert not account.is_in_use(left.version) or left.why.startswith("it may be the one that")
         assert is_anothers(left.token, ARN) == ("another secret" in left.why)
 
 
