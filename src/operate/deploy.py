@@ -267,7 +267,14 @@ def _is_unfinished(site: _Site, there: Stack) -> bool:
 
     An earlier run may have said so, but nobody may have heard it. Where rotation is turned off, somebody meant it.
     """
-    described = site.aws.ask("secretsmanager", "describe_secret", SecretId=site.wanted.secret_name)
+    try:
+        described = site.aws.ask("secretsmanager", "describe_secret", SecretId=site.wanted.secret_name)
+    except Refused as refused:
+        if refused.code != "ResourceNotFoundException":
+            raise
+        name = site.wanted.secret_name
+        site.show.line(f"Somebody has deleted {name}: delete its stack {there.name}, then deploy it anew.")
+        return False
     if "DeletedDate" in described or not described.get("RotationEnabled"):
         return False
     never = "LastRotatedDate" not in described and not has_superseded(described)

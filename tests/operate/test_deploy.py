@@ -282,6 +282,17 @@ def test_a_first_rotation_that_has_begun_is_told_with_how_to_follow_it(
     assert "`make rotate" not in second.out
 
 
+def test_a_secret_that_was_deleted_behind_its_stack_is_said_to_be(deployed: Account, run: Command) -> None:
+    secret = ("--only", "secret", "--secret", "b", "--no-wait")
+    run("deploy", *secret)
+    del deployed.secrets["b"]
+
+    again = run("deploy", *secret)
+
+    assert again.status == 0
+    assert "Somebody has deleted b: delete its stack dockerhub-rotation-secret-b" in again.out
+
+
 # --- Whom the function serves ---
 
 
