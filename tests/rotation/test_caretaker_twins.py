@@ -29,7 +29,7 @@ ORDERS = {
     ("Reconcile", "Reconcile"): 8,
     ("Retire", "Retire"): 8,
     ("Retire", "Reconcile"): 8,
-    ("Reconcile", "createSecret"): 37,
+    ("Reconcile", "createSecret"): 47,
     ("Reconcile", "finishSecret"): 241,
     ("Retire", "finishSecret"): 59,
 }

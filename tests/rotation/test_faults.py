@@ -49,10 +49,10 @@ _PATCH, _DELETE = "PATCH /v2/access-tokens/{uuid}", "DELETE /v2/access-tokens/{u
 # With the token that is to be superseded, where no rotation has made it and ended well; and with the password.
 _ASK_IT = (*_READ, _LOG_IN, _LOG_IN, *_CREATE, *_SET_TO_LIST)
 REQUESTS = {
-    FIRST: (*_ASK_IT, *_PROMOTE, "GetSecretValue", _PATCH),
+    FIRST: (*_ASK_IT, *_PROMOTE, "GetSecretValue", "DescribeSecret", _PATCH),
     STEADY: (*_READ, _LOG_IN, _LIST, *_CREATE, *_SET_TO_LIST, *_PROMOTE, _PATCH, _DELETE),
     CATCHING_UP: (
-        *(*_ASK_IT, "GetSecretValue", "DescribeSecret", "GetSecretValue", _LOG_IN, _PATCH),
+        *(*_ASK_IT, "GetSecretValue", "DescribeSecret", "GetSecretValue", _LOG_IN, "DescribeSecret", _PATCH),
         *(*_PROMOTE, _PATCH),
     ),
     # A deadline for what is superseded, then the end of a grace, and of a token whose grace has ended a rotation ago.

@@ -66,7 +66,7 @@ def test_a_token_that_somebody_disables_in_its_grace_is_noticed() -> None:
 
 
 def test_a_token_that_nobody_retires_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dockerhub_rotation.tasks.reconcile.retirement.plan", lambda *_: [])
+    monkeypatch.setattr("dockerhub_rotation.tasks.reconcile.retirement.plan", lambda *_, **__: [])
     planned, happened = lived(2)
 
     problems = table.problems(planned, happened)
