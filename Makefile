@@ -115,7 +115,7 @@ check: $(READY) ## Look at style and types, and run the tests that start no serv
 	@$(VENV)/bin/python -m pytest -q -n auto --without-servers $(ARGS)
 
 test: $(READY) $(EMULATOR)/.ready ## Run the tests: make test ARGS="-k finish"
-	@$(VENV)/bin/python -m pytest -q -n auto --dist loadgroup --ignore tests/e2e $(ARGS)
+	@$(VENV)/bin/python -m pytest -q -n auto --dist loadgroup --ignore tests/e2e -m "not long" $(ARGS)
 
 faults: $(READY) ## Show what becomes of a fault, a twin or somebody's act at every request of a rotation
 	@$(VENV)/bin/python -m pytest -q tests/rotation/test_faults.py tests/rotation/test_twins.py \
