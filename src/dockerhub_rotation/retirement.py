@@ -260,7 +260,8 @@ def set_deadline(invocation: Invocation, look: Look, tokens: list[Token], grace:
         tokens: every token of the account.
 
     Raises:
-        RotationError: of the client; a token without its deadline must not be superseded.
+        RotationError: of the client; a token without its deadline must not be superseded. Where Docker Hub keeps the
+            old label and says so, no try helps: the promotion goes on, and `retire` says that the grace is endless.
     """
     current = look.versions.holder(CURRENT)
     if current is None:

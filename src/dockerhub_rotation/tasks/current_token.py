@@ -22,7 +22,7 @@ class CurrentToken:
 
     Attributes:
         seen: what it is, once asked.
-        refused: why a login was not tried, or None.
+        not_asked: why a login was not tried, or None.
     """
 
     def __init__(self, task: Task) -> None:

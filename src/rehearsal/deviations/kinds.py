@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -73,12 +74,12 @@ class OfTokens(DockerHub):
         return uuid in self.tokens and self.clock() - self.tokens[uuid].created_at.timestamp() < seconds
 
 
-class TakesDisabledTokens(DockerHub):
+class TakesDisabledTokens(DockerHub, ABC):
     """A Docker Hub that may take a token that is disabled."""
 
+    @abstractmethod
     def takes(self, token: Token, at_the_hub: bool) -> bool:
         """Tell whether it takes this one."""
-        raise NotImplementedError
 
     def _standing(self, username: str, secret: str, *, token_under_any_name: bool = False) -> Token | Standing:
         for token in self.tokens.values():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -38,10 +38,23 @@ from rehearsal.virtual_time import VirtualTime
 from rehearsal.world import FUNCTION_ARN, REGION
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-
+# From the function to a party and back, in seconds.
+_LATENCY = (0.03, 0.07)
 _CARETAKERS_TIMEOUT = 900
+
+
+def far_away(app: WSGIApplication, time: VirtualTime, lot: random.Random) -> WSGIApplication:
+    """Return an application that takes as long to ask as the real one."""
+
+    def door(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        time.sleep(lot.uniform(*_LATENCY) / 2)
+        answer = app(environ, start_response)
+        time.sleep(lot.uniform(*_LATENCY) / 2)
+        return answer
+
+    return door
 
 
 class Killed(BaseException):

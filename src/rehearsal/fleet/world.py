@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from dockerhub_rotation import token_labels
 from dockerhub_rotation.errors import RotationError
 from rehearsal import docker_hub
 from rehearsal.fleet import past
-from rehearsal.fleet.sandboxes import Lambda, aws_client
+from rehearsal.fleet.sandboxes import Lambda, aws_client, far_away
 from rehearsal.fleet.scenes import Day, Report, Scene
 from rehearsal.invariants import NO_LEAK, NO_REMAINS, ONLY_OURS, WORKS
 from rehearsal.secrets_manager import Aws
@@ -27,12 +27,10 @@ from rehearsal.wire import Request, Wire
 from rehearsal.world import FUNCTION_ARN, PLACEHOLDER
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    pass
 
 NOT_LOCKED = "Docker Hub has not locked the user name"
 
-# From the function to a party and back, in seconds.
-_LATENCY = (0.03, 0.07)
 # When the secrets are rotated together: a whole minute. What happened before began so much earlier.
 _BEGINS = 1_800_000_000.0
 _PAST_SECONDS = 90 * 86400
@@ -98,8 +96,8 @@ class Fleet:
             scene,
             self.time,
             self._lot,
-            aws=self._far_away(self.wire.door(self.aws.app, "AWS")),
-            hub=self._far_away(self.wire.door(self.hub.app, "Docker Hub")),
+            aws=far_away(self.wire.door(self.aws.app, "AWS"), self.time, self._lot),
+            hub=far_away(self.wire.door(self.hub.app, "Docker Hub"), self.time, self._lot),
         )
 
     def _rotate_at_hours_of_their_own(self) -> None:
@@ -188,17 +186,6 @@ class Fleet:
     def _pause(self, _attempt: int) -> None:
         self._retries += 1
         self.time.sleep(self.scene.pause)
-
-    def _far_away(self, app: WSGIApplication) -> WSGIApplication:
-        """Return an application that takes as long to ask as the real one."""
-
-        def door(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-            self.time.sleep(self._lot.uniform(*_LATENCY) / 2)
-            answer = app(environ, start_response)
-            self.time.sleep(self._lot.uniform(*_LATENCY) / 2)
-            return answer
-
-        return door
 
     # What must hold after every request, and at the end.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from werkzeug.wrappers import Response
 
 from rehearsal import docker_hub
-from rehearsal.fleet.sandboxes import Killed, Lambda, aws_client
+from rehearsal.fleet.sandboxes import Killed, Lambda, aws_client, far_away
 from rehearsal.fleet.scenes import Scene as LambdasScene
 from rehearsal.invariants import NO_LEAK, Invariants
 from rehearsal.sandbox import FunctionError
@@ -26,10 +26,9 @@ from rehearsal.year.chronicle import Chronicle, Mark
 from rehearsal.year.recorder import Recorder
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 _BEGINS = 1_800_000_000.0  # a whole hour
-_LATENCY = (0.03, 0.07)  # from the function to a party and back, in seconds
 _ATTEMPTS, _PAUSE_SECONDS = 5, 300.0  # assumed as for a fleet: see `rehearsal.fleet.scenes`
 _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.")  # of those that Docker Hub has issued there are too many to look for each
 _GRACE_TAG = "dockerhub-rotation:grace"
@@ -82,8 +81,8 @@ class YearsWorld:
             LambdasScene(),
             self.time,
             self._lot,
-            aws=self._far_away(self._wire.door(self.aws.app, "AWS")),
-            hub=self._far_away(self._wire.door(self.hub_app, "Docker Hub")),
+            aws=far_away(self._wire.door(self.aws.app, "AWS"), self.time, self._lot),
+            hub=far_away(self._wire.door(self.hub_app, "Docker Hub"), self.time, self._lot),
         )
         self._recorder = Recorder(self.chronicle, self.hub, self.aws, self.secret_arn, self.elapsed)
 
@@ -203,17 +202,6 @@ class YearsWorld:
             body = '{"message": "Service Unavailable"}'
             return Response(body, 503, content_type="application/json")(environ, start_response)
         return self.hub.app(environ, start_response)
-
-    def _far_away(self, app: WSGIApplication) -> WSGIApplication:
-        """Return an application that takes as long to ask as the real one."""
-
-        def door(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-            self.time.sleep(self._lot.uniform(*_LATENCY) / 2)
-            answer = app(environ, start_response)
-            self.time.sleep(self._lot.uniform(*_LATENCY) / 2)
-            return answer
-
-        return door
 
 
 def _die() -> None:
