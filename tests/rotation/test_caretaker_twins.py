@@ -10,17 +10,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from rich.console import RenderableType
 
 from rehearsal.invariants import Invariants
-from rehearsal.sandbox import Function, FunctionError
-from rehearsal.wire import Request, Server
+from rehearsal.sandbox import Function
+from rehearsal.wire import Request
 from rehearsal.world import CARETAKER, FUNCTION_ARN, TASKS, Scene, World
 from tests.rotation.cared import HOUR
-from tests.rotation.test_twins import LOUD, Turns, every_order
+from tests.rotation.test_twins import LOUD, Pair, Turns, event_of, every_order
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -37,54 +36,7 @@ ORDERS = {
 # Two minutes of processor time are more than `make test` has for one test: `make faults` runs those with more orders.
 _SHORT = 100
 
-
-class Pair:
-    """Two processes beside the world's own, one a caretaker, the other what its work belongs to."""
-
-    def __init__(
-        self,
-        world: World,
-        run_function: Callable[..., Function],
-        turns: Turns,
-        works: tuple[str, str],
-        stack: ExitStack,
-    ) -> None:
-        self._turns = turns
-        self.functions = []
-        for one, work in enumerate(works):
-            aws = stack.enter_context(Server(world.wire.door(turns.door(one, world.aws.app), "AWS")))
-            hub = stack.enter_context(Server(world.wire.door(turns.door(one, world.hub.app), "Docker Hub")))
-            environment = world.function_environment(aws.url, hub.url)
-            if work in TASKS:
-                environment |= {"_HANDLER": CARETAKER, "ROTATION_FUNCTION_ARN": FUNCTION_ARN}
-            self.functions.append(stack.enter_context(run_function(environment)))
-
-    def warm_up(self, events: list[dict[str, object]]) -> None:
-        """Call one after the other, so that from now on both are logged in."""
-        for one, event in enumerate(events):
-            self._turns.begin([])
-            self._turns.ended(1 - one)
-            self.functions[one].invoke(event)
-
-    def invoke(self, events: list[dict[str, object]], choices: list[int]) -> tuple[list[int], list[str]]:
-        """Call both at once, and return the choices that were made and what they raised."""
-        self._turns.begin(choices)
-        errors: list[str] = []
-
-        def call(one: int) -> None:
-            try:
-                self.functions[one].invoke(events[one])
-            except FunctionError as raised:
-                errors.append(str(raised))
-            finally:
-                self._turns.ended(one)
-
-        threads = [Thread(target=call, args=(one,)) for one in range(2)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return self._turns.taken, errors
+_CARETAKERS = {"_HANDLER": CARETAKER, "ROTATION_FUNCTION_ARN": FUNCTION_ARN}
 
 
 @pytest.fixture(scope="module")
@@ -95,12 +47,12 @@ def seen(report: list[RenderableType]) -> Iterator[Counter[tuple[str, str]]]:
         report.append(f"{count:3} orders of the requests of {task} and {other} at once: no invariant was broken")
 
 
-def event_of(work: str, world: World, version: str | None) -> dict[str, object]:
+def asking_for(work: str, world: World, version: str | None) -> dict[str, object]:
     if work == "Reconcile":
         return {"Task": work}
     if work == "Retire":
         return {"Task": work, "SecretId": world.secret_arn}
-    return {"Step": work, "SecretId": world.secret_arn, "ClientRequestToken": version}
+    return event_of(work, world, version)
 
 
 @pytest.mark.parametrize(
@@ -127,12 +79,12 @@ def test_the_caretaker_beside_whatever_else_is_at_work_breaks_nothing(
     with ExitStack() as stack:
         world = make_world(Scene(grace="2h", environment=LOUD), on_request=look)
         world.hub.rate_limit_per_minute = 1_000_000
-        pair = Pair(world, process_of_its_own, turns, works, stack)
+        pair = Pair(world, process_of_its_own, turns, stack, [_CARETAKERS if it in TASKS else {} for it in works])
         invariants.begin(world)
         world.rotate()
         current = world.state().holder("AWSCURRENT")
         invariants.at_work = frozenset(works)
-        pair.warm_up([event_of(work if work in TASKS else "finishSecret", world, current) for work in works])
+        pair.warm_up([asking_for(work if work in TASKS else "finishSecret", world, current) for work in works])
 
         def prepare() -> list[dict[str, object]]:
             world.rotate()
@@ -142,7 +94,7 @@ def test_the_caretaker_beside_whatever_else_is_at_work_breaks_nothing(
                 world.rotate()
                 world.hold_before = None
                 world.passed += 5
-            return [event_of(work, world, world.state().holder("AWSPENDING")) for work in works]
+            return [asking_for(work, world, world.state().holder("AWSPENDING")) for work in works]
 
         def run(choices: list[int]) -> list[int]:
             made, errors = pair.invoke(prepare(), choices)

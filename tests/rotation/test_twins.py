@@ -7,7 +7,7 @@ nothing of the world, so the order of the requests is all that can differ from r
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,43 +152,60 @@ def every_order(run: Callable[[list[int]], list[int]], first: tuple[int, ...]) -
         choices = None if open_choice is None else [*made[:open_choice], 1]
 
 
-class Twins:
-    """Two processes of the function beside the world's own, whose requests take turns."""
+class Pair:
+    """Two processes of the package beside the world's own, whose requests take turns.
 
-    def __init__(self, world: World, run_function: Callable[..., Function], turns: Turns, stack: ExitStack) -> None:
+    Args:
+        surroundings: what each has in its environment beside what the rotation function has.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        run_function: Callable[..., Function],
+        turns: Turns,
+        stack: ExitStack,
+        surroundings: Sequence[Mapping[str, str]] = ({}, {}),
+    ) -> None:
         self._turns = turns
         self.functions = []
-        for twin in range(2):
-            aws = stack.enter_context(Server(world.wire.door(turns.door(twin, world.aws.app), "AWS")))
-            hub = stack.enter_context(Server(world.wire.door(turns.door(twin, world.hub.app), "Docker Hub")))
-            self.functions.append(stack.enter_context(run_function(world.function_environment(aws.url, hub.url))))
+        for one, more in enumerate(surroundings):
+            aws = stack.enter_context(Server(world.wire.door(turns.door(one, world.aws.app), "AWS")))
+            hub = stack.enter_context(Server(world.wire.door(turns.door(one, world.hub.app), "Docker Hub")))
+            environment = {**world.function_environment(aws.url, hub.url), **more}
+            self.functions.append(stack.enter_context(run_function(environment)))
 
-    def warm_up(self, event: dict[str, str | None]) -> None:
-        """Call one after the other, so that from now on both are logged in and ask for the same."""
-        for twin, function in enumerate(self.functions):
+    def warm_up(self, events: Sequence[Mapping[str, object]]) -> None:
+        """Call one after the other, so that from now on both are logged in."""
+        for one, event in enumerate(events):
             self._turns.begin([])
-            self._turns.ended(1 - twin)
-            function.invoke(event)
+            self._turns.ended(1 - one)
+            self.functions[one].invoke(event)
 
-    def invoke(self, event: dict[str, str | None], choices: list[int]) -> tuple[list[int], list[str]]:
+    def invoke(self, events: Sequence[Mapping[str, object]], choices: list[int]) -> tuple[list[int], list[str]]:
         """Call both at once, and return the choices that were made and what they raised."""
         self._turns.begin(choices)
         errors: list[str] = []
 
-        def call(twin: int) -> None:
+        def call(one: int) -> None:
             try:
-                self.functions[twin].invoke(event)
+                self.functions[one].invoke(events[one])
             except FunctionError as raised:
                 errors.append(str(raised))
             finally:
-                self._turns.ended(twin)
+                self._turns.ended(one)
 
-        threads = [Thread(target=call, args=(twin,)) for twin in range(2)]
+        threads = [Thread(target=call, args=(one,)) for one in range(2)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         return self._turns.taken, errors
+
+
+def event_of(step: str, world: World, version: str | None) -> dict[str, object]:
+    """Return the event that asks for a step."""
+    return {"Step": step, "SecretId": world.secret_arn, "ClientRequestToken": version}
 
 
 @pytest.fixture(scope="module")
@@ -226,27 +243,18 @@ def test_twins_in_a_step_end_as_one_would_whatever_the_order_of_their_requests(
     with ExitStack() as stack:
         world = make_world(Scene(environment=LOUD, grace=grace), on_request=look)
         world.hub.rate_limit_per_minute = 1_000_000  # there are hundreds of rotations in this minute
-        twins = Twins(world, process_of_its_own, turns, stack)
+        twins = Pair(world, process_of_its_own, turns, stack)
         invariants.begin(world)
         world.rotate()
-        twins.warm_up(
-            {
-                "Step": "finishSecret",
-                "SecretId": world.secret_arn,
-                "ClientRequestToken": world.state().holder("AWSCURRENT"),
-            }
-        )
+        current = world.state().holder("AWSCURRENT")
+        twins.warm_up([event_of("finishSecret", world, current)] * 2)
 
         def run(choices: list[int]) -> list[int]:
             world.hold_before = step
             world.rotate()
             world.hold_before = None
-            event = {
-                "Step": step,
-                "SecretId": world.secret_arn,
-                "ClientRequestToken": world.state().holder("AWSPENDING"),
-            }
-            made, errors = twins.invoke(event, choices)
+            event = event_of(step, world, world.state().holder("AWSPENDING"))
+            made, errors = twins.invoke([event] * 2, choices)
             assert errors == []
             world.aws.retry(world.secret_arn)
             world.aws.wait()
