@@ -99,7 +99,7 @@ def _run(
     """
     if not package.ARCHIVE.exists():
         raise Problem(f"The package is missing, whose preflight this runs: `{command('package')}` builds it.")
-    program = [sys.executable, "-P", "-m", "dockerhub_rotation.preflight", "--json", *arguments]
+    program = [sys.executable, "-P", "-m", "dockerhub_rotation.preflight", *arguments]
     process = subprocess.Popen(  # noqa: S603 - this Python, and nothing that was entered
         program,
         env=_environment(settings),

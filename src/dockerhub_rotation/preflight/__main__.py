@@ -1,9 +1,10 @@
-"""`python -m dockerhub_rotation.preflight`: preflight at a terminal or in a pipe, for whoever has the package alone.
+"""`python -m dockerhub_rotation.preflight`: preflight with the package alone, as the operator's commands run it.
 
 It asks for an account without echo, or reads it from standard input: user name, password and, if the account has
 two-factor login, its TOTP seed, a line each. What is asked, and how, is set by the DOCKERHUB_ variables, as in Lambda.
-It ends with 0 if what the function relies on is as assumed, with 1 if it is not or could not be measured, with 2 if it
-was called wrongly, and with 130 if it was interrupted.
+It prints a document without a secret, which may be pasted anywhere. It ends with 0 if what the function relies on is as
+assumed, with 1 if it is not or could not be measured, with 2 if it was called wrongly, and with 130 if it was
+interrupted.
 """
 
 import argparse
@@ -12,7 +13,6 @@ import json
 import logging
 import os
 import sys
-import textwrap
 import time
 from collections.abc import Sequence
 
@@ -20,13 +20,11 @@ from dockerhub_rotation import settings
 from dockerhub_rotation.docker_hub import Connection
 from dockerhub_rotation.errors import RotationError
 from dockerhub_rotation.parameters import Account, totp_seed
-from dockerhub_rotation.preflight.findings import Finding
-from dockerhub_rotation.preflight.run import COST_OF_A_LOCKOUT, Entered, Report, measure
+from dockerhub_rotation.preflight.run import COST_OF_A_LOCKOUT, Entered, measure
 
 # More than everything takes if nothing that is waited for comes.
 _SECONDS = 900
 _PROMPTS = ("Docker Hub user name: ", "Docker Hub password: ", "TOTP seed (empty without two-factor login): ")
-_WIDTH = 110
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _problem(str(failure), 1)
     except (KeyboardInterrupt, EOFError):
         return _problem("stopped; what it had made is deleted, unless a line above says otherwise.", 130)
-    print(json.dumps(report.document(), indent=2) if options.json else _table(report), flush=True)
+    print(json.dumps(report.document(), indent=2), flush=True)
     return 0 if report.holds else 1
 
 
@@ -63,7 +61,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--try-both", action="store_true", help=COST_OF_A_LOCKOUT.replace("%", "%%"))
     made.add_argument("--login-only", action="store_true", help="try the login alone, and make no token")
-    made.add_argument("--json", action="store_true", help="a document without a secret, to be pasted as it is")
     return made
 
 
@@ -78,35 +75,6 @@ def _ask() -> Account | None:
     if not username.strip() or not password or (seed and known is None):
         return None
     return Account(username.strip(), password, known)
-
-
-def _table(report: Report) -> str:
-    """Return the report for people: what is assumed, what was seen and, where it differs, what that means."""
-    rows = [line for found in report.findings for line in _row(found)]
-    differ = sum(found.differs for found in report.findings)
-    skipped = sum(found.verdict == "not measured" for found in report.findings)
-    about = report.about
-    rows += [
-        "",
-        f"{len(report.findings)} assumptions: {differ} otherwise, {skipped} not measured",
-        f"{about['requests']} requests in {about['seconds']} s, {about['refused_logins']} logins refused",
-    ]
-    rows += [f"failed: {failure}" for failure in report.failures]
-    if report.swept:
-        rows.append(f"deleted: {report.swept} tokens that earlier runs had left")
-    rows += [f"left: the token with the label {label}, which the next run deletes" for label in report.left]
-    holds = "What the function relies on is as assumed." if report.holds else "Look at this before you deploy."
-    return "\n".join([*rows, holds])
-
-
-def _row(found: Finding) -> list[str]:
-    told = [("assumed", found.assumption.assumed), ("seen", found.seen)]
-    if found.differs:
-        told.append(("means", found.assumption.otherwise))
-    lines = [f"{found.verdict.upper() if found.differs else found.verdict}: {found.assumption.name}"]
-    for what, text in told:
-        lines += textwrap.wrap(text, _WIDTH, initial_indent=f"  {what:<9}", subsequent_indent=" " * 11)
-    return lines
 
 
 def _problem(text: str, status: int) -> int:
