@@ -10,6 +10,7 @@ from dockerhub_rotation.secrets_manager import CURRENT, PENDING, PREVIOUS, Secre
 from dockerhub_rotation.token_labels import label_for
 
 ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:docker-hub-AbCdEf"
+FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:dockerhub-rotation"
 OTHER_ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:docker-hub-GhIjKl"
 
 # Version ids, in the order in which they were made.
@@ -38,7 +39,7 @@ def versions(**labels: str) -> SecretVersions:
     by_version: dict[str, frozenset[str]] = {}
     for name, version in labels.items():
         by_version[version] = by_version.get(version, frozenset()) | {STAGING_LABELS[name]}
-    return SecretVersions(ARN, rotation_enabled=True, labels=by_version, changed_at=0.0)
+    return SecretVersions(ARN, rotation_enabled=True, labels=by_version, changed_at=0.0, rotation_function=FUNCTION)
 
 
 ROTATED = versions(current=NOW, previous=OLD)

@@ -9,12 +9,13 @@ import pytest
 
 from dockerhub_rotation.findings import Current, Finding, Kind, Known, Standing, find
 from dockerhub_rotation.remaining import Left
+from dockerhub_rotation.remedies import Place, command
 from dockerhub_rotation.token_labels import label_for
 from tests.accounts import ARN, AT, NEXT, NOW, OLD, ROTATED, foreign, made, versions
 
 DAY, HOUR = 86_400, 3_600
 CURRENT = made(NOW)
-ROTATE = f"aws secretsmanager rotate-secret --secret-id {ARN}"
+ROTATE = command("rotate", Place("dockerhub-rotation", "eu-central-1", ARN))
 WORKS = Current(Standing.WORKS, CURRENT)
 LONG = "a-version-id-of-64-characters-" + "x" * 34
 IN_GRACE = replace(made(OLD, "old"), label=label_for(ARN, OLD, AT + HOUR), last_used=datetime.fromtimestamp(AT, UTC))
@@ -70,11 +71,11 @@ def test_how_sure_it_is_that_a_token_is_dead_is_said() -> None:
     assert by_list.message == (
         "The token under AWSCURRENT is not in the account's list, so consumers are refused. The list shows it, no "
         "login was tried; it is the list of the right account, which has other tokens of this secret. Make a new "
-        f"token: {ROTATE}"
+        f"token: {ROTATE}."
     )
     assert by_login.message == (
         "The token under AWSCURRENT is refused by Docker Hub, so consumers are refused. A login has shown it; it is "
-        f"the list of the right account, which has other tokens of this secret. Make a new token: {ROTATE}"
+        f"the list of the right account, which has other tokens of this secret. Make a new token: {ROTATE}."
     )
 
 

@@ -29,7 +29,7 @@ def test_every_wrong_tag_is_named_and_no_value_is_shown() -> None:
     assert str(caught.value) == (
         "The secret's tags are wrong: dockerhub-rotation:grace must be 0 or a number with s, m, h or d, like 45s, 90m, "
         "24h or 7d, and at most 3650d; dockerhub-rotation:grase is no tag that this version of the function knows. "
-        "Mend them and rotate again."
+        "Mend them."
     )
 
 

@@ -30,8 +30,7 @@ _PERMISSION = re.compile("AccessDenied|Decryption|Encryption|KMS|NotAuthorized|I
 # https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot_rotation.html for the second
 _INVALID_REQUEST = (
     "The secret may be scheduled for deletion: aws secretsmanager restore-secret takes that back. Or the RotationToken "
-    "is not the running attempt's: the next attempt brings its own; if that fails too, drop the pending version (aws "
-    "secretsmanager update-secret-version-stage --version-stage AWSPENDING --remove-from-version-id) and rotate again."
+    "is not the running attempt's: the next attempt brings its own; if that fails too, drop the pending version."
 )
 
 _THROTTLING = {"ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"}
@@ -58,7 +57,7 @@ def clients(config: Config, *services: str) -> list[Any]:
     suspects = {"AWS_REGION", *(name for name in os.environ if re.match("(AWS|SSL)(?!_LAMBDA_)", name))}
     raise SettingsInvalid(
         f"The clients of AWS can't be made ({kind}). One of these variables is wrong: "
-        f"{', '.join(sorted(suspects - _BY_LAMBDA))}. Mend it and rotate again."
+        f"{', '.join(sorted(suspects - _BY_LAMBDA))}. Mend it."
     )
 
 
@@ -89,8 +88,7 @@ def ask(action: str, remedy: str, call: Callable[[], _T]) -> _T:
         )
     except Exception as error:  # noqa: BLE001 - an answer that is not AWS's makes botocore stumble in many ways
         failure = AwsUnavailable(
-            f"{action} got no answer ({type(error).__name__}). Secrets Manager tries again by itself; in a VPC, check "
-            "the route to the service's endpoint."
+            f"{action} got no answer ({type(error).__name__}). In a VPC, check the route to the service's endpoint."
         )
     raise failure
 
@@ -102,8 +100,7 @@ def _refusal(action: str, remedy: str, answer: Mapping[str, Any]) -> RotationErr
     status = metadata.get("HTTPStatusCode", 500)
     if not _CODE.fullmatch(code):  # nor is it quoted: whatever answered may have put anything in its place
         return AwsUnavailable(
-            f"{action} was answered {status}, perhaps not by AWS. Secrets Manager tries again by itself; if it stays "
-            "so, check the proxy and the endpoint."
+            f"{action} was answered {status}, perhaps not by AWS. If it stays so, check the proxy and the endpoint."
         )
     failure = f"{action} failed with {code} (request {metadata.get('RequestId', 'without an id')})"
     if _PERMISSION.search(code):
@@ -113,7 +110,7 @@ def _refusal(action: str, remedy: str, answer: Mapping[str, Any]) -> RotationErr
     else:
         advice = f"AWS's API reference explains that code under {action.partition(':')[2] or action}."
     if status >= 500 or code in _THROTTLING:
-        return AwsUnavailable(f"{failure}. Secrets Manager tries again by itself.")
+        return AwsUnavailable(f"{failure}.")
     if metadata.get("RetryAttempts", 0) > 0:
         return AwsUnavailable(f"{failure} after a try without an answer. {advice}")
     return AwsRefused(f"{failure}. {advice}")

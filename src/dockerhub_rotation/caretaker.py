@@ -20,5 +20,5 @@ def lambda_handler(event: Any, context: LambdaContext) -> Any:
     Raises:
         RotationError: it was refused, or failed for want of a setting or by a defect.
     """
-    report = TaskReport(event, lambda: entrance.sandbox().parameters)
+    report = TaskReport(event, context.invoked_function_arn, lambda: entrance.sandbox().parameters)
     return entrance.enter(event, context, report, request.parse_task, dispatcher.do).answer

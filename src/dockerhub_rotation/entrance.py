@@ -46,7 +46,13 @@ if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
 
 
 class LambdaContext(Protocol):
-    """What this module asks of https://docs.aws.amazon.com/lambda/latest/dg/python-context.html."""
+    """What the entrances ask of https://docs.aws.amazon.com/lambda/latest/dg/python-context.html.
+
+    Attributes:
+        invoked_function_arn: which function this is, with the qualifier by which it was called, if there is one.
+    """
+
+    invoked_function_arn: str
 
     def get_remaining_time_in_millis(self) -> int:
         """Return the milliseconds until Lambda ends the invocation."""
@@ -118,8 +124,8 @@ def _watched(report: Report[_Result], deadline: Deadline) -> Iterator[None]:
         ours = [at for at in traceback.extract_stack(frame) if Path(at.filename).is_relative_to(_HERE)]
         report.write(
             OutOfTime(
-                f"The invocation's time is used up while {_places(ours)} waits. Secrets Manager tries again by itself; "
-                "a longer function timeout avoids it, unless no answer ever comes: in a VPC, check the route."
+                f"The invocation's time is used up while {_places(ours)} waits. A longer "
+                "function timeout avoids it, unless no answer ever comes: in a VPC, check the route."
             )
         )
 

@@ -37,9 +37,28 @@ from typing import Literal
 
 ToDo = Literal["mend", "wait", "look"]
 
+# The operator's verbs that mend something; "again" stands for the one that does once more what has failed.
+Verb = Literal[
+    "again",
+    "credentials",
+    "deploy-function",
+    "logs",
+    "preflight",
+    "reconcile",
+    "retire",
+    "rollback",
+    "rotate",
+    "set",
+    "unblock",
+]
+
 
 class RotationError(Exception):
-    """Any failure of a rotation step.
+    """Any failure of a rotation step or a task.
+
+    Args:
+        message: what failed and what mends it.
+        verbs: where they are not those of the class.
 
     Attributes:
         to_do: `mend` what the message names, and rotate again; `wait` for Secrets Manager to repeat the rotation; or
@@ -47,11 +66,18 @@ class RotationError(Exception):
         consumers_affected: True if the value under AWSCURRENT is known not to work.
         retired: what had been done to superseded tokens before it failed, counted as in `retirement.Retired`; empty if
             it did not come to that.
+        verbs: what mends it, in this order; the report says it in commands, for it knows what they are about.
     """
 
     to_do: ToDo = "look"
     consumers_affected = False
     retired: Mapping[str, int] = MappingProxyType({})
+    verbs: tuple[Verb, ...] = ()
+
+    def __init__(self, message: str, *, verbs: tuple[Verb, ...] | None = None) -> None:
+        super().__init__(message)
+        if verbs is not None:
+            self.verbs = verbs
 
 
 class EventRefused(RotationError):
@@ -65,10 +91,13 @@ class ConfigurationError(RotationError):
     """Repeating helps only after a person has mended a setting, a parameter, a permission or the secret."""
 
     to_do = "mend"
+    verbs: tuple[Verb, ...] = ("again",)
 
 
 class SettingsInvalid(ConfigurationError):
     """Environment variables of the function are wrong; the message lists every one of them."""
+
+    verbs: tuple[Verb, ...] = ("set", "again")
 
 
 class TagsInvalid(ConfigurationError):
@@ -78,9 +107,13 @@ class TagsInvalid(ConfigurationError):
 class SecretNotServed(ConfigurationError):
     """The secret is none of those that get a token; somebody has attached it to the function all the same."""
 
+    verbs: tuple[Verb, ...] = ("set", "again")
+
 
 class ParameterUnreadable(ConfigurationError):
     """A parameter in Parameter Store is missing, unreadable or unusable."""
+
+    verbs: tuple[Verb, ...] = ("credentials", "again")
 
 
 class SecretUnusable(ConfigurationError):
@@ -90,19 +123,26 @@ class SecretUnusable(ConfigurationError):
 class AwsRefused(ConfigurationError):
     """AWS refused a call: a permission, a key policy or a limit."""
 
+    verbs: tuple[Verb, ...] = ("deploy-function", "again")
+
 
 class CredentialRefused(ConfigurationError):
     """Docker Hub does not accept the account's credential for managing tokens."""
 
+    verbs: tuple[Verb, ...] = ("credentials", "again")
+
 
 class DockerHubRefused(ConfigurationError):
     """Docker Hub refused a request that this function believes to be right."""
+
+    verbs: tuple[Verb, ...] = ("preflight", "again")
 
 
 class TemporaryError(RotationError):
     """The outside world failed; Secrets Manager repeats the rotation while its window is open."""
 
     to_do = "wait"
+    verbs: tuple[Verb, ...] = ("again",)
 
 
 class AwsUnavailable(TemporaryError):
@@ -141,17 +181,25 @@ class AnswerUnknown(AttentionNeeded):
     It counts neither as dead nor as temporary. The message names the body's keys, never their values.
     """
 
+    verbs: tuple[Verb, ...] = ("preflight",)
+
 
 class PendingTokenUnusable(AttentionNeeded):
     """The staged value can't be made to work; the message holds the command that unblocks the rotation."""
+
+    verbs: tuple[Verb, ...] = ("unblock",)
 
 
 class RetirementFailed(AttentionNeeded):
     """Promoted, but old tokens could not all be retired; the next attempt or rotation goes on from here."""
 
+    verbs: tuple[Verb, ...] = ("again",)
+
 
 class UnexpectedError(AttentionNeeded):
     """A defect in this function. Names the exception's type and place, not its text."""
+
+    verbs: tuple[Verb, ...] = ("logs",)
 
 
 class VersionAlreadyStored(Exception):

@@ -6,6 +6,7 @@ from enum import Enum, StrEnum
 
 from dockerhub_rotation.docker_hub.answers import Token
 from dockerhub_rotation.remaining import Left
+from dockerhub_rotation.remedies import Place, command
 from dockerhub_rotation.secrets_manager import CURRENT, PENDING, SecretVersions
 from dockerhub_rotation.token_labels import said, until, version_of
 
@@ -120,14 +121,13 @@ def find(known: Known) -> tuple[Finding, ...]:
 
 def _of_current(known: Known) -> Iterator[Finding]:
     """A dead token is one that the right account does not list as active; what tells the right account is told."""
-    arn, current = known.versions.arn, known.current
-    rotate = f"aws secretsmanager rotate-secret --secret-id {arn}"
+    current, rotate = known.current, command("rotate", _place(known.versions))
     match current.standing:
         case Standing.DISABLED:
             yield Finding(
                 Kind.CURRENT_TOKEN_DISABLED,
                 f"The token under AWSCURRENT{_called(current)} is disabled, so consumers are refused. If that was a "
-                f"mistake, enable it in the account settings; if it has leaked, make a new one: {rotate}",
+                f"mistake, enable it in the account settings; if it has leaked, make a new one: {rotate}.",
                 consumers_affected=True,
             )
         case Standing.EXPIRED | Standing.GONE | Standing.REFUSED:
@@ -161,7 +161,7 @@ def _dead(known: Known, rotate: str) -> Finding:
     return Finding(
         Kind.CURRENT_TOKEN_DEAD,
         f"{what}, so consumers are refused. {proof}; it is the list of the right account, {sure}. Make a new token: "
-        f"{rotate}",
+        f"{rotate}.",
         consumers_affected=True,
     )
 
@@ -185,6 +185,10 @@ def _made_for_another_version(token: Token, versions: SecretVersions) -> bool:
     return made_for is not None and made_for != versions.holder(CURRENT)
 
 
+def _place(versions: SecretVersions, version: str | None = None) -> Place:
+    return Place.of(versions.rotation_function or "", versions.arn, version)
+
+
 def _of_pending(known: Known) -> Iterator[Finding]:
     """An unfinished rotation keeps Secrets Manager from beginning another."""
     versions = known.versions
@@ -198,9 +202,8 @@ def _of_pending(known: Known) -> Iterator[Finding]:
     yield Finding(
         Kind.PENDING_TOO_LONG,
         f"Version {pending} is AWSPENDING since {said(since)} or longer: its rotation has not ended, and no other can "
-        "begin. Mend what the rotation function's log names. Or drop the version: aws secretsmanager "
-        f"update-secret-version-stage --secret-id {versions.arn} --version-stage AWSPENDING --remove-from-version-id "
-        f"{pending} and then rotate again: aws secretsmanager rotate-secret --secret-id {versions.arn}",
+        "begin. Mend what the rotation function's log names, or drop the version and rotate again: "
+        f"{command('unblock', _place(versions, pending))}.",
         moment=since + _DAY,
     )
 
@@ -213,8 +216,7 @@ def _of_schedule(known: Known) -> Iterator[Finding]:
     yield Finding(
         Kind.ROTATION_OVERDUE,
         f"The secret should have been rotated by {said(due)}. If nothing is wrong in the rotation function's log, look "
-        f"for a rotation that could not begin in CloudTrail, and rotate it: aws secretsmanager rotate-secret "
-        f"--secret-id {versions.arn}",
+        f"for a rotation that could not begin in CloudTrail, and rotate it: {command('rotate', _place(versions))}.",
         moment=due + _DAY,
     )
 

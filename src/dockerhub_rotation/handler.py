@@ -21,5 +21,5 @@ def lambda_handler(event: Any, context: LambdaContext) -> None:
     """
     about = About.of(event)
     logger.set_correlation_id(about.version)
-    report = StepReport(about, lambda: entrance.sandbox().parameters)
+    report = StepReport(about, context.invoked_function_arn, lambda: entrance.sandbox().parameters)
     entrance.enter(event, context, report, request.parse, rotation.rotate)

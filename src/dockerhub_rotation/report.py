@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from threading import Lock, Thread
 from typing import Generic, TypeVar
 
+from dockerhub_rotation import remedies
 from dockerhub_rotation.docker_hub.http import Http
 from dockerhub_rotation.errors import RotationError
 from dockerhub_rotation.notifications import Notice, notify
 from dockerhub_rotation.parameters import Parameters
+from dockerhub_rotation.remedies import Place
 
 logger = logging.getLogger(__name__)
 
@@ -39,29 +41,32 @@ class Report(ABC, Generic[_Result]):
     """The report of one invocation, which begins now.
 
     Args:
+        place: what the commands that mend a failure are about.
         parameters: returns what knows the Slack webhook; not called unless Slack is to be told.
 
     Attributes:
         hub: the requests to Docker Hub, once there may be some.
     """
 
-    def __init__(self, parameters: Callable[[], Parameters]) -> None:
+    def __init__(self, place: Place, parameters: Callable[[], Parameters]) -> None:
         self.hub: Http | None = None
+        self._place = place
         self._parameters = parameters
         self._began = time.monotonic()
         self._lock = Lock()
         self._said: _Result | RotationError | None = None
 
     def write(self, result: _Result | RotationError) -> _Result | RotationError:
-        """Write the report, unless it has been written, and return the result that stands in it.
+        """Write the report, unless it has been written, and return the result as it stands there.
 
         Whoever comes second waits for the first to have written it.
         """
         with self._lock:
             if self._said is None:
-                self._said = result
-                self._write(result, self._cost())
-                notice = self._notice(result)
+                said = remedies.told(result, self._place) if isinstance(result, RotationError) else result
+                self._said = said
+                self._write(said, self._cost())
+                notice = self._notice(said)
                 if notice:
                     self._tell_slack(notice, result)
             return self._said

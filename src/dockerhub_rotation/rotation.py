@@ -55,8 +55,9 @@ def rotate(request: RotationRequest, invocation: Invocation) -> Outcome:
     labels = versions.labels.get(request.version_id, frozenset())
     if not labels & {CURRENT, PENDING}:
         raise EventRefused(
-            f"Version {request.version_id} is not staged for rotation (AWSPENDING). The event is old or made by hand; "
-            f"start a new rotation: aws secretsmanager rotate-secret --secret-id {versions.arn}"
+            f"Version {request.version_id} is not staged for rotation (AWSPENDING). The event is old or made by hand: "
+            "start a new rotation.",
+            verbs=("rotate",),
         )
     if CURRENT in labels and request.step is not Step.FINISH:
         return Outcome("The version is AWSCURRENT already: nothing left to do.")

@@ -166,7 +166,7 @@ class SecretsManager:
             return None
         _expect(answer, "VersionId", "secretsmanager:GetSecretValue")
         if "SecretString" not in answer:
-            raise SecretUnusable("The secret is binary. Store its value as text (SecretString), then rotate again.")
+            raise SecretUnusable("The secret is binary. Store its value as text (SecretString).")
         return StoredValue(answer["SecretString"], _seconds(answer.get("CreatedDate")))
 
     def store_pending(self, request: RotationRequest, value: str) -> None:
@@ -225,8 +225,9 @@ class SecretsManager:
             raise unclear
         if holder != version_id:
             raise EventRefused(
-                "AWSCURRENT was moved to another version during the rotation, so this version is not promoted. "
-                f"Start a new rotation: aws secretsmanager rotate-secret --secret-id {secret_id}"
+                "AWSCURRENT was moved to another version during the rotation, so this version is not promoted. Drop "
+                "it, and start a new rotation.",
+                verbs=("unblock",),
             )
 
 

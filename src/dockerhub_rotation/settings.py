@@ -102,9 +102,9 @@ class Settings:
         """
         if not self.serves(secret_id):
             raise SecretNotServed(
-                f"{secret_id} is none of the secrets that this function gives a token of the account. If it should get "
-                "one, add its name to DOCKERHUB_SECRETS (Secrets in infra/function.yaml) and rotate again; if not, "
-                f"take the function from it: aws secretsmanager cancel-rotate-secret --secret-id {secret_id}"
+                f"{secret_id} is none of the secrets that this function gives a token of the account. If it "
+                "should get none, take the function from it: `aws secretsmanager cancel-rotate-secret --secret-id "
+                f"{secret_id}`. If it should, add its name to DOCKERHUB_SECRETS (Secrets in infra/function.yaml)."
             )
 
 
@@ -152,7 +152,7 @@ def read(environment: Mapping[str, str]) -> Settings:
     if settings.grace > settings.grace_limit:
         problems.append("DOCKERHUB_GRACE must not be longer than DOCKERHUB_GRACE_LIMIT")
     if problems:
-        raise SettingsInvalid(f"The function's environment is wrong: {'; '.join(problems)}. Mend it and rotate again.")
+        raise SettingsInvalid(f"The function's environment is wrong: {'; '.join(problems)}. Mend it.")
     return settings
 
 

@@ -8,6 +8,7 @@ from dockerhub_rotation import logs
 from dockerhub_rotation.errors import RotationError
 from dockerhub_rotation.notifications import Failure
 from dockerhub_rotation.parameters import Parameters
+from dockerhub_rotation.remedies import Place
 from dockerhub_rotation.report import Cost, Report
 from dockerhub_rotation.request import Step
 from dockerhub_rotation.steps.step import Outcome
@@ -41,11 +42,12 @@ class StepReport(Report[Outcome]):
 
     Args:
         about: what the event is about.
+        function_arn: which function this is.
         parameters: as for `Report`.
     """
 
-    def __init__(self, about: About, parameters: Callable[[], Parameters]) -> None:
-        super().__init__(parameters)
+    def __init__(self, about: About, function_arn: str, parameters: Callable[[], Parameters]) -> None:
+        super().__init__(Place.of(function_arn, about.secret, about.version), parameters)
         self._about = about
 
     def _write(self, result: Outcome | RotationError, cost: Cost) -> None:

@@ -28,7 +28,7 @@ def apply(tags: Mapping[str, str], settings: Settings) -> Settings:
         except ValueError as problem:
             problems.append(f"{tag} {problem}")
     if problems:
-        raise TagsInvalid(f"The secret's tags are wrong: {'; '.join(problems)}. Mend them and rotate again.")
+        raise TagsInvalid(f"The secret's tags are wrong: {'; '.join(problems)}. Mend them.")
     return settings
 
 

@@ -5,15 +5,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dockerhub_rotation import logs
-from dockerhub_rotation.errors import RotationError
+from dockerhub_rotation.errors import RotationError, Verb
 from dockerhub_rotation.findings import Finding
 from dockerhub_rotation.parameters import Parameters
+from dockerhub_rotation.remedies import Place
 from dockerhub_rotation.report import Cost, Report
 from dockerhub_rotation.request import TaskName
 from dockerhub_rotation.tasks.task import Care, Result
 
 logger = logging.getLogger(__name__)
 metrics = logs.metrics()
+
+_AGAIN: dict[str, Verb] = {TaskName.RECONCILE.value: "reconcile", TaskName.RETIRE.value: "retire"}
 
 
 class TaskReport(Report[Result]):
@@ -24,13 +27,23 @@ class TaskReport(Report[Result]):
 
     Args:
         event: what asks for it, before anything is checked.
+        function_arn: which function this is.
         parameters: as for `Report`.
     """
 
-    def __init__(self, event: object, parameters: Callable[[], Parameters]) -> None:
-        super().__init__(parameters)
-        task = event.get("Task") if isinstance(event, dict) else None
+    def __init__(self, event: object, function_arn: str, parameters: Callable[[], Parameters]) -> None:
+        fields = event if isinstance(event, dict) else {}
+        task, secret, version = (fields.get(name) for name in ("Task", "SecretId", "VersionId"))
         self._task = task if task in [known.value for known in TaskName] else "unknown task"
+        super().__init__(
+            Place.of(
+                function_arn,
+                secret if isinstance(secret, str) else None,
+                version if isinstance(version, str) else None,
+                again=_AGAIN.get(self._task, "reconcile"),
+            ),
+            parameters,
+        )
 
     def _write(self, result: Result | RotationError, cost: Cost) -> None:
         facts = {"task": self._task, "milliseconds": cost.milliseconds, "docker_hub_requests": cost.requests}

@@ -264,7 +264,7 @@ def test_a_lockout_is_no_rate_limit_and_is_not_tried_again(deed: Deed, body: dic
     """Another try would make it longer."""
     world.on(deed.method, deed.url, httpx.Response(429, headers={"Retry-After": "1"}, **body))
 
-    with pytest.raises(LockedOut, match="look for whoever still logs in with an old token or password"):
+    with pytest.raises(LockedOut, match="Look for whoever still logs in with an old token or password"):
         deed.do(world.invoke())
 
 

@@ -34,7 +34,8 @@ def test_an_unknown_version_is_refused(make_world: Callable[..., World], step: s
     before = world.state()
 
     with pytest.raises(
-        FunctionError, match=f"EventRefused: Version {UNKNOWN} .* rotate-secret --secret-id {world.secret_arn}$"
+        FunctionError,
+        match=f"EventRefused: Version {UNKNOWN} .* rotate-secret --secret-id {world.secret_arn} ",
     ):
         world.function.invoke({"Step": step, "SecretId": world.secret_arn, "ClientRequestToken": UNKNOWN})
 
@@ -49,7 +50,8 @@ def test_a_version_that_is_neither_pending_nor_current_is_refused(make_world: Ca
     before = world.state()
 
     with pytest.raises(
-        FunctionError, match=f"EventRefused: Version {superseded} .* rotate-secret --secret-id {world.secret_arn}$"
+        FunctionError,
+        match=f"EventRefused: Version {superseded} .* rotate-secret --secret-id {world.secret_arn} ",
     ):
         world.function.invoke({"Step": step, "SecretId": world.secret_arn, "ClientRequestToken": superseded})
 
@@ -72,7 +74,7 @@ def test_a_secret_that_is_not_served_is_refused_before_anything_is_asked(
 
     with pytest.raises(
         FunctionError,
-        match=f"SecretNotServed: {world.secret_arn} .* cancel-rotate-secret --secret-id {world.secret_arn}$",
+        match=f"SecretNotServed: {world.secret_arn} .* cancel-rotate-secret --secret-id {world.secret_arn}`",
     ):
         world.function.invoke({"Step": step, "SecretId": world.secret_arn, "ClientRequestToken": current(world)})
 

@@ -111,7 +111,7 @@ def test_a_dead_copy_of_the_current_value_is_never_promoted_and_consumers_are_af
     )
     before = world.state()
 
-    with pytest.raises(FunctionError, match=f"rotate-secret --secret-id {world.secret_arn}$") as raised:
+    with pytest.raises(FunctionError, match=f"rotate-secret --secret-id {world.secret_arn} ") as raised:
         world.function.invoke(event(world))
 
     assert isinstance(raised.value.__cause__, PendingTokenUnusable)
@@ -147,7 +147,7 @@ def test_a_copy_of_the_current_value_that_is_another_accounts_is_never_promoted(
     before = world.state()
     world.hub.faults.append(LOGIN_OF_A_STRANGER)
 
-    with pytest.raises(FunctionError, match=f"rotate-secret --secret-id {world.secret_arn}$") as raised:
+    with pytest.raises(FunctionError, match=f"rotate-secret --secret-id {world.secret_arn} ") as raised:
         world.function.invoke(event(world))
 
     assert "--remove-from-version-id" not in str(raised.value)  # without it the current value is as bad

@@ -34,7 +34,7 @@ _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)
 
 _LOCKED_OUT = (
     "Docker Hub has locked this user name for 10 to 15 minutes after too many failed logins, for every consumer too. "
-    "Secrets Manager tries again by itself; look for whoever still logs in with an old token or password."
+    "Look for whoever still logs in with an old token or password."
 )
 
 
@@ -255,8 +255,7 @@ class Http:
             return _Failure(limited, True, pause, spread)
         if answer.status >= 500:
             unavailable = DockerHubUnavailable(
-                f"{answer.what}: Docker Hub answered {answer.status}. Secrets Manager tries again by itself; see "
-                "https://www.dockerstatus.com."
+                f"{answer.what}: Docker Hub answered {answer.status}. See https://www.dockerstatus.com."
             )
             return _Failure(unavailable, False, pause)
         self._pool.spread = 0.0

@@ -121,7 +121,7 @@ def read() -> Network:
         tuple(re.findall(r"[^\s,]+", proxies.get("no", ""))),
     )
     if problems:
-        raise SettingsInvalid(f"The function's environment is wrong: {'; '.join(problems)}. Mend it and rotate again.")
+        raise SettingsInvalid(f"The function's environment is wrong: {'; '.join(problems)}. Mend it.")
     return network
 
 
@@ -215,14 +215,12 @@ def no_answer(what: str, failure: Exception, refused_by_proxy: str = "") -> Dock
     if lasting:
         return SettingsInvalid(f"{what}: {lasting.format(kind=kind)}")
     if refused_by_proxy:
-        told, remedy = f"{kind} {refused_by_proxy}", "check whether the proxy reaches Docker Hub"
+        told, remedy = f"{kind} {refused_by_proxy}", "Check whether the proxy reaches Docker Hub"
     else:
         causes = (cause for cause in _CAUSES if any(isinstance(link, cause[0]) for link in links))
-        _, meaning, remedy = next(causes, (OSError, "", "in a VPC, check the route to the internet"))
+        _, meaning, remedy = next(causes, (OSError, "", "In a VPC, check the route to the internet"))
         told = f"{kind}, {meaning}" if meaning else kind
-    return DockerHubUnavailable(
-        f"{what}: no answer from Docker Hub ({told}). Secrets Manager tries again by itself; {remedy}."
-    )
+    return DockerHubUnavailable(f"{what}: no answer from Docker Hub ({told}). {remedy}.")
 
 
 def _chain(failure: BaseException | None) -> list[BaseException]:

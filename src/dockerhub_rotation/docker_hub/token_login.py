@@ -116,8 +116,7 @@ class TokenLogin:
         if self._refused_logins >= _MAX_REFUSED:
             raise LoginsUsedUp(
                 f"Docker Hub has refused {_MAX_REFUSED} logins of this invocation, which makes no more, as they can "
-                "lock the user name. Secrets Manager tries again by itself; look which of the secret's versions hold "
-                "tokens that are gone."
+                "lock the user name. Look which of the secret's versions hold tokens that are gone."
             )
 
     def _show_to_registry(self, registry_token: str) -> None:

@@ -45,7 +45,7 @@ def create_secret(rotation: Rotation) -> Outcome:
 
     stored = rotation.stored(rotation.versions.holder(CURRENT))
     if stored is None:
-        raise SecretUnusable("The secret has no current value. Store one, a placeholder will do, then rotate again.")
+        raise SecretUnusable("The secret has no current value. Store one; a placeholder will do.")
     current = pending_value.parse(stored.text, rotation)
     _require_our_account(rotation, stored, current.token)
 
@@ -91,7 +91,7 @@ def _require_our_account(rotation: Rotation, stored: StoredValue, token: str) ->
             "The secret's current token is not one of the account whose tokens this function makes. Look whether "
             f"parameters {rotation.settings.username_parameter} and {rotation.settings.password_parameter} are another "
             "project's. If the secret is to move to this account, or all its tokens were deleted by hand, store a "
-            "placeholder as its value, then rotate again."
+            "placeholder as its value."
         )
 
 

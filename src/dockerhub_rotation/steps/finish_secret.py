@@ -87,8 +87,9 @@ def _prove(rotation: Rotation, tokens: Iterable[Token]) -> None:
     value = rotation.value_of(rotation.request.version_id)
     if value is None:
         raise PendingTokenUnusable(
-            f"Version {rotation.request.version_id} is empty and must not become AWSCURRENT. Start a rotation with aws "
-            "secretsmanager rotate-secret; Secrets Manager then calls createSecret first."
+            f"Version {rotation.request.version_id} is empty and must not become AWSCURRENT. Start a rotation: "
+            "Secrets Manager then calls createSecret first.",
+            verbs=("rotate",),
         )
     token = pending_value.parse(value, rotation).token
     refused = False
@@ -133,9 +134,9 @@ def _moved_away(rotation: Rotation, retired: Retired) -> EventRefused:
     request = rotation.request
     error = EventRefused(
         f"Version {request.version_id} was promoted, and then AWSCURRENT was moved to another version, whose token is "
-        "left as it is. Secrets Manager promotes this version again while it is pending. To keep it from that: aws "
-        f"secretsmanager update-secret-version-stage --secret-id {rotation.versions.arn} --version-stage AWSPENDING "
-        f"--remove-from-version-id {request.version_id}"
+        "left as it is. Secrets Manager promotes this version again while it is pending: to keep it from that, drop "
+        "it.",
+        verbs=("unblock",),
     )
     error.retired = asdict(retired)
     return error

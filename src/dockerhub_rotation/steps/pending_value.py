@@ -50,15 +50,10 @@ def unusable(rotation: Rotation, value: str, what: str, refused: bool = False) -
         what: what the value holds.
         refused: whether Docker Hub has refused it, and so refuses consumers that have the same value.
     """
-    arn = rotation.versions.arn
-    rotate = f"aws secretsmanager rotate-secret --secret-id {arn}"
     if is_copy_of_current(rotation, value):
         consumers = ", so consumers can't log in with it" if refused else ""
-        error = PendingTokenUnusable(f"The secret's current value holds {what}{consumers}. Make a new token: {rotate}")
+        message = f"The secret's current value holds {what}{consumers}. Make a new token."
+        error = PendingTokenUnusable(message, verbs=("rotate",))
         error.consumers_affected = refused
         return error
-    return PendingTokenUnusable(
-        f"The pending version holds {what}. Drop it: aws secretsmanager update-secret-version-stage --secret-id {arn} "
-        f"--version-stage AWSPENDING --remove-from-version-id {rotation.request.version_id} and then rotate again: "
-        f"{rotate}"
-    )
+    return PendingTokenUnusable(f"The pending version holds {what}. Drop it, and rotate again.")

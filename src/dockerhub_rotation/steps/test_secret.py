@@ -41,7 +41,8 @@ def test_secret(rotation: Rotation) -> Outcome:
     if value is None:  # case 6
         raise PendingTokenUnusable(
             f"Version {rotation.request.version_id} is staged but empty, so there is nothing to test. createSecret "
-            "gives it its value: rotate the secret, without RotateImmediately=false."
+            "gives it its value: rotate the secret, without RotateImmediately=false.",
+            verbs=("rotate",),
         )
     token = pending_value.parse(value, rotation).token
     if not credential.looks_like_token(token):

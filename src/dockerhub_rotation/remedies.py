@@ -1,0 +1,144 @@
+"""What mends a failure or a finding, as commands that are typed as they stand, in a clone or with the AWS CLI alone."""
+
+import json
+import re
+import shlex
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass
+
+from dockerhub_rotation.errors import RotationError, ToDo, Verb
+
+_CARETAKER = "-caretaker"
+
+# https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot.html: six random signs after the name.
+_SECRET = re.compile(r"arn:[^:]*:secretsmanager:[^:]*:[^:]*:secret:(?P<name>.+)-[A-Za-z0-9]{6}")
+
+_LEAD: dict[ToDo, str] = {"mend": "Then run", "wait": "To go on at once when that is over, run", "look": "Run"}
+_BY_ITSELF = "Secrets Manager tries again by itself. "
+
+# How a verb is typed where that is not its name alone, and of what it is.
+_MORE: dict[Verb, str] = {"preflight": " DEPLOYED=1", "set": " FUNCTION_PARAMETERS='Name=value'"}
+_TARGETS: dict[Verb, str] = {"set": "deploy-function"}
+_ABOUT_A_SECRET = ("reconcile", "retire", "rollback", "rotate", "unblock", "logs")
+_ABOUT_A_VERSION = ("rollback", "logs")
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the commands are about.
+
+    Attributes:
+        project: first part of every name; the rotation function's name.
+        region: where it is.
+        secret: ARN or name; None if it is about none, or about all.
+        version: the version that is being rotated in, or that a task names.
+        again: the verb that does once more what has failed.
+    """
+
+    project: str
+    region: str
+    secret: str | None = None
+    version: str | None = None
+    again: Verb = "rotate"
+
+    @classmethod
+    def of(
+        cls, function_arn: str, secret: str | None = None, version: str | None = None, again: Verb = "rotate"
+    ) -> "Place":
+        """Return the place of a function, by its ARN: that of the rotation function or of its caretaker.
+
+        https://docs.aws.amazon.com/lambda/latest/dg/lambda-api-permissions-ref.html: a qualifier may follow its name.
+        """
+        parts = [*function_arn.split(":"), *[""] * 7]
+        return cls(parts[6].removesuffix(_CARETAKER), parts[3], secret, version, again)
+
+
+def told(failure: RotationError, place: Place) -> RotationError:
+    """Return a failure as it is told: its message, and then the commands that mend it.
+
+    The one that was raised stays as it is: a sandbox may remember it, and quote it in another.
+    """
+    commands = [command(place.again if verb == "again" else verb, place) for verb in failure.verbs]
+    if not commands:
+        return failure
+    by_itself = _BY_ITSELF if failure.to_do == "wait" and place.again == "rotate" else ""
+    whole = copy(failure)
+    whole.args = (f"{failure} {by_itself}{_LEAD[failure.to_do]} {', then '.join(commands)}.",)
+    whole.__cause__ = failure.__cause__
+    return whole.with_traceback(failure.__traceback__)
+
+
+def command(verb: Verb, place: Place) -> str:
+    """Return a command as it is typed in a clone and, beside it, with the AWS CLI alone."""
+    secret = _SECRET.fullmatch(place.secret) if place.secret else None
+    given = {
+        "PROJECT": place.project,
+        "SECRET": (secret["name"] if secret else place.secret) if verb in _ABOUT_A_SECRET else None,
+        "VERSION": place.version if verb in _ABOUT_A_VERSION else None,
+    }
+    variables = "".join(f" {variable}={shlex.quote(value)}" for variable, value in given.items() if value)
+    typed = f"AWS_REGION={place.region} make {_TARGETS.get(verb, verb)}{variables}{_MORE.get(verb, '')}"
+    plain = " && ".join(f"aws {words} --region {place.region}" for words in _PLAIN[verb](place))
+    return f"`{typed}` (without a clone: `{plain}`)"
+
+
+def _rotate(place: Place) -> list[str]:
+    return [f"secretsmanager rotate-secret --secret-id {_quoted(place.secret)}"]
+
+
+def _unblock(place: Place) -> list[str]:
+    drop = (
+        f"secretsmanager update-secret-version-stage --secret-id {_quoted(place.secret)} --version-stage AWSPENDING "
+        f"--remove-from-version-id {_quoted(place.version)}"
+    )
+    return [drop, *_rotate(place)]
+
+
+def _quoted(name: str | None) -> str:
+    return shlex.quote(name) if name else "..."
+
+
+def _task(name: str, *fields: str) -> Callable[[Place], list[str]]:
+    """The caretaker answers after up to fifteen minutes."""
+
+    def plain(place: Place) -> list[str]:
+        known = {"SecretId": place.secret, "VersionId": place.version}
+        event = {"Task": name} | {field: known[field] for field in fields if known[field]}
+        words = ["lambda", "invoke", "--function-name", f"{place.project}{_CARETAKER}", "--cli-read-timeout", "960"]
+        words += ["--cli-binary-format", "raw-in-base64-out", "--payload", json.dumps(event), "answer.json"]
+        return [shlex.join(words)]
+
+    return plain
+
+
+def _logs(place: Place) -> list[str]:
+    all_lines = f"logs filter-log-events --log-group-name /aws/lambda/{place.project}"
+    if place.version is None:
+        return [all_lines]
+    pattern = shlex.quote(f'{{ $.correlation_id = "{place.version}" }}')
+    return [f"{all_lines} --filter-pattern {pattern}"]
+
+
+def _credentials(_: Place) -> list[str]:
+    """Its value is typed, or comes through a pipe: on a command line others would see it."""
+    return ["ssm put-parameter --type SecureString --overwrite --value file:///dev/stdin --name ..."]
+
+
+def _settings(place: Place) -> list[str]:
+    """It shows what is set; what it should be, people know."""
+    return [f"lambda get-function-configuration --function-name {place.project}"]
+
+
+_PLAIN: dict[Verb, Callable[[Place], list[str]]] = {
+    "rotate": _rotate,
+    "unblock": _unblock,
+    "reconcile": _task("Reconcile", "SecretId"),
+    "retire": _task("Retire", "SecretId"),
+    "rollback": _task("Rollback", "SecretId", "VersionId"),
+    "preflight": _task("Preflight"),
+    "logs": _logs,
+    "credentials": _credentials,
+    "deploy-function": _settings,
+    "set": _settings,
+}
