@@ -118,8 +118,8 @@ def _require_readable(tokens: Iterable[Token]) -> None:
     for token in tokens:
         if token.active is None:
             raise DockerHubUnavailable(
-                f"Docker Hub does not say whether token {token.uuid} is active. Secrets Manager tries again by itself; "
-                "if that fails too, delete the token by hand in the account settings."
+                f"Docker Hub does not say whether token {token.uuid} is active. A later try may get through; if "
+                "none does, delete the token by hand in the account settings."
             )
 
 

@@ -89,7 +89,7 @@ def ask(action: str, remedy: str, call: Callable[[], _T]) -> _T:
         )
     except Exception as error:  # noqa: BLE001 - an answer that is not AWS's makes botocore stumble in many ways
         failure = AwsUnavailable(
-            f"{action} got no answer ({type(error).__name__}). Secrets Manager tries again by itself; in a VPC, check "
+            f"{action} got no answer ({type(error).__name__}). A later try may get through; in a VPC, check "
             "the route to the service's endpoint."
         )
     raise failure
@@ -102,7 +102,7 @@ def _refusal(action: str, remedy: str, answer: Mapping[str, Any]) -> RotationErr
     status = metadata.get("HTTPStatusCode", 500)
     if not _CODE.fullmatch(code):  # nor is it quoted: whatever answered may have put anything in its place
         return AwsUnavailable(
-            f"{action} was answered {status}, perhaps not by AWS. Secrets Manager tries again by itself; if it stays "
+            f"{action} was answered {status}, perhaps not by AWS. A later try may get through; if it stays "
             "so, check the proxy and the endpoint."
         )
     failure = f"{action} failed with {code} (request {metadata.get('RequestId', 'without an id')})"
@@ -113,7 +113,7 @@ def _refusal(action: str, remedy: str, answer: Mapping[str, Any]) -> RotationErr
     else:
         advice = f"AWS's API reference explains that code under {action.partition(':')[2] or action}."
     if status >= 500 or code in _THROTTLING:
-        return AwsUnavailable(f"{failure}. Secrets Manager tries again by itself.")
+        return AwsUnavailable(f"{failure}. A later try may get through.")
     if metadata.get("RetryAttempts", 0) > 0:
         return AwsUnavailable(f"{failure} after a try without an answer. {advice}")
     return AwsRefused(f"{failure}. {advice}")

@@ -62,7 +62,7 @@ class Deadline:
         """Raise OutOfTime if less time than this is left for what is to be done."""
         if self.seconds_left() < seconds:
             raise OutOfTime(
-                f"{what}: the invocation's time is used up. Secrets Manager tries again by itself; a longer function "
+                f"{what}: the invocation's time is used up. A later try may get through; a longer function "
                 "timeout avoids it."
             )
 
@@ -74,8 +74,8 @@ class Deadline:
         """
         if not self.pause(seconds):
             raise OutOfTime(
-                f"{reason}: that takes {seconds:.0f} s, and this invocation has not that long. Secrets Manager tries "
-                "again by itself; a longer function timeout avoids it."
+                f"{reason}: that takes {seconds:.0f} s, and this invocation has not that long. A later try may get "
+                "through; a longer function timeout avoids it."
             )
 
     def pause(self, seconds: float, *, spread: float = 0.0, spare: float = 1.0) -> bool:

@@ -118,7 +118,7 @@ def _watched(report: Report[_Result], deadline: Deadline) -> Iterator[None]:
         ours = [at for at in traceback.extract_stack(frame) if Path(at.filename).is_relative_to(_HERE)]
         report.write(
             OutOfTime(
-                f"The invocation's time is used up while {_places(ours)} waits. Secrets Manager tries again by itself; "
+                f"The invocation's time is used up while {_places(ours)} waits. A later try may get through; "
                 "a longer function timeout avoids it, unless no answer ever comes: in a VPC, check the route."
             )
         )

@@ -229,11 +229,10 @@ class _ExtensionRefusal:
         failure = f"The parameters extension answered {self.status}"
         if self.says(b"not ready"):
             return AwsUnavailable(
-                f"{failure}: it is not ready, also after {sum(_EXTENSION_PAUSES):.0f} s. Secrets Manager tries again "
-                "by itself."
+                f"{failure}: it is not ready, also after {sum(_EXTENSION_PAUSES):.0f} s. A later try may get through."
             )
         if self.status >= 500 or self.status == 429 or (self.status == 400 and self.may_pass):
-            return AwsUnavailable(f"{failure}. Secrets Manager tries again by itself.")
+            return AwsUnavailable(f"{failure}. A later try may get through.")
         return AwsRefused(
             f"{failure}; its own line in the log says why. Check that the function's role allows ssm:GetParameter on "
             "the parameters named in its settings (and kms:Decrypt on their key), and that they exist."

@@ -180,7 +180,7 @@ class Answer:
     def unexpected(self) -> DockerHubUnavailable:
         """Return the error for an answer that is not Docker Hub's, to be raised."""
         return DockerHubUnavailable(
-            f"{self.what}: the answer is not Docker Hub's API. Secrets Manager tries again by itself; check "
+            f"{self.what}: the answer is not Docker Hub's API. A later try may get through; check "
             "DOCKERHUB_API_URL, DOCKERHUB_AUTH_URL and any proxy."
         )
 

@@ -34,7 +34,7 @@ _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)
 
 _LOCKED_OUT = (
     "Docker Hub has locked this user name for 10 to 15 minutes after too many failed logins, for every consumer too. "
-    "Secrets Manager tries again by itself; look for whoever still logs in with an old token or password."
+    "A later try may get through; look for whoever still logs in with an old token or password."
 )
 
 
@@ -249,13 +249,13 @@ class Http:
             spread = self._pool.spread = min(told / 4, _MAX_SPREAD_SECONDS)
             pause = max(pause, told)
             limited = RateLimited(
-                f"{answer.what}: Docker Hub's request limit is used up, for {pause:.0f} s more. Secrets Manager tries "
-                "again by itself; spread the rotations of an account over the day."
+                f"{answer.what}: Docker Hub's request limit is used up, for {pause:.0f} s more. A later try may get "
+                "through; spread the rotations of an account over the day."
             )
             return _Failure(limited, True, pause, spread)
         if answer.status >= 500:
             unavailable = DockerHubUnavailable(
-                f"{answer.what}: Docker Hub answered {answer.status}. Secrets Manager tries again by itself; see "
+                f"{answer.what}: Docker Hub answered {answer.status}. A later try may get through; see "
                 "https://www.dockerstatus.com."
             )
             return _Failure(unavailable, False, pause)

@@ -220,9 +220,7 @@ def no_answer(what: str, failure: Exception, refused_by_proxy: str = "") -> Dock
         causes = (cause for cause in _CAUSES if any(isinstance(link, cause[0]) for link in links))
         _, meaning, remedy = next(causes, (OSError, "", "in a VPC, check the route to the internet"))
         told = f"{kind}, {meaning}" if meaning else kind
-    return DockerHubUnavailable(
-        f"{what}: no answer from Docker Hub ({told}). Secrets Manager tries again by itself; {remedy}."
-    )
+    return DockerHubUnavailable(f"{what}: no answer from Docker Hub ({told}). A later try may get through; {remedy}.")
 
 
 def _chain(failure: BaseException | None) -> list[BaseException]:
