@@ -30,7 +30,7 @@ _HOUR = 3600
 _SECONDS_A_SECRET = 15
 # A list of more tokens has several pages, between which one may move.
 _ONE_PAGE = 100
-# AWS dates a change of a secret, and Docker Hub the reading of the list.
+# Secrets Manager dates a change of a secret, and this machine the reading of the list. Both clocks are AWS's.
 _CLOCKS_AGREE_SECONDS = 60
 # Of a number that no fraction comes near: its multiples, hour by hour, soon begin everywhere.
 _GOLDEN = (5**0.5 - 1) / 2
@@ -94,9 +94,8 @@ class _Account:
         return changes.look(self._task, arn)
 
     def _read(self, listed: Callable[[], list[Token]]) -> None:
-        began = time.monotonic()
+        self._read_at = time.time()
         self.tokens = listed()
-        self._read_at = self._task.docker_hub.http.now() - (time.monotonic() - began)
 
     def _may_lack(self, versions: SecretVersions) -> bool:
         current = versions.holder(CURRENT)
