@@ -168,14 +168,20 @@ def test_the_secrets_that_name_a_function_are_found_on_every_page(world: World) 
             arns.append(arn)
     asked = len(world.wire.requests)
 
-    assert world.gateway.rotated_by(FUNCTION) == sorted(arns)
+    assert list(world.gateway.rotated_by(FUNCTION)) == sorted(arns)
     assert len(world.wire.requests) - asked == 3
+
+
+def test_the_list_tells_when_a_secret_last_changed(world: World) -> None:
+    world.rotate()
+
+    assert world.gateway.rotated_by(FUNCTION) == {world.arn: world.gateway.versions(world.arn).changed_at}
 
 
 def test_a_function_that_rotates_nothing_has_no_secrets(world: World) -> None:
     world.rotate()
 
-    assert world.gateway.rotated_by(f"{FUNCTION}-of-others") == []
+    assert world.gateway.rotated_by(f"{FUNCTION}-of-others") == {}
 
 
 def test_a_list_that_is_not_secrets_managers_is_no_empty_list(world: World) -> None:

@@ -122,21 +122,25 @@ class SecretsManager:
             next_rotation_at=_seconds(answer.get("NextRotationDate")),
         )
 
-    def rotated_by(self, function_arn: str) -> list[str]:
-        """Return the ARNs of the secrets that name a function as the one that rotates them, in order.
+    def rotated_by(self, function_arn: str) -> dict[str, float]:
+        """Return the secrets that name a function as the one that rotates them, in the order of their ARNs.
 
-        The list of secrets says so of each, and is asked for nothing else: it may lag behind what DescribeSecret says.
+        The list of secrets says so of each, and may lag behind what DescribeSecret says.
+
+        Returns:
+            By its ARN, when a secret last changed in any way, in seconds since 1970; 0 if the list does not say.
         """
-        found: set[str] = set()
+        found: dict[str, float] = {}
         page: dict[str, Any] = {}
         while True:
             answer = self._list(page)
             secrets = answer.get("SecretList")
             if not isinstance(secrets, list):
                 raise _not_secrets_manager("secretsmanager:ListSecrets")
-            found |= {secret["ARN"] for secret in secrets if secret.get("RotationLambdaARN") == function_arn}
+            ours = (secret for secret in secrets if secret.get("RotationLambdaARN") == function_arn)
+            found |= {secret["ARN"]: _seconds(secret.get("LastChangedDate")) for secret in ours}
             if not answer.get("NextToken"):
-                return sorted(found)
+                return dict(sorted(found.items()))
             page = {"NextToken": answer["NextToken"]}
 
     def _list(self, page: dict[str, Any]) -> Mapping[str, Any]:

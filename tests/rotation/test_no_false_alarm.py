@@ -295,3 +295,19 @@ def test_nobody_is_told_that_secrets_manager_repeats_a_look(make_world: MakeWorl
     assert counts(answer) == (0, 1, 0)
     assert "A later try may get through" in answer["Message"]
     assert "Secrets Manager" not in answer["Message"]
+
+
+# One-time codes
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["all secrets", "one secret"])
+def test_right_after_a_rotation_its_one_time_code_is_not_used_again(
+    make_world: MakeWorld, clock: Any, named: bool
+) -> None:
+    world = make_world(Scene(two_factor=True))
+    world.rotate()
+
+    answer = world.care(**({"SecretId": world.secret_arn} if named else {}))
+
+    assert counts(answer) == (1, 0, 0)
+    assert world.hub.refused_logins == 0

@@ -36,7 +36,7 @@ _CLOCKS_AGREE_SECONDS = 60
 _GOLDEN = (5**0.5 - 1) / 2
 
 
-def reconcile(task: Task) -> Result:
+def reconcile(task: Task, versions: SecretVersions | None = None) -> Result:
     """Look after all secrets that the rotation function rotates, or after the one that is named.
 
     What is due is retired, and orphans are deleted, by the same plan as in a rotation. Nothing is enabled, made, or
@@ -44,17 +44,21 @@ def reconcile(task: Task) -> Result:
     at, because Docker Hub is down or time was up, is counted. There is one management login and one list of tokens,
     whatever the number of secrets; the list is read again only where it may be too old to tell.
 
+    Args:
+        versions: the staging labels of the one that is named, read just now; None for all.
+
     Raises:
         ConfigurationError: of settings, parameters or permissions without which nothing can be looked at.
         UnexpectedError: a defect.
     """
     try:
-        arns = [task.secret_arn] if task.secret_arn else task.secrets_manager.rotated_by(task.function)
+        changed_at = {versions.arn: versions.changed_at} if versions else task.secrets_manager.rotated_by(task.function)
     except TemporaryError as failure:
         return _result(task, [], unknown=1, why=failure)
-    account = _Account(task)
+    arns, account = list(changed_at), _Account(task)
     try:
         if arns:
+            task.docker_hub.management.presume_code_used(max(changed_at.values()))
             account.read()
     except (TemporaryError, AnswerUnknown) as failure:
         return _result(task, [], unknown=len(arns), why=failure)
