@@ -311,3 +311,49 @@ def test_right_after_a_rotation_its_one_time_code_is_not_used_again(
 
     assert counts(answer) == (1, 0, 0)
     assert world.hub.refused_logins == 0
+
+
+# What somebody stored, and took back
+
+
+def stored_and_taken_back(world: World, clock: Any, value: str) -> str:
+    """Store a value by hand, move AWSCURRENT back by hand, and return the version that has the value."""
+    store_by_hand(world, world.secret_arn, value)
+    clock.tick(60)
+    move_back(world)
+    clock.tick(60)
+    return holder(world, "AWSPREVIOUS")
+
+
+def test_a_token_that_was_stored_by_hand_and_taken_back_is_said_and_counted(
+    watched_world: WatchedWorld, clock: Any
+) -> None:
+    world, invariants = watched_world()
+    aged(world, clock)
+    token = world.hub.add_token("by hand")
+    version = stored_and_taken_back(world, clock, token.value)
+    invariants.begin(world)
+    told = len(warnings(world))
+
+    world.rotate()
+
+    assert finished(world)[0] == NOT_ALL
+    assert finished(world)[1]["unidentified"] == 1
+    (said,) = warnings(world)[told:]
+    assert said.startswith(f"Version {version} was replaced by hand, and not by a rotation.")
+    assert (token.active, token.label) == (True, "by hand")
+    assert invariants.broken == []
+
+
+@pytest.mark.parametrize("what", ["a placeholder", "a copy of the current value"])
+def test_what_was_taken_back_and_holds_no_other_token_is_not_counted(
+    make_world: MakeWorld, clock: Any, what: str
+) -> None:
+    world = aged(make_world(), clock)
+    stored_and_taken_back(world, clock, "changeme" if what == "a placeholder" else token_under(world).value)
+    told = len(warnings(world))
+
+    world.rotate()
+
+    assert "unidentified" not in finished(world)[1]
+    assert warnings(world)[told:] == []
