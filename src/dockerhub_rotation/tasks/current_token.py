@@ -5,7 +5,6 @@ the list lacks for sure, and never a second time. It is not sure while the list 
 counts, or shows a token that may be the one although its label does not say so.
 """
 
-import time
 from dataclasses import replace
 
 from dockerhub_rotation import asking, credential
@@ -96,7 +95,7 @@ class CurrentToken:
 
     def _list_lacks(self, current: str, stored: StoredValue, versions: SecretVersions, tokens: list[Token]) -> bool:
         """Tell whether the list lacks the token of a value for sure that a rotation has made."""
-        if not self._task.docker_hub.tokens.shows_all or time.time() - versions.rotated_at < _LIST_LAGS_SECONDS:
+        if not self._task.docker_hub.tokens.shows_all or versions.seen_at - versions.rotated_at < _LIST_LAGS_SECONDS:
             return False
         groups = grouped(tokens, versions)
         previous = groups.get(versions.holder(PREVIOUS) or "", NOTHING).born

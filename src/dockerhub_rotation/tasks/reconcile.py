@@ -30,7 +30,7 @@ _HOUR = 3600
 _SECONDS_A_SECRET = 15
 # A list of more tokens has several pages, between which one may move.
 _ONE_PAGE = 100
-# Secrets Manager dates a change of a secret, and this machine the reading of the list. Both clocks are AWS's.
+# AWS tells the time in whole seconds, and an answer takes a while.
 _CLOCKS_AGREE_SECONDS = 60
 # Of a number that no fraction comes near: its multiples, hour by hour, soon begin everywhere.
 _GOLDEN = (5**0.5 - 1) / 2
@@ -98,7 +98,7 @@ class _Account:
         return changes.look(self._task, arn)
 
     def _read(self, listed: Callable[[], list[Token]]) -> None:
-        self._read_at = time.time()
+        self._read_at = time.monotonic()
         self.tokens = listed()
 
     def _may_lack(self, versions: SecretVersions) -> bool:
@@ -113,7 +113,8 @@ class _Account:
         return superseded and self._is_older(versions)
 
     def _is_older(self, versions: SecretVersions) -> bool:
-        return versions.changed_at > self._read_at - _CLOCKS_AGREE_SECONDS
+        """Tell whether the list may be older than the last change, whose age AWS tells, whatever Docker Hub's clock."""
+        return versions.seen_at - versions.changed_at < time.monotonic() - self._read_at + _CLOCKS_AGREE_SECONDS
 
 
 def _from_a_place_that_moves(arns: list[str], now: float) -> list[str]:
