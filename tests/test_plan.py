@@ -242,6 +242,16 @@ def test_a_plan_that_spares_takes_nothing_away_while_the_current_token_does_not_
     assert plan([made(NOW), *TO_GO], ROTATED, {}, AT, spares=True) == plan([made(NOW), *TO_GO], ROTATED, {}, AT)
 
 
+@pytest.mark.parametrize("works", [True, False])
+def test_what_awscurrent_is_told_to_hold_supersedes_the_others_whosever_token_that_is(works: bool) -> None:
+    theirs = made(NOW, "theirs", arn=OTHER_ARN, active=works)
+    tokens = [made(OLD, "previous"), theirs]
+
+    changes = plan(tokens, ROTATED, {NOW: "theirs"}, AT, spares=True)
+
+    assert [(change.token.uuid, change.becomes) for change in changes] == [("previous", "disabled")] * works
+
+
 def test_without_a_current_version_nothing_is_taken_away() -> None:
     tokens = [made(OLDEST, "orphan"), made(OLD, "previous"), made(NEXT)]
 

@@ -1,5 +1,6 @@
 """The gateway keeps Secrets Manager's contract, and promises only this function's errors."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -168,14 +169,35 @@ def test_the_secrets_that_name_a_function_are_found_on_every_page(world: World) 
             arns.append(arn)
     asked = len(world.wire.requests)
 
-    assert world.gateway.rotated_by(FUNCTION) == sorted(arns)
+    assert list(world.gateway.rotated_by(FUNCTION)) == sorted(arns)
     assert len(world.wire.requests) - asked == 3
+
+
+def test_the_list_tells_when_a_secret_last_changed(world: World) -> None:
+    world.rotate()
+
+    assert world.gateway.rotated_by(FUNCTION) == {world.arn: world.gateway.versions(world.arn).changed_at}
+
+
+@pytest.mark.parametrize(
+    ("headers", "seen_at"),
+    [({"date": "Fri, 15 Jan 2027 08:00:00 GMT"}, 1_800_000_000), ({"date": "soon"}, 7), ({"date": None}, 7), ({}, 7)],
+)
+def test_the_labels_are_of_a_moment_by_the_clock_of_aws_where_it_tells_that(
+    headers: dict[str, str], seen_at: float, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: Any = {"ARN": world.arn, "ResponseMetadata": {"HTTPHeaders": headers}}
+    with Stubber(world.client) as stubber:
+        stubber.add_response("describe_secret", told)
+        monkeypatch.setattr(time, "time", lambda: 7.0)
+
+        assert world.gateway.versions(world.arn).seen_at == seen_at
 
 
 def test_a_function_that_rotates_nothing_has_no_secrets(world: World) -> None:
     world.rotate()
 
-    assert world.gateway.rotated_by(f"{FUNCTION}-of-others") == []
+    assert world.gateway.rotated_by(f"{FUNCTION}-of-others") == {}
 
 
 def test_a_list_that_is_not_secrets_managers_is_no_empty_list(world: World) -> None:

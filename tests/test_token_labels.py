@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dockerhub_rotation.docker_hub.answers import Token
 from dockerhub_rotation.plan import plan
 from dockerhub_rotation.secrets_manager import CURRENT, PREVIOUS, SecretVersions
-from dockerhub_rotation.token_labels import carries_time, is_anothers, label_for, said, until, version_of
+from dockerhub_rotation.token_labels import carries_time, is_anothers, label_for, names, said, until, version_of
 
 ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:docker-hub-AbCdEf"
 OTHER_ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:docker-hub-GhIjKl"
@@ -92,6 +92,15 @@ def test_a_label_says_until_when_its_token_lives() -> None:
     assert version_of(labelled(label), ARN) == OLD
     assert version_of(labelled(label), OTHER_ARN) is None
     assert is_anothers(labelled(label), OTHER_ARN)
+
+
+@pytest.mark.parametrize("arn", [ARN, OTHER_ARN])
+@pytest.mark.parametrize("version", [OLD, LONG])
+def test_a_label_names_its_version_of_whichever_secret(arn: str, version: str) -> None:
+    for label in (label_for(arn, version), label_for(arn, version, TIME)):
+        assert names(labelled(label), version)
+        assert not names(labelled(label), NOW)
+    assert not names(labelled(version), version)
 
 
 @pytest.fixture

@@ -61,8 +61,8 @@ class RotationError(Exception):
         verbs: where they are not those of the class.
 
     Attributes:
-        to_do: `mend` what the message names, and rotate again; `wait` for Secrets Manager to repeat the rotation; or
-            `look` at it, as neither helps by itself.
+        to_do: `mend` what the message names, and rotate again; `wait` for Secrets Manager to repeat the rotation, or
+            for the caretaker's next look; or `look` at it, as neither helps by itself.
         consumers_affected: True if the value under AWSCURRENT is known not to work.
         retired: what had been done to superseded tokens before it failed, counted as in `retirement.Retired`; empty if
             it did not come to that.

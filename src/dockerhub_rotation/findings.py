@@ -65,7 +65,7 @@ class Standing(Enum):
     DISABLED = "it is listed as disabled"
     EXPIRED = "it is listed as expired"
     GONE = "a rotation has made it, and it is not listed"
-    REFUSED = "somebody has stored it, and Docker Hub refuses it"
+    REFUSED = "it is not listed, and Docker Hub refuses it"
     OTHER_ACCOUNT = "it logs in as another account"
     UNKNOWN = "it could not be told"
 

@@ -150,7 +150,7 @@ class Planned:
 
 
 def plan(
-    tokens: Iterable[Token],
+    tokens: list[Token],
     versions: SecretVersions,
     stored: Stored,
     now: float,
@@ -186,7 +186,7 @@ def plan(
 
 
 def fates(
-    tokens: Iterable[Token],
+    tokens: list[Token],
     versions: SecretVersions,
     stored: Stored,
     now: float,
@@ -203,7 +203,8 @@ def fates(
         arn=versions.arn,
         current=current,
         in_use=tuple(token for group in groups.values() if group.in_use for token in group.tokens),
-        doubt=_doubt_of_those_in_use(groups.values()) or (_DEAD if spares and not _works(current, now) else None),
+        doubt=_doubt_of_those_in_use(groups.values())
+        or (_DEAD if spares and not _works(current, tokens, now) else None),
         doubt_of_copies="a pinned version may hold it" if copied else None,
         doubt_of_previous=_may_hold(PREVIOUS) if _is_unknown(PREVIOUS, groups.values()) else None,
         now=now,
@@ -241,8 +242,10 @@ def _may_hold(label: str) -> str:
     return f"it may be the one that {label} holds"
 
 
-def _works(current: Group, now: float) -> bool:
-    return any(token.active and not token.expired(now) and not current.is_twin(token) for token in current.tokens)
+def _works(current: Group, tokens: Iterable[Token], now: float) -> bool:
+    """Tell whether AWSCURRENT holds a token that works: the one that it was told to hold, whosever that is."""
+    candidates = current.tokens if current.named is None else tokens
+    return any(token.active and not token.expired(now) and not current.is_twin(token) for token in candidates)
 
 
 def _by_the_table(token: Token, version: str, group: Group, account: _Account) -> Fate | None:
@@ -263,7 +266,7 @@ def _by_the_table(token: Token, version: str, group: Group, account: _Account) -
 
 def _superseded(token: Token, version: str, account: _Account) -> Fate | None:
     """A token that consumers may still hold lives until its deadline, and is disabled then."""
-    if not account.current.tokens:
+    if not account.current.tokens and account.current.named is None:
         return None  # it may be the token that AWSCURRENT holds
     if not token.active:
         labelled = token_labels.version_of(token, account.arn, [version]) == version

@@ -23,8 +23,8 @@ from dockerhub_rotation.token_labels import carries_time, label_for, said, versi
 logger = logging.getLogger(__name__)
 
 _REPLACED_BY_HAND = (
-    "Version %s was replaced by a value that somebody stored, and not by a rotation. Its token is left alone, for "
-    "others may use it, too; if it is of no more use, disable it by hand in the account settings"
+    "Version %s was replaced by hand, and not by a rotation. Its token is left alone, for others may use it, too; if "
+    "it is of no more use, disable it by hand in the account settings"
 )
 _ENDLESS = (
     "it does not take the label that says until when, so no deadline ends its grace; disable it by hand once no "
@@ -232,7 +232,8 @@ def catch_up(invocation: Invocation, versions: SecretVersions, tokens: list[Toke
     if not groups[current].tokens:
         return CaughtUp(tokens, retired=_say_superseded_by_others(invocation, versions, previous, superseding))
     if versions.rotated_since(superseding):
-        return CaughtUp(tokens)  # what superseded it ended well: its token is gone, or was reported then
+        # What superseded it ended well: its token is gone, or was reported then. Unless it was stored since.
+        return CaughtUp(tokens, retired=_say_stored_since(invocation, versions, previous, superseding))
     look = changes.look(invocation, versions.arn)  # somebody may have moved AWSCURRENT back meanwhile
     asked = asking.ask(invocation, look.versions, tokens)
     superseded = grouped(asked.tokens, look.versions, asked.stored)[previous].tokens
@@ -326,14 +327,32 @@ def _say_superseded_by_others(
     invocation: Invocation, versions: SecretVersions, version: str, by: StoredValue | None
 ) -> Retired:
     """Say that the token of a version may be active, and count it, if that holds one that nothing else holds."""
-    token = asking.token_in(asking.stored_value(invocation, versions.arn, version))
-    if token is None or not credential.looks_like_token(token) or token == asking.token_in(by):
+    if not _holds_another_token(asking.stored_value(invocation, versions.arn, version), by):
         return Retired()
     if versions.rotated_since(by):
         logger.warning(asking.GONE, version)
         return Retired(gone=1)
     logger.warning(_REPLACED_BY_HAND, version)
     return Retired(unidentified=1)
+
+
+def _say_stored_since(
+    invocation: Invocation, versions: SecretVersions, version: str, by: StoredValue | None
+) -> Retired:
+    """Say that the token of a version may be active, and count it, if somebody stored that after the last rotation.
+
+    AWSCURRENT was then moved back to what the rotation had made.
+    """
+    stored = asking.stored_value(invocation, versions.arn, version)
+    if versions.rotated_since(stored) or not _holds_another_token(stored, by):
+        return Retired()
+    logger.warning(_REPLACED_BY_HAND, version)
+    return Retired(unidentified=1)
+
+
+def _holds_another_token(stored: StoredValue | None, by: StoredValue | None) -> bool:
+    token = asking.token_in(stored)
+    return token is not None and credential.looks_like_token(token) and token != asking.token_in(by)
 
 
 def _after(done: list[Change], tokens: list[Token]) -> list[Token]:

@@ -1,8 +1,10 @@
 """The Secrets Manager gateway: staging labels and values of one account's secrets, in the domain's words."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dockerhub_rotation.aws import ask
@@ -47,6 +49,7 @@ class SecretVersions:
         tags: the secret's tags.
         rotation_function: ARN of the function that rotates it; None if none does.
         next_rotation_at: until when it is to be rotated, in seconds since 1970; 0 if that is not planned.
+        seen_at: the moment, by the clock of AWS that dates the changes, in seconds since 1970.
     """
 
     arn: str
@@ -57,6 +60,7 @@ class SecretVersions:
     tags: Mapping[str, str] = field(default_factory=dict)
     rotation_function: str | None = None
     next_rotation_at: float = 0.0
+    seen_at: float = 0.0
 
     def holder(self, label: str) -> str | None:
         """Return the version that carries a staging label, or None."""
@@ -120,23 +124,28 @@ class SecretsManager:
             tags={tag["Key"]: tag.get("Value", "") for tag in answer.get("Tags", [])},  # absent if there are none
             rotation_function=answer.get("RotationLambdaARN"),
             next_rotation_at=_seconds(answer.get("NextRotationDate")),
+            seen_at=_told_at(answer),
         )
 
-    def rotated_by(self, function_arn: str) -> list[str]:
-        """Return the ARNs of the secrets that name a function as the one that rotates them, in order.
+    def rotated_by(self, function_arn: str) -> dict[str, float]:
+        """Return the secrets that name a function as the one that rotates them, in the order of their ARNs.
 
-        The list of secrets says so of each, and is asked for nothing else: it may lag behind what DescribeSecret says.
+        The list of secrets says so of each, and may lag behind what DescribeSecret says.
+
+        Returns:
+            By its ARN, when a secret last changed in any way, in seconds since 1970; 0 if the list does not say.
         """
-        found: set[str] = set()
+        found: dict[str, float] = {}
         page: dict[str, Any] = {}
         while True:
             answer = self._list(page)
             secrets = answer.get("SecretList")
             if not isinstance(secrets, list):
                 raise _not_secrets_manager("secretsmanager:ListSecrets")
-            found |= {secret["ARN"] for secret in secrets if secret.get("RotationLambdaARN") == function_arn}
+            ours = (secret for secret in secrets if secret.get("RotationLambdaARN") == function_arn)
+            found |= {secret["ARN"]: _seconds(secret.get("LastChangedDate")) for secret in ours}
             if not answer.get("NextToken"):
-                return sorted(found)
+                return dict(sorted(found.items()))
             page = {"NextToken": answer["NextToken"]}
 
     def _list(self, page: dict[str, Any]) -> Mapping[str, Any]:
@@ -241,6 +250,17 @@ def _unless(refusal: type[Exception], call: Callable[[], _T]) -> _T | None:
 
 def _seconds(moment: datetime | None) -> float:
     return moment.timestamp() if moment else 0.0
+
+
+def _told_at(answer: Mapping[str, Any]) -> float:
+    """Return when AWS has answered, by its own clock, in whole seconds since 1970; by this machine's if it is not said.
+
+    https://www.rfc-editor.org/rfc/rfc9110#field.date
+    """
+    try:
+        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).timestamp()
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return time.time()
 
 
 def _permission(action: str, kms: str = "") -> str:

@@ -57,6 +57,12 @@ def is_anothers(token: Token, secret_arn: str) -> bool:
     return _LABEL.fullmatch(token.label) is not None and version_of(token, secret_arn) is None
 
 
+def names(token: Token, version_id: str) -> bool:
+    """Tell whether a token was made for a version, of whichever secret: a replica has the versions of its origin."""
+    parts = _LABEL.fullmatch(token.label)
+    return parts is not None and parts["version"] in (version_id, _short(version_id))
+
+
 def carries_time(token: Token) -> bool:
     """Tell whether a label says until when its token lives, or lived, be it readable or not."""
     parts = _LABEL.fullmatch(token.label)

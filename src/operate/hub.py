@@ -37,7 +37,6 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOGIN_SECONDS = 60
 # What the function says in a log is not always what somebody at a terminal can do.
 _SAID_HERE = (
-    ("Secrets Manager tries again by itself", "Try it again later"),
     (r"Check parameters \S+ and \S+\.(?= |$)", "Enter both again."),
     ("set DOCKERHUB_TOTP_PARAMETER", "enter its TOTP seed, too"),
     ("in a VPC, check the route to the internet", "check this machine's route to the internet"),

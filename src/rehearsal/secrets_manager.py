@@ -13,6 +13,7 @@ import io
 import json
 import time
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from threading import RLock, Thread
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -200,6 +201,7 @@ class Aws:
             except Refused as refused:
                 answer = _json({"__type": refused.code, "message": refused.message}, 400)
                 answer.headers["x-amzn-errortype"] = refused.code
+        answer.date = datetime.fromtimestamp(self._clock(), UTC)
         return answer(environ, start_response)
 
     def _create_secret(self, call: dict[str, Any], moto: Callable[[], Response]) -> Response:

@@ -17,7 +17,7 @@ from tests.docker_hub.wire import (
 
 @pytest.mark.parametrize("ahead", [-86_400, -4, 4, 86_400])
 def test_the_time_is_docker_hubs_where_its_answers_tell_another(ahead: int, world: World) -> None:
-    LIST.replies(world, answer(200, dated(world.clock.now + ahead), results=[]))
+    LIST.replies(world, answer(200, dated(world.clock.now + ahead), count=0, results=[]))
     docker_hub = world.invoke()
     assert docker_hub.http.now() == world.clock.now
 
@@ -29,7 +29,7 @@ def test_the_time_is_docker_hubs_where_its_answers_tell_another(ahead: int, worl
 
 @pytest.mark.parametrize("ahead", [-3, -1, 0, 3])
 def test_clocks_that_differ_by_a_few_seconds_agree(ahead: int, world: World) -> None:
-    LIST.replies(world, answer(200, dated(world.clock.now + ahead), results=[]))
+    LIST.replies(world, answer(200, dated(world.clock.now + ahead), count=0, results=[]))
     docker_hub = world.invoke()
 
     docker_hub.tokens.listed()
@@ -40,7 +40,11 @@ def test_clocks_that_differ_by_a_few_seconds_agree(ahead: int, world: World) -> 
 @pytest.mark.parametrize("date", [None, "", "soon", "1800000100", "Fri, 15 Jan 2027", "Fri, 99 Jan 2027 08:01:50 GMT"])
 def test_an_answer_that_tells_no_time_takes_none_back(date: str | None, world: World) -> None:
     told = dated(world.clock.now + 100)
-    LIST.replies(world, answer(200, told, results=[]), answer(200, {} if date is None else {"Date": date}, results=[]))
+    LIST.replies(
+        world,
+        answer(200, told, count=0, results=[]),
+        answer(200, {} if date is None else {"Date": date}, count=0, results=[]),
+    )
     docker_hub = world.invoke()
 
     for _ in range(2):
@@ -50,7 +54,7 @@ def test_an_answer_that_tells_no_time_takes_none_back(date: str | None, world: W
 
 
 def test_clocks_that_agree_again_do(world: World) -> None:
-    LIST.replies(world, *(answer(200, dated(world.clock.now + ahead), results=[]) for ahead in (100, 0)))
+    LIST.replies(world, *(answer(200, dated(world.clock.now + ahead), count=0, results=[]) for ahead in (100, 0)))
     docker_hub = world.invoke()
 
     for _ in range(2):
@@ -64,7 +68,7 @@ def test_clocks_that_agree_again_do(world: World) -> None:
 )
 def test_a_time_is_utc_in_every_form_that_http_knows(date: str, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """https://www.rfc-editor.org/rfc/rfc9110#http.date: the third names no zone."""
-    LIST.replies(world, answer(200, {"Date": date}, results=[]))
+    LIST.replies(world, answer(200, {"Date": date}, count=0, results=[]))
     docker_hub = world.invoke()
     monkeypatch.setenv("TZ", "America/New_York")
     time.tzset()

@@ -288,7 +288,7 @@ def test_too_many_requests_at_the_login_are_no_lockout(world: World) -> None:
 
 def test_the_last_count_of_requests_left_is_kept(world: World) -> None:
     some, none = ({"X-RateLimit-Remaining": count} for count in ("178", "0"))
-    LIST.replies(world, answer(200, some, results=[]), answer(429, none), page())
+    LIST.replies(world, answer(200, some, count=0, results=[]), answer(429, none), page())
     docker_hub = world.invoke()
 
     counts = [docker_hub.http.requests_left]
@@ -408,7 +408,7 @@ def test_a_host_none_of_whose_eight_addresses_answers_is_reported_in_time(
 def test_no_cookie_of_one_login_speaks_for_another(world: World) -> None:
     cookie = {"Set-Cookie": "token=a-session; Path=/; Secure"}
     for method, url in (("POST", AUTH_TOKEN), ("GET", REGISTRY_TOKEN), ("GET", TOKENS)):
-        world.on(method, url, lambda: answer(200, cookie, access_token=world.bearer(), results=[]))
+        world.on(method, url, lambda: answer(200, cookie, access_token=world.bearer(), count=0, results=[]))
 
     for _ in range(2):
         docker_hub = world.invoke()

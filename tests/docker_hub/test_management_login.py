@@ -88,7 +88,7 @@ def test_a_login_lives_by_the_clock_of_docker_hub(ahead: int, world: World) -> N
     """By this machine's clock it may have ended before it began."""
     login = world.on("POST", AUTH_TOKEN, lambda: answer(200, dated(world.clock.now + ahead), access_token=bearer))
     bearer = world.bearer(seconds=ahead + 600)
-    world.on("GET", TOKENS, lambda: answer(200, dated(world.clock.now + ahead), results=[]))
+    world.on("GET", TOKENS, lambda: answer(200, dated(world.clock.now + ahead), count=0, results=[]))
     docker_hub = world.invoke(seconds=900)
 
     for seconds in (539, 1):

@@ -195,7 +195,7 @@ def test_a_hand_made_token_that_was_replaced_by_hand_is_said_and_counted_and_lef
 
     assert finished(world) == (NOT_ALL, {"disabled": 1, "unidentified": 1})
     (warning,) = warnings(world)
-    assert warning.startswith(f"Version {replaced} was replaced by a value that somebody stored")
+    assert warning.startswith(f"Version {replaced} was replaced by hand, and not by a rotation")
     assert "disable it by hand in the account settings" in warning
     assert (shared.active, shared.label, own.active) == (True, "made by hand", False)
 

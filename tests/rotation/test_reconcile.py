@@ -295,8 +295,11 @@ def test_the_value_under_awsprevious_is_never_read(make_world: MakeWorld) -> Non
 # The token under AWSCURRENT
 
 
-def test_a_current_token_that_was_deleted_is_dead_by_the_list_alone(make_world: MakeWorld) -> None:
-    world = rotated(make_world())
+def test_a_current_token_that_was_deleted_is_dead_by_the_list_alone(make_world: MakeWorld, clock: Any) -> None:
+    world = rotated(make_world(), times=1)
+    clock.tick(DAY)
+    rotated(world, times=1)
+    clock.tick(HOUR)
     world.hub.tokens.pop(token_under(world).uuid)
     asked = len(world.wire.requests)
 

@@ -249,8 +249,8 @@ class Http:
             spread = self._pool.spread = min(told / 4, _MAX_SPREAD_SECONDS)
             pause = max(pause, told)
             limited = RateLimited(
-                f"{answer.what}: Docker Hub's request limit is used up, for {pause:.0f} s more. Secrets Manager tries "
-                "again by itself; spread the rotations of an account over the day."
+                f"{answer.what}: Docker Hub's request limit is used up, for {pause:.0f} s more. Spread "
+                "the rotations of an account over the day."
             )
             return _Failure(limited, True, pause, spread)
         if answer.status >= 500:

@@ -29,9 +29,14 @@ class PersonalTokens:
 
     Args:
         scopes: of a new token.
+
+    Attributes:
+        shows_all: whether the list that was read last holds as many tokens as it counts, as far as it says. Nothing
+            follows from what another list lacks.
     """
 
     def __init__(self, login: ManagementLogin, scopes: tuple[str, ...]) -> None:
+        self.shows_all = False
         self._login = login
         self._scopes = scopes
         self._listed_again: set[str] | None = None
@@ -87,13 +92,14 @@ class PersonalTokens:
         """Return every token of the account, whoever made it, in no particular order.
 
         A token that is deleted meanwhile moves those behind it forward, some of them to a page that has been read. So a
-        list of several pages is read once more if it lacks a token that may have moved.
+        list of several pages is read once more if it lacks a token that may have moved. So is one that counts more
+        tokens than it shows.
 
         Args:
             is_complete: tells whether all are there that should be.
         """
         pages = list(self._pages())
-        if len(pages) > 1 and not is_complete([token for page in pages for token in page]):
+        if not self.shows_all or (len(pages) > 1 and not is_complete([token for page in pages for token in page])):
             pages += self._pages()
         return list({token.uuid: token for page in pages for token in page}.values())
 
@@ -103,17 +109,21 @@ class PersonalTokens:
 
     def _pages(self) -> Iterator[list[Token]]:
         """Yield the pages of the list. A token that moves meanwhile may be on two of them."""
+        self.shows_all, shown = False, 0
         for number in range(1, 1_000):
             page = self._page(number)
             if page.status == 404 and number > 1:
                 # Tokens that were deleted meanwhile have left it empty; but so says a gateway that knows no better.
                 before = self._page(number - 1)
                 yield _read(before)
-                if not before.object().get("next"):
+                if not before.says("next"):
+                    self.shows_all = _counted(before, shown) <= shown
                     return
                 page = self._page(number)
             yield _read(page)
-            if not page.object().get("next"):
+            shown += len(page.says("results"))
+            if not page.says("next"):
+                self.shows_all = _counted(page, shown) <= shown
                 return
 
     def _page(self, number: int) -> Answer:
@@ -191,7 +201,10 @@ class PersonalTokens:
         if answer.gone or (answer.success and not answer.body):
             return True
         if self._listed_again is None:
-            self._listed_again = {token.uuid.lower() for token in self.listed()}
+            listed = {token.uuid.lower() for token in self.listed()}
+            if not self.shows_all:
+                return False
+            self._listed_again = listed
         return uuid.lower() not in self._listed_again
 
 
@@ -199,3 +212,22 @@ def _read(page: Answer) -> list[Token]:
     if not page.success:
         raise page.error(answers.CHECK_URLS)
     return answers.tokens(page)
+
+
+def _counted(page: Answer, shown: int) -> int:
+    """Return how many tokens a list counts: https://docs.docker.com/reference/api/hub/latest/ has `count`.
+
+    One that does not say so is believed, but for one that is empty: so answers a gateway that knows no better.
+
+    Args:
+        shown: how many tokens its pages have shown.
+
+    Raises:
+        DockerHubUnavailable: it is none of Docker Hub's.
+    """
+    count = page.says("count")
+    if isinstance(count, int):
+        return count
+    if not shown:
+        raise page.unexpected()
+    return shown

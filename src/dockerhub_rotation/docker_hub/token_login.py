@@ -27,6 +27,7 @@ class TokenLogin:
         self._settings = settings
         self._http = http
         self._known = known
+        self._refused: set[bytes] = set()
         self._refused_logins = 0
         self._locked_out: LockedOut | None = None
 
@@ -34,12 +35,18 @@ class TokenLogin:
         """Return the uuid of a token that has logged in in this sandbox before, or None."""
         return self._known.get(_digest(token))
 
+    def was_refused(self, token: str) -> bool:
+        """Tell whether a login with a token was refused in this invocation; only a fresh one is worth another."""
+        return _digest(token) in self._refused
+
     def whose(self, username: str, token: str) -> str | None:
         """Return the uuid of a token, or None if logging in with it does not tell. Says nothing of whether it works.
 
         Raises:
             LoginRefused: it could not be asked.
         """
+        if self.was_refused(token):
+            raise LoginRefused
         return self.known(token) or self.identify(username, token).token_uuid
 
     def identify(self, username: str, token: str) -> Identity:
@@ -55,6 +62,7 @@ class TokenLogin:
             json={"identifier": username, "secret": token},
         )
         if answer.refuses_login(400, 401):
+            self._refused.add(_digest(token))
             self._refused_logins += 1
             raise LoginRefused
         if not answer.success:

@@ -1,7 +1,8 @@
 """What became of the token under AWSCURRENT: from the list as far as that tells, else from one login with the value.
 
 Refused logins lock the user name for consumers, too. So none is tried with a value whose token a rotation has made and
-the list does not show, and never a second time.
+the list lacks for sure, and never a second time. It is not sure while the list may lag behind, or shows less than it
+counts, or shows a token that may be the one although its label does not say so.
 """
 
 from dataclasses import replace
@@ -12,9 +13,18 @@ from dockerhub_rotation.credential import Credential
 from dockerhub_rotation.docker_hub.answers import Token
 from dockerhub_rotation.errors import LoginRefused, LoginsUsedUp, SecretUnusable
 from dockerhub_rotation.findings import Current, Standing
-from dockerhub_rotation.groups import grouped
-from dockerhub_rotation.secrets_manager import CURRENT, PREVIOUS, SecretVersions
+from dockerhub_rotation.groups import NOTHING, grouped
+from dockerhub_rotation.secrets_manager import CURRENT, PREVIOUS, SecretVersions, StoredValue
 from dockerhub_rotation.tasks.task import Task
+from dockerhub_rotation.token_labels import carries_time, is_anothers, names, version_of
+
+# How far a list may lag behind what has changed is not documented.
+_LIST_LAGS_SECONDS = 300
+# A rotation makes a token and stores it in one invocation, which lives 15 minutes at most:
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+_STORED_WITHIN_SECONDS = 900
+# Docker Hub dates a token, and AWS a version.
+_CLOCKS_AGREE_SECONDS = 300
 
 
 class CurrentToken:
@@ -48,6 +58,8 @@ class CurrentToken:
             asked = replace(asked, values_read=True)
             if self.seen.token is not None:
                 asked.stored[current] = self.seen.token.uuid
+                if self.seen.token not in asked.tokens:
+                    asked.tokens.append(self.seen.token)
         else:
             group = grouped(tokens, versions, asked.stored)[current]
             self.seen = self._of_list([token for token in group.tokens if not group.is_twin(token)])
@@ -77,14 +89,27 @@ class CurrentToken:
         listed = next((token for token in tokens if known and token.is_called(known)), None)
         if listed is not None:
             return replace(self._of_list([listed]), names_account=names_account)
-        if versions.rotated_since(stored):
+        if stored and versions.rotated_since(stored) and self._list_lacks(current, stored, versions, tokens):
             return Current(Standing.GONE, names_account=names_account)
         return replace(self._by_login(value, tokens), names_account=names_account)
 
+    def _list_lacks(self, current: str, stored: StoredValue, versions: SecretVersions, tokens: list[Token]) -> bool:
+        """Tell whether the list lacks the token of a value for sure that a rotation has made."""
+        if not self._task.docker_hub.tokens.shows_all or versions.seen_at - versions.rotated_at < _LIST_LAGS_SECONDS:
+            return False
+        groups = grouped(tokens, versions)
+        previous = groups.get(versions.holder(PREVIOUS) or "", NOTHING).born
+        if previous is not None and previous.timestamp() > stored.created_at:
+            return False  # AWSCURRENT was moved back, perhaps to what somebody had stored, with any token
+        of_ours = any(group.tokens for group in groups.values())
+        return not any(_may_be(token, current, stored, versions, of_ours=of_ours) for token in tokens)
+
     def _by_login(self, value: Credential, tokens: list[Token]) -> Current:
-        account = self._task.account
+        account, login = self._task.account, self._task.docker_hub.login
+        if login.was_refused(value.token):  # several secrets hold it
+            return Current(Standing.REFUSED)
         try:
-            identity = self._task.docker_hub.login.identify(account.username, value.token)
+            identity = login.identify(account.username, value.token)
         except LoginRefused:
             return Current(Standing.REFUSED)
         except LoginsUsedUp as used_up:
@@ -93,4 +118,27 @@ class CurrentToken:
         if not account.may_be(identity.username):
             return Current(Standing.OTHER_ACCOUNT)
         uuid = identity.token_uuid
-        return Current(Standing.WORKS, next((token for token in tokens if uuid and token.is_called(uuid)), None))
+        if uuid is None:
+            return Current(Standing.WORKS)
+        listed = next((token for token in tokens if token.is_called(uuid)), None)
+        return Current(Standing.WORKS, listed or self._task.docker_hub.tokens.find(uuid))
+
+
+def _may_be(token: Token, current: str, stored: StoredValue, versions: SecretVersions, *, of_ours: bool) -> bool:
+    """Tell whether a token may be the one that a rotation has stored, although its label does not say so.
+
+    A promoted replica holds a token that was made for the same version of its origin. Several secrets may hold the
+    same token, which the first of them to be rotated has labelled and given a grace. Somebody may have changed a label;
+    then the token is as old as the version. Where no token of the secret is listed, another function may have made it.
+
+    Args:
+        of_ours: whether any token of the secret is listed.
+    """
+    if not token.active or version_of(token, versions.arn) is not None:
+        return False
+    if is_anothers(token, versions.arn):
+        return names(token, current) or carries_time(token)
+    if token.created_at is None or not of_ours:
+        return True
+    earliest = stored.created_at - _STORED_WITHIN_SECONDS - _CLOCKS_AGREE_SECONDS
+    return earliest <= token.created_at.timestamp() <= versions.rotated_at + _CLOCKS_AGREE_SECONDS

@@ -38,4 +38,4 @@ def do(request: TaskRequest, invocation: Invocation) -> Result:
             f"{request.secret_arn} does not name {function} as the function that rotates it, so it is none of this "
             "caretaker's. Send the task to the caretaker of its own project."
         )
-    return retire(task, versions) if request.task is TaskName.RETIRE else reconcile(task)
+    return retire(task, versions) if request.task is TaskName.RETIRE else reconcile(task, versions)

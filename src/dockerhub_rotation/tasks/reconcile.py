@@ -30,13 +30,13 @@ _HOUR = 3600
 _SECONDS_A_SECRET = 15
 # A list of more tokens has several pages, between which one may move.
 _ONE_PAGE = 100
-# AWS dates a change of a secret, and Docker Hub the reading of the list.
+# AWS tells the time in whole seconds, and an answer takes a while.
 _CLOCKS_AGREE_SECONDS = 60
 # Of a number that no fraction comes near: its multiples, hour by hour, soon begin everywhere.
 _GOLDEN = (5**0.5 - 1) / 2
 
 
-def reconcile(task: Task) -> Result:
+def reconcile(task: Task, versions: SecretVersions | None = None) -> Result:
     """Look after all secrets that the rotation function rotates, or after the one that is named.
 
     What is due is retired, and orphans are deleted, by the same plan as in a rotation. Nothing is enabled, made, or
@@ -44,17 +44,21 @@ def reconcile(task: Task) -> Result:
     at, because Docker Hub is down or time was up, is counted. There is one management login and one list of tokens,
     whatever the number of secrets; the list is read again only where it may be too old to tell.
 
+    Args:
+        versions: the staging labels of the one that is named, read just now; None for all.
+
     Raises:
         ConfigurationError: of settings, parameters or permissions without which nothing can be looked at.
         UnexpectedError: a defect.
     """
     try:
-        arns = [task.secret_arn] if task.secret_arn else task.secrets_manager.rotated_by(task.function)
+        changed_at = {versions.arn: versions.changed_at} if versions else task.secrets_manager.rotated_by(task.function)
     except TemporaryError as failure:
         return _result(task, [], unknown=1, why=failure)
-    account = _Account(task)
+    arns, account = list(changed_at), _Account(task)
     try:
         if arns:
+            task.docker_hub.management.presume_code_used(max(changed_at.values()))
             account.read()
     except (TemporaryError, AnswerUnknown) as failure:
         return _result(task, [], unknown=len(arns), why=failure)
@@ -94,9 +98,8 @@ class _Account:
         return changes.look(self._task, arn)
 
     def _read(self, listed: Callable[[], list[Token]]) -> None:
-        began = time.monotonic()
+        self._read_at = time.monotonic()
         self.tokens = listed()
-        self._read_at = self._task.docker_hub.http.now() - (time.monotonic() - began)
 
     def _may_lack(self, versions: SecretVersions) -> bool:
         current = versions.holder(CURRENT)
@@ -110,7 +113,8 @@ class _Account:
         return superseded and self._is_older(versions)
 
     def _is_older(self, versions: SecretVersions) -> bool:
-        return versions.changed_at > self._read_at - _CLOCKS_AGREE_SECONDS
+        """Tell whether the list may be older than the last change, whose age AWS tells, whatever Docker Hub's clock."""
+        return versions.seen_at - versions.changed_at < time.monotonic() - self._read_at + _CLOCKS_AGREE_SECONDS
 
 
 def _from_a_place_that_moves(arns: list[str], now: float) -> list[str]:
