@@ -109,6 +109,19 @@ def test_one_whose_last_line_never_comes_ends_after_a_while(
     assert sum(clock.sleeps) < 40
 
 
+def test_one_that_is_promoted_and_has_not_retired_is_followed_too(
+    operated: Operated, secret: Secret, run: Command, clock: Any
+) -> None:
+    secret.labels = dict(PROMOTED)
+    operated.aws.log[GROUP] = []
+    operated.line(secret, "finishSecret", "an old token is active", error="RetirementFailed")
+
+    assert run("logs", "--follow").status == 1
+
+    operated.aws.later(6, lambda: operated.line(secret, "finishSecret", "retired", ago=0))
+    assert run("logs", "--follow").status == 0
+
+
 def test_one_that_has_ended_is_not_waited_for(secret: Secret, run: Command, clock: Any) -> None:
     assert run("logs", "--follow").status == 0
     assert clock.sleeps == []
