@@ -67,7 +67,7 @@ def watch(aws: Aws, wanted: Deployment, now: float) -> Watch:
         earlier = [] if looks else [line for line in of_task(aws, group, _TASK) if _is_look(line)]
     except Refused as refused:
         return Watch({}, None, [], [*unread, f"What the caretaker has found, in {group}: {refused}"])
-    cares = {str(line.said["secret"]): line for line in lines if "findings" in line.said}
+    cares = {str(line.said["secret"]): line for line in lines if {"secret", "findings"} <= line.said.keys()}
     last = next(iter([*looks, *earlier][::-1]), None)
     troubles = _failed(lines, last)
     if not looks and not troubles and not _is_new(made, now):
