@@ -93,6 +93,13 @@ def test_without_a_yes_nothing_is_retired(operated: Operated, run: Command, stdi
     assert (done.status, operated.tasks, "Nothing is disabled" in done.err) == (1, [], True)
 
 
+def test_nobody_is_asked_what_no_caretaker_can_do(operated: Operated, run: Command) -> None:
+    operated.secret()
+    del operated.aws.functions[CARETAKER]
+
+    assert "There is no" in run("retire").err
+
+
 def test_what_is_left_active_is_no_success(operated: Operated, run: Command) -> None:
     operated.secret()
     operated.answer = {**RETIRED, "LeftActive": [{"Token": "x", "Version": "v", "Why": "its age can't be read"}]}

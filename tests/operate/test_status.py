@@ -265,10 +265,13 @@ def test_two_projects_in_an_account_do_not_meet(operated: Operated, run: Command
     theirs = operated.secret("theirs", RotationLambdaARN=f"{FUNCTION_ARN}-b")
     operated.secret("nobodys", RotationLambdaARN=None, RotationEnabled=None)
     operated.secret("deleted", DeletedDate=1)
+    operated.secret("deleted-just-now", DeletedDate=1)
+    operated.aws.listed_late.add("deleted-just-now")
     operated.care(theirs, "CurrentTokenDead", consumers_affected=True)
     operated.heartbeat()
 
     assert [it["name"] for it in run("status", "--json").json["secrets"]] == ["by-alias", "ours"]
+    assert not any(theirs.arn in body for body in operated.aws.bodies)
     refused = run("status", "--secret", "theirs")
     assert (refused.status, "none of project dockerhub-rotation's" in refused.err) == (1, True)
 
