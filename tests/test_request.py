@@ -14,7 +14,7 @@ from dockerhub_rotation import request
 from dockerhub_rotation.errors import EventRefused
 from dockerhub_rotation.request import RotationRequest, Step, TaskName, TaskRequest
 
-ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:docker-hub-token-AbCdEf"
+ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:dockerhub-token-AbCdEf"
 VERSION = "9c1d7a52-3f0e-4b8a-a6c4-5d2e8f7b1a90"
 TOKEN = "6f1c0d3e-5a4b-4c7d-8e9f-0a1b2c3d4e5f"
 EVENT = {"Step": "createSecret", "SecretId": ARN, "ClientRequestToken": VERSION, "RotationToken": TOKEN}

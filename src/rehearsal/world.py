@@ -32,7 +32,7 @@ from rehearsal.secrets_manager import Aws
 from rehearsal.wire import Fault, Request, Server, Wire
 
 REGION = "eu-central-1"
-SECRET_NAME = "docker-hub-token"
+SECRET_NAME = "dockerhub-token"
 CARETAKER = "dockerhub_rotation.caretaker.lambda_handler"
 FUNCTION_ARN = f"arn:aws:lambda:{REGION}:123456789012:function:dockerhub-rotation"
 REPOSITORY = "acme/app"

@@ -17,7 +17,7 @@ from tests.rotation.test_reports import Slack
 
 MakeWorld = Callable[..., World]
 
-ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:docker-hub-token-AbCdEf"
+ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:dockerhub-token-AbCdEf"
 LOUD = {"POWERTOOLS_LOG_LEVEL": "DEBUG", "POWERTOOLS_LOGGER_LOG_EVENT": "true"}
 
 
@@ -50,7 +50,7 @@ REFUSED = {
     "a step beside a task": {"Task": "Retire", "SecretId": ARN, "Step": "finishSecret"},
     "an unknown field": {"Task": "Reconcile", "Force": True},
     "a field that is no text": {"Task": "Reconcile", 1: 2},
-    "a name instead of an ARN": {"Task": "Reconcile", "SecretId": "docker-hub-token"},
+    "a name instead of an ARN": {"Task": "Reconcile", "SecretId": "dockerhub-token"},
     "a part of an ARN": {"Task": "Reconcile", "SecretId": ARN[:-7]},
     "another service's ARN": {"Task": "Reconcile", "SecretId": FUNCTION_ARN},
     "null instead of an ARN": {"Task": "Reconcile", "SecretId": None},
@@ -89,7 +89,7 @@ def test_a_secret_of_another_project_is_refused_before_anything_else_is_asked(
 
 @pytest.mark.parametrize("task", ["Reconcile", "Retire"])
 def test_a_secret_that_is_not_served_is_refused_before_anything_is_asked(make_world: MakeWorld, task: str) -> None:
-    world = make_world(Scene(environment={"DOCKERHUB_SECRETS": "docker-hub-token"}))
+    world = make_world(Scene(environment={"DOCKERHUB_SECRETS": "dockerhub-token"}))
     arn = rotated_secret(world, "a-strangers/token")
 
     with pytest.raises(FunctionError, match="SecretNotServed"):

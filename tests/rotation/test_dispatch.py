@@ -93,7 +93,7 @@ def test_a_secret_that_is_not_served_can_not_be_named_by_a_part_of_its_arn(make_
     assert world.hub.requests == []
 
 
-@pytest.mark.parametrize("secrets", ["docker-hub-token", "team-a/*, docker-hub*"])
+@pytest.mark.parametrize("secrets", ["dockerhub-token", "team-a/*, dockerhub*"])
 def test_a_secret_that_is_served_is_rotated(make_world: Callable[..., World], secrets: str) -> None:
     world = make_world(Scene(environment={"DOCKERHUB_SECRETS": secrets}))
 

@@ -102,7 +102,7 @@ def test_a_secret_that_was_attached_by_hand_is_looked_after(make_world: MakeWorl
 
 
 def test_a_strangers_secret_is_reported_and_nothing_is_asked_of_it(make_world: MakeWorld) -> None:
-    world = rotated(make_world(Scene(environment={"DOCKERHUB_SECRETS": "docker-hub-token"})))
+    world = rotated(make_world(Scene(environment={"DOCKERHUB_SECRETS": "dockerhub-token"})))
     arn = rotated_secret(world, "a-strangers/token")
     asked = len(world.wire.requests)
 

@@ -151,7 +151,7 @@ def test_serve_prints_an_environment_in_which_the_aws_command_works() -> None:
                 "secretsmanager",
                 "describe-secret",
                 "--secret-id",
-                "docker-hub-token",
+                "dockerhub-token",
             ],
             env={"PATH": os.environ["PATH"], **environment},
             check=True,
