@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from rehearsal.rehearse import step_line
 from rehearsal.sandbox import FunctionError
+from rehearsal.shown import step_line
 from rehearsal.world import Scene, StepRun, World
 
 # The situation in which a sample event arrives: the step before which a rotation is held up, and what was done by hand

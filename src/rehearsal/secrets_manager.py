@@ -129,12 +129,18 @@ class Aws:
             for version in secret.versions.values():
                 version["createdate"] = self._moment()
             self._changed(secret)
+            secret.created_date = secret.last_changed_date
             return secret.arn
 
     def put_parameter(self, name: str, value: str) -> None:
         """Create a SecureString parameter, or overwrite it."""
         with self._lock:
             self._ssm.put_parameter(name, "", value, "SecureString", "", "", True, [], "text", None, None)
+
+    def drop_parameter(self, name: str) -> None:
+        """Delete a parameter."""
+        with self._lock:
+            self._ssm.delete_parameter(name)
 
     def labels(self, secret_id: str) -> dict[str, set[str]]:
         """Return the staging labels of every version, deprecated ones (no label) included, by version id."""
@@ -147,12 +153,18 @@ class Aws:
             secret = self._find(secret_id)
             return secret.versions.get(holder_of(secret, label) or "", {}).get("secret_string")
 
-    def attach(self, secret_id: str, function_arn: str | None) -> None:
-        """Let a secret name a function as the one that rotates it, without a rotation; or none."""
+    def attach(self, secret_id: str, function_arn: str | None, rules: dict[str, Any] | None = None) -> None:
+        """Let a secret name a function as the one that rotates it, without a rotation; or none.
+
+        Args:
+            rules: its RotationRules; None for those that it has.
+        """
         with self._lock:
             secret = self._find(secret_id)
             secret.rotation_lambda_arn = function_arn or ""
             secret.rotation_enabled = secret.rotation_requested = True
+            if rules:
+                self._rotation_rules[secret.arn] = rules
 
     def mark_rotated(self, secret_id: str) -> None:
         """Let a rotation of a secret have ended well now, by its LastRotatedDate."""

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal import rehearse
-from rehearsal.__main__ import main
+from rehearsal.command_line import main
+from rehearsal.served import show
 
 ROOT = Path(__file__).parents[2]
 
@@ -123,7 +123,7 @@ def test_serve_says_where_an_aws_is_if_there_is_none_on_the_path(
     path: str, said: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", path)
-    monkeypatch.setattr(rehearse, "_SERVE_SECONDS", 0)
+    monkeypatch.setattr(show, "_SERVE_SECONDS", 0)
 
     assert main(["rotate", "--serve"]) == 0
 
