@@ -118,6 +118,28 @@ def test_ctrl_c_ends_a_rehearsal_with_status_130_and_no_traceback(ctrl_c_works: 
     assert complaints == ""
 
 
+@pytest.mark.parametrize("imported", ["argparse", "botocore.session"])
+def test_ctrl_c_in_the_first_second_ends_it_with_no_traceback(ctrl_c_works: None, imported: str) -> None:
+    """Python itself is up by then, and what is imported is not."""
+    with subprocess.Popen(
+        [sys.executable, "-X", "importtime", "-m", "rehearsal", "rotate"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src")},
+        process_group=0,
+    ) as rehearsing:
+        assert rehearsing.stderr
+        for line in iter(rehearsing.stderr.readline, ""):
+            if line.rstrip().endswith(imported):
+                break
+        os.killpg(rehearsing.pid, signal.SIGINT)
+        _, complaints = rehearsing.communicate()
+
+    assert rehearsing.returncode == -signal.SIGINT  # which a shell calls 130
+    assert "Traceback" not in complaints
+
+
 @pytest.mark.parametrize(("path", "said"), [(os.devnull, True), (str(Path(sys.executable).parent), False)])
 def test_serve_says_where_an_aws_is_if_there_is_none_on_the_path(
     path: str, said: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
