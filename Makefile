@@ -1,6 +1,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup rehearse replay bench fleet year check test faults e2e mutants lint format package archive lock clean \
-	wheel deploy deploy-bucket deploy-package deploy-function deploy-caretaker deploy-secret destroy credentials rotate preflight
+	wheel deploy deploy-bucket deploy-package deploy-function deploy-caretaker deploy-secret destroy credentials preflight \
+	rotate status logs unblock rollback reconcile retire
 
 PYTHON ?= python3
 VENV := .venv
@@ -30,15 +31,21 @@ YES =
 TRY =
 WAIT =
 LEAKED =
+DEPLOYED =
+FOLLOW =
+VERSION =
 ARGS =
-export PROJECT SECRET BUCKET FUNCTION_PARAMETERS SECRET_PARAMETERS TAGS SERVICE_ROLE
+export PROJECT SECRET BUCKET FUNCTION_PARAMETERS SECRET_PARAMETERS TAGS SERVICE_ROLE VERSION
 # The rule for all of them that are switches. What is no clear yes or no is an error, before anything has begun.
 CLEAR = $(if $(filter-out 1 yes true y 0 no,$($1))$(word 2,$($1)),$(error $1=$($1) is neither yes (1, yes, true, y) nor no (0, no)))
 IF_YES = $(call CLEAR,$1)$(if $(filter 1 yes true y,$($1)),$2)
 IF_NO = $(call CLEAR,$1)$(if $(filter 0 no,$($1)),$2)
 DEPLOY := $(OPERATE)/bin/python -m operate
-DEPLOYMENT := --project "$$PROJECT" --secret "$$SECRET" --bucket "$$BUCKET" \
-	--function-parameters "$$FUNCTION_PARAMETERS" --secret-parameters "$$SECRET_PARAMETERS" $(ARGS)
+NAMED := --project "$$PROJECT" --bucket "$$BUCKET" --function-parameters "$$FUNCTION_PARAMETERS" \
+	--secret-parameters "$$SECRET_PARAMETERS"
+DEPLOYMENT := $(NAMED) --secret "$$SECRET" $(ARGS)
+# All of them, unless one is named.
+SECRETS := $(NAMED) $(if $(findstring command,$(origin SECRET)),--secret "$$SECRET") $(ARGS)
 STACKS = --tags "$$TAGS" --service-role "$$SERVICE_ROLE" $(call IF_YES,PROTECT,--protect) $(call IF_NO,WAIT,--no-wait)
 FIRST_TOKEN = $(if $(filter-out ask,$(TOKEN)),$(error Only TOKEN=ask is understood: the token is asked for then))$(if $(TOKEN),--ask-token)
 
@@ -169,14 +176,32 @@ deploy-caretaker: archive ## Make or update the caretaker alone, as the function
 deploy-secret: $(OPERATE)/.ready ## Make or update one secret alone: make deploy-secret SECRET=team-a/dockerhub
 	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) --only secret $(FIRST_TOKEN)
 
-preflight: archive ## Look whether AWS and, with ARGS="--local", Docker Hub are as assumed
-	@$(DEPLOY) preflight $(DEPLOYMENT)
+preflight: archive ## Look whether AWS and, with ARGS="--local" or DEPLOYED=1, Docker Hub are as assumed
+	@$(DEPLOY) preflight $(DEPLOYMENT) $(call IF_YES,DEPLOYED,--deployed)
 
 credentials: archive ## Try the Docker Hub account and store it in Parameter Store; asks for it without echo
 	@$(DEPLOY) credentials $(DEPLOYMENT) $(call IF_YES,YES,--yes) $(call IF_NO,TRY,--no-try)
 
 rotate: $(OPERATE)/.ready ## Rotate in AWS and follow it to its end; after a leak: make rotate LEAKED=1
 	@$(DEPLOY) rotate $(DEPLOYMENT) $(call IF_YES,LEAKED,--leaked)
+
+status: $(OPERATE)/.ready ## Say how all secrets are, worst first; one in full: make status SECRET=team-a/dockerhub
+	@$(DEPLOY) status $(SECRETS)
+
+logs: $(OPERATE)/.ready ## Show what one rotation has logged: make logs FOLLOW=1, make logs VERSION=<id>
+	@$(DEPLOY) logs $(DEPLOYMENT) $(if $(VERSION),--version "$$VERSION") $(call IF_YES,FOLLOW,--follow)
+
+unblock: $(OPERATE)/.ready ## Say why a rotation hangs, and drop it; asks first
+	@$(DEPLOY) unblock $(DEPLOYMENT) $(call IF_YES,YES,--yes)
+
+rollback: $(OPERATE)/.ready ## Have consumers get the token again that they had before; asks first
+	@$(DEPLOY) rollback $(DEPLOYMENT) $(if $(VERSION),--version "$$VERSION") $(call IF_YES,YES,--yes)
+
+reconcile: $(OPERATE)/.ready ## Have the caretaker look at all secrets now, or at SECRET=..., and take away what is due
+	@$(DEPLOY) reconcile $(SECRETS)
+
+retire: $(OPERATE)/.ready ## Have every superseded token of a secret disabled now, whatever its grace; asks first
+	@$(DEPLOY) retire $(DEPLOYMENT) $(call IF_YES,YES,--yes)
 
 destroy: $(OPERATE)/.ready ## Remove from AWS what was made, and say what stays
 	@$(DEPLOY) destroy $(DEPLOYMENT) $(call IF_YES,YES,--yes)

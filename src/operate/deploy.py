@@ -11,7 +11,8 @@ from operate.caretaker_stack import caretaker_parameters, require_same_package
 from operate.names import Deployment, check_new_secret, check_parameter, check_service_role
 from operate.package import Package
 from operate.rotation_windows import require_window_that_fits
-from operate.rotations import follow_first, has_superseded, pending
+from operate.rotations import follow_first
+from operate.secret import Secret
 from operate.secret_stacks import (
     find_secret_stack,
     new_secret_stack,
@@ -268,17 +269,17 @@ def _is_unfinished(site: _Site, there: Stack) -> bool:
     An earlier run may have said so, but nobody may have heard it. Where rotation is turned off, somebody meant it.
     """
     try:
-        described = site.aws.ask("secretsmanager", "describe_secret", SecretId=site.wanted.secret_name)
+        secret = Secret(site.aws.ask("secretsmanager", "describe_secret", SecretId=site.wanted.secret_name))
     except Refused as refused:
         if refused.code != "ResourceNotFoundException":
             raise
         name = site.wanted.secret_name
         site.show.line(f"Somebody has deleted {name}: delete its stack {there.name}, then deploy it anew.")
         return False
-    if "DeletedDate" in described or not described.get("RotationEnabled"):
+    if "DeletedDate" in secret.described or not secret.rotates:
         return False
-    never = "LastRotatedDate" not in described and not has_superseded(described)
-    return bool(pending(described)) or (never and there.parameters.get("RotateImmediately") == "true")
+    never = secret.rotated_at is None and not secret.previous
+    return bool(secret.pending) or (never and there.parameters.get("RotateImmediately") == "true")
 
 
 def _alarms(there: Stack | None, function: Mapping[str, str]) -> dict[str, str]:

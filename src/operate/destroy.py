@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 
 from operate.bucket import find_bucket
+from operate.confirm import require_yes
 from operate.names import Deployment
-from operate.rotations import labels_of
+from operate.secret import Secret
 from operate.session import Aws, Refused
 from operate.settings import function_settings, parameter_names
 from operate.show import Problem, Show
@@ -129,18 +129,12 @@ def _confirm(show: Show, stacks: Sequence[Stack], *, sure: bool) -> None:
         # https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/1999
         secret = stack.outputs.get("SecretArn")
         show.line(f"  {stack.name}{f', and with it {secret}, at once and for good' if secret else ''}")
-    if sure:
-        return
-    if not sys.stdin.isatty():
-        confirmed = command("destroy", yes="1")
-        raise Problem(f"Nothing is deleted: nobody is there to confirm it. Run `{confirmed}` if it is meant.")
-    if show.ask("Delete them? [y/N] ").strip().lower() not in ("y", "yes"):
-        raise Problem("Nothing is deleted.")
+    require_yes(show, "Delete them?", "Nothing is deleted", sure=sure, confirmed=command("destroy", yes="1"))
 
 
 def _labels_if_there(aws: Aws, secret: str) -> dict[str, list[str]]:
     try:
-        return labels_of(aws.ask("secretsmanager", "describe_secret", SecretId=secret))
+        return Secret(aws.ask("secretsmanager", "describe_secret", SecretId=secret)).labels
     except Refused as refused:
         if refused.code == "ResourceNotFoundException":
             return {}  # deleted behind the stack's back

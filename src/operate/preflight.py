@@ -7,25 +7,30 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from operate import hub
 from operate.bucket import find_bucket
+from operate.caretaker import Caretaker
 from operate.names import Deployment, check_new_secret, check_parameter
 from operate.preflight_aws import Wanted, measure
 from operate.session import Aws, Refused
 from operate.settings import function_settings, read_parameters
 from operate.show import Problem, Show
 from operate.stacks import Stacks
+from operate.typed import command
 
 _WIDTH = 110
 
+Where = Literal["", "local", "deployed"]
 
-def preflight(aws: Aws, show: Show, wanted: Deployment, *, local: bool, try_both: bool) -> dict[str, object]:
+
+def preflight(aws: Aws, show: Show, wanted: Deployment, *, docker_hub: Where, try_both: bool) -> dict[str, object]:
     """Look at AWS, and at Docker Hub, and report what was assumed and what was seen.
 
     Args:
-        local: whether to measure at Docker Hub, too, from this machine, with an account that is asked for.
+        docker_hub: who is to measure there, too: "local" for this machine, with an account that is asked for;
+            "deployed" for the caretaker, with the one that is stored; empty for nobody.
         try_both: whether to try the login there that is not configured, too.
 
     Returns:
@@ -37,20 +42,37 @@ def preflight(aws: Aws, show: Show, wanted: Deployment, *, local: bool, try_both
     settings = _settings(Stacks(aws, show), wanted)
     with show.waiting("AWS: looking"):
         found = [finding.row() for finding in measure(aws.client, aws.region, _wanted(aws, wanted, settings))]
-    docker_hub = hub.measure(settings, try_both=try_both) if local else None
     holds = not any(row["relied_on"] and row["verdict"] == "otherwise" for row in found)
     report: dict[str, object] = {"aws": found}
     _show_rows(show, "AWS", found)
-    if docker_hub is not None:
-        holds = holds and docker_hub["holds"]
-        report["docker_hub"] = docker_hub
-        _show_rows(show, "Docker Hub", docker_hub["measured"])
-        _show_run(show, docker_hub)
+    if docker_hub:
+        local = docker_hub == "local"
+        measured = hub.measure(settings, try_both=try_both) if local else _by_caretaker(aws, show, wanted)
+        holds = holds and measured["holds"]
+        report["docker_hub"] = measured
+        _show_rows(show, "Docker Hub", measured["measured"])
+        _show_run(show, measured)
     else:
-        show.line("Docker Hub was not asked: --local measures there, with an account that it asks for.")
+        show.line(
+            "Docker Hub was not asked: --local measures there from here, with an account that it asks for; once it is "
+            f"deployed, `{command('preflight', deployed='1')}` has the caretaker measure with the one that is stored."
+        )
     later = ", but for what is not there yet" if any(row["verdict"] == "not there yet" for row in found) else ""
     show.line(f"What a deployment relies on is as assumed{later}." if holds else "Look at this before you deploy.")
     return {"ok": holds, **report}
+
+
+def _by_caretaker(aws: Aws, show: Show, wanted: Deployment) -> dict[str, Any]:
+    """Have the deployed caretaker measure, as it is set and with its way to Docker Hub, and return its report.
+
+    Raises:
+        Problem: it could not begin.
+    """
+    caretaker = Caretaker(aws, show, wanted.caretaker)
+    undone = "Docker Hub is not measured, or not to the end"
+    return caretaker.send(
+        {"Task": "Preflight"}, "it measures at Docker Hub", undone, command("preflight", deployed="1")
+    )
 
 
 def _settings(stacks: Stacks, wanted: Deployment) -> Mapping[str, str]:

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 from urllib.parse import quote
 
-_COLOURS = {"ERROR": "red", "FAILED": "red", "WARNING": "yellow", "COMPLETE": "green", "INFO": "green"}
+_COLOURS = {
+    **dict.fromkeys(("ERROR", "FAILED", "BROKEN"), "red"),
+    **dict.fromkeys(("WARNING", "ATTENTION", "UNKNOWN"), "yellow"),
+    **dict.fromkeys(("COMPLETE", "INFO"), "green"),
+}
 
 # Of a result, what has words of the commands alone.
 _OUR_WORDS = ("command", "change")
@@ -55,6 +59,12 @@ class Show:
     def detail(self, text: str) -> None:
         """Say something about the step that is under way, or has just been told."""
         self._write(" " * 10, text)
+
+    def table(self, rows: Sequence[Sequence[str]]) -> None:
+        """Say one line for each row, its cells below each other."""
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            self.line("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
 
     @contextmanager
     def waiting(self, text: str) -> Iterator[None]:  # noqa: ARG002 - what a terminal shows, and takes back

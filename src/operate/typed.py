@@ -19,7 +19,10 @@ _ENVIRONMENT: ContextVar[Mapping[str, str]] = ContextVar("environment", default=
 _NAMES: ContextVar[Mapping[str, str]] = ContextVar("names", default=_NOTHING)
 
 # The verbs, and steps of `deploy`, for which a name makes a difference.
-_ABOUT_A_SECRET = ("deploy", "deploy-function", "deploy-secret", "rotate", "preflight")
+_ABOUT_A_SECRET = (
+    *("deploy", "deploy-function", "deploy-secret", "rotate", "preflight"),
+    *("status", "logs", "unblock", "rollback", "reconcile", "retire"),
+)
 _ABOUT_A_BUCKET = ("deploy", "deploy-bucket", "deploy-package", "deploy-function", "preflight")
 
 _AS_VARIABLE: Mapping[str, str] = {
@@ -28,6 +31,8 @@ _AS_VARIABLE: Mapping[str, str] = {
     "no_try": "TRY=no",
     "no_wait": "WAIT=no",
     "leaked": "LEAKED=1",
+    "follow": "FOLLOW=1",
+    "deployed": "DEPLOYED=1",
 }
 
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from operate import package
-from operate.__main__ import assignments
+from operate.arguments import assignments
 
 from .aws import Account
 from .conftest import PROJECT, Command, add_account, add_function, add_secret_stack, forget

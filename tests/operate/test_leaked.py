@@ -171,7 +171,10 @@ def test_an_error_of_the_caretakers_is_told_with_how_to_send_the_task_again(toke
 
     done = run("rotate", "--leaked")
 
-    assert (done.status, "not every superseded one is disabled: Docker Hub did not answer." in done.err) == (1, True)
+    assert (done.status, "every superseded one is disabled is not known: Docker Hub did not answer." in done.err) == (
+        1,
+        True,
+    )
     assert '--payload \'{"Task": "Retire", "SecretId": "' in done.err
 
 
@@ -182,5 +185,5 @@ def test_an_answer_that_is_lost_is_not_asked_for_a_second_time(tokens: Tokens, r
     done = run("rotate", "--leaked")
 
     assert (done.status, tokens.aws.requests.count("lambda:Invoke")) == (1, 1)
-    assert "whether the superseded ones are disabled is not known" in done.err
-    assert "Send the task again:\n  aws lambda invoke" in done.err
+    assert "whether every superseded one is disabled is not known" in done.err
+    assert "send the task again: `make retire`, or without these commands:\n  aws lambda invoke" in done.err

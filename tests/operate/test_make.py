@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import werkzeug
 
-from operate.__main__ import assignments, parser
+from operate.arguments import assignments, parser
 from rehearsal.wire import Server
 
 if TYPE_CHECKING:

@@ -1,0 +1,151 @@
+"""The lines of a function's log, as it writes them: JSON, an object a line, beside the Lambda service's own."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from operate.session import Aws, Refused
+from operate.show import Problem
+from operate.times import stamp
+
+# What a version id is made of, as far as a pattern of CloudWatch Logs can hold it: in its texts * is any other.
+_VERSION = re.compile(r"[A-Za-z0-9_.:/+=@-]{1,64}")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line.
+
+    Attributes:
+        at: when, in seconds since 1970.
+        said: what it says, by field.
+    """
+
+    at: float
+    said: Mapping[str, Any]
+
+    @property
+    def level(self) -> str:
+        """How urgent: INFO, WARNING, ERROR."""
+        return str(self.said.get("level", ""))
+
+    @property
+    def step(self) -> str:
+        """Of a rotation; empty in lines of none."""
+        return str(self.said.get("step", ""))
+
+    @property
+    def message(self) -> str:
+        """What it says to people."""
+        return str(self.said.get("message", ""))
+
+    @property
+    def version(self) -> str:
+        """The version that it is about."""
+        return str(self.said.get("correlation_id", ""))
+
+    @property
+    def failed(self) -> bool:
+        """Whether it tells of a failure."""
+        return self.level == "ERROR"
+
+    @property
+    def time(self) -> str:
+        """When, as people read it."""
+        return stamp(self.at)
+
+    def row(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        more = {key: self.said[key] for key in ("error", "to_do", "consumers_affected") if key in self.said}
+        told = {"at": self.time, "version": self.version, "step": self.step, "level": self.level}
+        return {**told, "message": self.message, **more}
+
+
+def check_version(version: str) -> None:
+    """Look at a version id that somebody has typed.
+
+    Raises:
+        Problem: none is like that.
+    """
+    if not _VERSION.fullmatch(version):
+        raise Problem(f"VERSION={version} is no id of a version: `aws secretsmanager describe-secret` shows them.")
+
+
+def of_rotation(aws: Aws, group: str, version: str, since: float = 0) -> list[Line]:
+    """Return what the log has about a version, across all steps and attempts, oldest first.
+
+    Args:
+        group: of the rotation function.
+        since: in seconds since 1970; 0 for all that is there.
+
+    Raises:
+        Refused: AWS said no, or could not be asked.
+    """
+    return [it for it in _lines(aws, group, _is("correlation_id", version), since) if it.version == version]
+
+
+def failures(aws: Aws, group: str, since: float) -> list[Line]:
+    """Return what has failed, oldest first.
+
+    Raises:
+        Refused: AWS said no, or could not be asked.
+    """
+    return [it for it in _lines(aws, group, _is("level", "ERROR"), since) if it.failed]
+
+
+def of_task(aws: Aws, group: str, task: str) -> list[Line]:
+    """Return what the caretaker's log has about a task, of whatever secrets, oldest first.
+
+    Raises:
+        Refused: AWS said no, or could not be asked.
+    """
+    return [it for it in _lines(aws, group, _is("task", task), 0) if it.said.get("task") == task]
+
+
+def everything(aws: Aws, group: str, since: float) -> list[Line]:
+    """Return all lines, oldest first.
+
+    Raises:
+        Refused: AWS said no, or could not be asked.
+    """
+    return _lines(aws, group, "", since)
+
+
+def _is(name: str, text: str) -> str:
+    """Return the pattern for one field. What is not of letters and digits alone has to stand in quotation marks.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax-JSON.html
+    """
+    return f'{{ $.{name} = "{text}" }}'
+
+
+def _lines(aws: Aws, group: str, pattern: str, since: float) -> list[Line]:
+    """Return the lines that a pattern lets through, oldest first; a group that is not there has none.
+
+    It is made by the function's first line, if not by its stack.
+    """
+    request: dict[str, Any] = {"logGroupName": group}
+    request |= {"filterPattern": pattern} if pattern else {}
+    request |= {"startTime": int(since * 1000)} if since else {}
+    try:
+        events = [it for page in aws.pages("logs", "filter_log_events", **request) for it in page["events"]]
+    except Refused as refused:
+        if refused.code == "ResourceNotFoundException":
+            return []
+        raise
+    return list(_read(sorted(events, key=lambda it: int(it["timestamp"]))))
+
+
+def _read(events: list[dict[str, Any]]) -> Iterator[Line]:
+    """Yield the function's own lines. Those of the Lambda service are no JSON, and metrics have no level."""
+    for event in events:
+        try:
+            said = json.loads(event["message"])
+        except ValueError:
+            continue
+        if isinstance(said, dict) and "level" in said:
+            yield Line(int(event["timestamp"]) / 1000, said)

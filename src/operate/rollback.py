@@ -1,0 +1,130 @@
+"""`rollback`: consumers get the token again that they had before; the caretaker tries it first."""
+
+from __future__ import annotations
+
+from operate.caretaker import Caretaker
+from operate.confirm import require_yes
+from operate.function_log import check_version
+from operate.names import Deployment
+from operate.rotations import drop
+from operate.secret import PENDING, Secret, require_ours
+from operate.session import Aws, Refused
+from operate.show import Problem, Show
+from operate.times import readable
+from operate.typed import command
+
+
+def rollback(aws: Aws, show: Show, wanted: Deployment, *, version: str, sure: bool) -> dict[str, object]:
+    """Have the caretaker move AWSCURRENT back, once it has tried the token that is under there then.
+
+    Args:
+        version: back to which; empty for the one under AWSPREVIOUS.
+        sure: whether to do it without asking.
+
+    Returns:
+        the secret, the version that is current then, and the caretaker's answer, if it was asked.
+
+    Raises:
+        Problem: there is nothing to go back to, nobody confirmed it, or it could not be done.
+    """
+    secret = require_ours(aws, wanted)
+    named = bool(version)
+    version = _chosen(secret, version) if named else secret.previous
+    if not version:
+        raise Problem(
+            f"{secret.name} has no version under AWSPREVIOUS: there is nothing to go back to. "
+            f"`{command('rotate')}` makes a new token."
+        )
+    if version != secret.current:
+        _require_no_rotation(secret)
+    if not named and _is_rolled_back(aws, secret):
+        said = (
+            f"Version {secret.current} is older than {version}, which is AWSPREVIOUS: it has been rolled back already"
+        )
+        return _nothing(show, secret, f"{said}. To go forward again: `{command('rollback', version=version)}`")
+    caretaker = Caretaker(aws, show, f"{secret.function}-caretaker")
+    caretaker.require_there()
+    confirmed = command("rollback", version=version, yes="1")
+    if version != secret.current:  # an earlier attempt that has died after the move goes on unasked
+        _say_what(show, secret, version)
+        require_yes(show, "Move AWSCURRENT back?", "Nothing is moved", sure=sure, confirmed=confirmed)
+    task = {"Task": "Rollback", "SecretId": secret.arn, "VersionId": version}
+    undone = f"Whether version {version} is current now is not known"
+    answer = caretaker.send(task, "it tries the earlier token, then moves AWSCURRENT", undone, confirmed)
+    show.step("current" if not answer.get("Moved") else "moved", str(answer.get("Message")))
+    if answer.get("Replaced") and answer.get("ReplacedUntil"):
+        until = readable(str(answer["ReplacedUntil"]))
+        show.detail(f"the deadline of the token of version {answer['Replaced']}: {until}")
+    show.line(f"The next rotation makes another token as usual; `{command('status')}` says when.")
+    return {"secret": secret.arn, "version": version, "rolled_back": answer}
+
+
+def _chosen(secret: Secret, version: str) -> str:
+    """Return the version that somebody has typed.
+
+    Raises:
+        Problem: the secret has none of that id.
+    """
+    check_version(version)
+    if version not in secret.labels:
+        known = ", ".join(f"{it} ({' '.join(labels)})" for it, labels in secret.labels.items()) or "none"
+        raise Problem(f"{secret.name} has no version {version} with a staging label. It has {known}.")
+    return version
+
+
+def _require_no_rotation(secret: Secret) -> None:
+    """Look whether a rotation is under way, which would put its version in place of the one that is gone back to.
+
+    Raises:
+        Problem: one is.
+    """
+    if secret.pending:
+        raise Problem(
+            f"A rotation of {secret.name} has not ended: version {secret.pending} is AWSPENDING, and would take the "
+            f"place of what you go back to. `{command('logs')}` shows how it goes; `{command('unblock')}` drops it. "
+            "Then run this again."
+        )
+    if PENDING in secret.labels.get(secret.current, ()):
+        raise Problem(
+            f"The rotation that has made version {secret.current} has promoted it, but not ended: AWSPENDING is there, "
+            f"too. `{command('logs', follow='1')}` shows how it goes on. If it does not end, take the label off, and "
+            f"run this again:\n  {drop(secret, secret.current)}"
+        )
+
+
+def _nothing(show: Show, secret: Secret, why: str) -> dict[str, object]:
+    show.line(f"{why}. Nothing is moved.")
+    return {"secret": secret.arn, "version": secret.current, "rolled_back": None}
+
+
+def _is_rolled_back(aws: Aws, secret: Secret) -> bool:
+    """Whether the current version was made before the one under AWSPREVIOUS: then somebody has moved it back.
+
+    Without a look, a second rollback would undo the first.
+
+    Raises:
+        Problem: it may not be looked at.
+    """
+    try:
+        pages = list(aws.pages("secretsmanager", "list_secret_version_ids", SecretId=secret.arn))
+    except Refused as refused:
+        named = command("rollback", version=secret.previous)
+        raise Problem(
+            f"Whether {secret.name} has been rolled back already is not known: {refused} If it has not, name the "
+            f"version: `{named}`"
+        ) from None
+    made = {it["VersionId"]: it["CreatedDate"] for page in pages for it in page["Versions"] if "CreatedDate" in it}
+    current, previous = made.get(secret.current), made.get(secret.previous)
+    return bool(current and previous and current < previous)
+
+
+def _say_what(show: Show, secret: Secret, version: str) -> None:
+    show.line(f"AWSCURRENT of {secret.arn} will move")
+    show.line(f"  from version {secret.current or 'none'}")
+    show.line(f"  to   version {version} ({' '.join(secret.labels[version])})")
+    show.line(
+        "This is for a new token that consumers can't work with. The caretaker enables the earlier token if it is "
+        "disabled, and logs in with it first; if that fails, nothing is moved. The token that is replaced stays active "
+        "for the function's GracePeriod, and is disabled at once without one. If a token has leaked, this is not the "
+        f"way: `{command('rotate', leaked='1')}`"
+    )

@@ -1,0 +1,203 @@
+"""How one secret is: a judgement of what AWS, the rotation function's log and the caretaker's tell of it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+from operate.function_log import Line
+from operate.secret import Secret, about
+from operate.times import stamp
+from operate.typed import command
+
+_DAY = 86_400
+# A step that was called is over after this, and the next one called at once.
+_STEP_SECONDS = 15 * 60
+
+
+class State(IntEnum):
+    """How it is, worst first."""
+
+    BROKEN = 0
+    ATTENTION = 1
+    UNKNOWN = 2
+    ROTATING = 3
+    OFF = 4
+    WELL = 5
+
+    @property
+    def word(self) -> str:
+        """It as it is shown: in capitals, if somebody has to look."""
+        return self.name if self <= State.UNKNOWN else self.name.lower()
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a secret is not simply well.
+
+    Attributes:
+        short: in a few words, for a line of a table.
+        text: in sentences; the last one says what mends it, if anything has to be.
+    """
+
+    state: State
+    short: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a secret.
+
+    Attributes:
+        pending: the lines of the rotation that is under way; None if they could not be read.
+        failure: the last line of the function's that tells of a failure with this secret.
+        care: what the caretaker said last of it, within two hours.
+        now: in seconds since 1970.
+    """
+
+    secret: Secret
+    pending: Sequence[Line] | None
+    failure: Line | None
+    care: Line | None
+    now: float
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What the caretaker has told of it beside findings."""
+        return self.care.said if self.care else {}
+
+    @property
+    def looked_since(self) -> bool:
+        """Whether the caretaker has looked since the last rotation: what it found before may be over."""
+        rotated = self.secret.rotated_at
+        return self.care is not None and (rotated is None or self.care.at >= rotated.timestamp())
+
+    @property
+    def age_days(self) -> int | None:
+        """The age of the current token; None if nobody knows."""
+        rotated = self.secret.rotated_at
+        if self.looked_since and "token_age_days" in self.facts:
+            return int(self.facts["token_age_days"])
+        return int(max(0.0, self.now - rotated.timestamp()) // _DAY) if rotated else None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a secret is.
+
+    Attributes:
+        reasons: worst first.
+    """
+
+    known: Known
+    reasons: Sequence[Reason] = field(default_factory=tuple)
+
+    @property
+    def state(self) -> State:
+        """The worst of it."""
+        return min((reason.state for reason in self.reasons), default=State.WELL)
+
+    @property
+    def needs_somebody(self) -> bool:
+        """Whether somebody has to see to it, or nobody can tell."""
+        return self.state <= State.UNKNOWN
+
+    @property
+    def short(self) -> str:
+        """Why, in one line."""
+        return "; ".join(reason.short for reason in self.reasons)
+
+
+def judge(known: Known) -> Standing:
+    """Return how a secret is."""
+    reasons = [*_of_care(known), *_of_rotation(known), *_of_schedule(known)]
+    return Standing(known, tuple(sorted(reasons, key=lambda it: it.state)))
+
+
+def _of_care(known: Known) -> Iterator[Reason]:
+    """What the caretaker has found."""
+    if known.care is None or not known.looked_since or not known.care.said["findings"]:
+        return
+    found, said = known.care.said["findings"], known.care.said
+    if said.get("consumers_affected"):
+        state = State.BROKEN
+    elif said.get("needs_attention", known.care.level == "WARNING"):
+        state = State.ATTENTION
+    elif known.care.level == "WARNING":
+        state = State.UNKNOWN
+    else:
+        state = State.WELL
+    yield Reason(state, ", ".join(dict.fromkeys(found)), f"Found {known.care.time}: {known.care.message}")
+
+
+def _of_rotation(known: Known) -> Iterator[Reason]:
+    """What is under way, hangs, or was not brought to its end."""
+    secret, failure = known.secret, known.failure
+    logs = command("logs", **about(secret))
+    if secret.pending:
+        yield _of_pending(known)
+    elif not secret.current:
+        begin = f"no version has a value. `{command('rotate', **about(secret))}` makes the first token."
+        yield Reason(State.ATTENTION, "no value", f"There is nothing for consumers to read: {begin}")
+    elif failure and failure.version == secret.current and not (known.care and known.care.at > failure.at):
+        text = f"The rotation was not brought to its end, {failure.time}: {failure.message} `{logs}` shows all of it."
+        yield Reason(State.ATTENTION, f"{_called(failure)} after the promotion", text)
+
+
+def _of_pending(known: Known) -> Reason:
+    secret = known.secret
+    version, lines = secret.pending, known.pending
+    logs, unblock = (f"`{command(verb, **about(secret))}`" for verb in ("logs", "unblock"))
+    if lines is None:
+        return Reason(State.UNKNOWN, "pending", f"Version {version} is pending; its log could not be read.")
+    if not lines:
+        return _of_nothing_logged(known, unblock)
+    last, since = lines[-1], f"since {stamp(lines[0].at)}"
+    waits = last.said.get("to_do") == "wait" and known.now - lines[0].at < _DAY
+    if last.failed and not waits:
+        drops = (
+            f"`{command('rotate', **about(secret))}` follows the next attempt, {unblock} drops it. {logs} shows all."
+        )
+        text = f"Version {version} is pending {since}. {last.step} failed, {last.time}: {last.message}\n{drops}"
+        return Reason(State.ATTENTION, f"stuck in {last.step} {since}: {_called(last)}", text)
+    if last.failed:
+        text = f"Version {version} is pending {since}. {last.step} failed, {last.time}: {last.message}"
+        return Reason(State.ROTATING, f"tries again {since}: {_called(last)}", f"{text} Secrets Manager tries again.")
+    if known.now - last.at > _STEP_SECONDS:
+        text = f"Version {version} is pending {since}, and nothing was heard of it after {last.step}, {last.time}."
+        return Reason(State.ATTENTION, f"stuck after {last.step} {since}", f"{text} {unblock} drops it.")
+    return Reason(State.ROTATING, f"{last.step} {since}", f"Version {version} is being made {since}: {logs}")
+
+
+def _of_nothing_logged(known: Known, unblock: str) -> Reason:
+    """Of a version that is pending, and the log has no line about: nothing says since when, but for the last change."""
+    secret = known.secret
+    changed = secret.described.get("LastChangedDate")
+    if changed and known.now - changed.timestamp() < _STEP_SECONDS:
+        return Reason(State.ROTATING, "begins", f"Version {secret.pending} is pending; no step has ended yet.")
+    since = f"since {stamp(changed.timestamp())} or longer" if changed else "for nobody knows how long"
+    allowed = f"aws lambda get-policy --function-name {shlex.quote(secret.function)}"
+    return Reason(
+        State.ATTENTION,
+        f"pending {since}, no line in the log",
+        f"Version {secret.pending} is pending {since}, and {secret.log_group} has no line about it: look whether "
+        f"Secrets Manager may invoke the function (`{allowed}`). {unblock} drops it.",
+    )
+
+
+def _of_schedule(known: Known) -> Iterator[Reason]:
+    secret, due = known.secret, known.secret.next_rotation
+    rotate = command("rotate", **about(secret))
+    if not secret.rotates:
+        yield Reason(State.OFF, "rotation is off", f"Its rotation is off: somebody meant it, or `{rotate}` refuses it.")
+    elif due and not secret.pending and known.now - due.timestamp() > _DAY:
+        text = f"It should have been rotated by {stamp(due.timestamp())}: `{rotate}`"
+        yield Reason(State.ATTENTION, "RotationOverdue", text)
+
+
+def _called(line: Line) -> str:
+    return str(line.said.get("error") or line.step)
