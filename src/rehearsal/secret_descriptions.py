@@ -1,7 +1,7 @@
 """What AWS shows of a secret beside its values: dates, tags, its schedule, and the list of all secrets.
 
 moto keeps tags and hands out what it has: whole seconds, an empty list of tags, no date of the next rotation that a
-schedule expression sets, and tags that AWS does not take.
+schedule expression sets, and tags that AWS does not take. Every version was made just now, by its list of them.
 """
 
 from __future__ import annotations
@@ -76,6 +76,26 @@ def page(call: Mapping[str, Any], entries: list[dict[str, Any]]) -> dict[str, An
     end = int(start) + size
     more = {"NextToken": f"page-{end}"} if end < len(entries) else {}
     return {"SecretList": entries[int(start) : end], **more}
+
+
+def versions(secret: FakeSecret, call: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what ListSecretVersionIds answers. Deprecated versions carry no label, and are left out unless asked for.
+
+    https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecretVersionIds.html
+    """
+    size, start = call.get("MaxResults", _PAGE_SIZE), call.get("NextToken", "page-0").removeprefix("page-")
+    if not 1 <= size <= _PAGE_SIZE or not start.isdigit():
+        raise Refused(
+            "InvalidParameterException", "MaxResults must be between 1 and 100, NextToken from the last page."
+        )
+    entries = [
+        {"VersionId": key, "CreatedDate": version["createdate"], **({"VersionStages": stages} if stages else {})}
+        for key, version in secret.versions.items()
+        if (stages := version["version_stages"]) or call.get("IncludeDeprecated", False)
+    ]
+    end = int(start) + size
+    more = {"NextToken": f"page-{end}"} if end < len(entries) else {}
+    return {"ARN": secret.arn, "Name": secret.name, "Versions": entries[int(start) : end], **more}
 
 
 def require_taggable(secret: FakeSecret | None, tags: Iterable[Mapping[str, str]]) -> None:

@@ -97,6 +97,7 @@ class Aws:
             "CancelRotateSecret": self._change,
             "CreateSecret": self._create_secret,
             "DescribeSecret": self._describe_secret,
+            "ListSecretVersionIds": self._list_versions,
             "ListSecrets": self._list_secrets,
             "PutSecretValue": self._put_secret_value,
             "RotateSecret": self._rotate_secret,
@@ -166,6 +167,12 @@ class Aws:
             if rules:
                 self._rotation_rules[secret.arn] = rules
 
+    def mark_made_by(self, secret_id: str, stack: str) -> None:
+        """Let a secret carry the tag by which CloudFormation knows what a stack has made."""
+        with self._lock:
+            secret = self._find(secret_id)
+            secret.tags = [*(secret.tags or []), {"Key": "aws:cloudformation:stack-name", "Value": stack}]
+
     def mark_rotated(self, secret_id: str) -> None:
         """Let a rotation of a secret have ended well now, by its LastRotatedDate."""
         with self._lock:
@@ -229,6 +236,10 @@ class Aws:
         """Leave deprecated versions out, and show the whole schedule."""
         secret = self._find(call["SecretId"])
         return _json(secret_descriptions.describe(secret, self._rotation_rules.get(secret.arn)))
+
+    def _list_versions(self, call: dict[str, Any], _moto: Callable[[], Response]) -> Response:
+        """Tell when each version was made."""
+        return _json(secret_descriptions.versions(self._find(call["SecretId"]), call))
 
     def _list_secrets(self, call: dict[str, Any], _moto: Callable[[], Response]) -> Response:
         """Describe the secrets that moto finds for the filters, a page at a time."""

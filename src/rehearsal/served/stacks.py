@@ -1,14 +1,18 @@
-"""CloudFormation, as far as the commands read it: the stacks that a deployment would have left. None can be changed."""
+"""What a deployment has left in CloudFormation and S3, as far as the commands read it. Nothing of it can be changed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
 import yaml
+from werkzeug.wrappers import Response
 
 from rehearsal.secret_descriptions import Refused
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 _STACK_ID = "arn:aws:cloudformation:{region}:{account}:stack/{name}/00000000-0000-4000-8000-000000000000"
 
@@ -63,3 +67,21 @@ def _declared(parameters: Mapping[str, Any]) -> Iterator[str]:
 def _parameter(key: str, what: str, value: str | None) -> str:
     said = "" if value is None else f"<{what}>{escape(value)}</{what}>"
     return f"<member><ParameterKey>{key}</ParameterKey>{said}</member>"
+
+
+class Bucket:
+    """S3, with one bucket."""
+
+    def __init__(self, name: str, region: str) -> None:
+        self._name = name
+        self._region = region
+
+    def answer(self, environ: WSGIEnvironment) -> Response:
+        """Answer https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html.
+
+        Raises:
+            Refused: anything else is asked.
+        """
+        if (environ["REQUEST_METHOD"], environ["PATH_INFO"].strip("/")) != ("HEAD", self._name):
+            raise Refused("AccessDenied", f"The rehearsal's S3 tells that {self._name} is there, and nothing else.")
+        return Response(headers={"x-amz-bucket-region": self._region})

@@ -14,18 +14,21 @@ from rehearsal.sandbox import HANDLER, Function, FunctionError
 from rehearsal.served.front import Front, json_service, query_service, wsgi_service
 from rehearsal.served.functions import Deployed, Functions
 from rehearsal.served.log_groups import LogGroups
-from rehearsal.served.stacks import Stacks
+from rehearsal.served.stacks import Bucket, Stacks
 from rehearsal.wire import Server
 from rehearsal.world import CARETAKER, FUNCTION_ARN, REGION, SECRET_NAME, Scene, StepRun, World
 
 PROJECT = FUNCTION_ARN.rpartition(":")[2]
 ACCOUNT = FUNCTION_ARN.split(":")[4]
+SECRET_STACK = f"{PROJECT}-secret"
 USERNAME, PASSWORD = f"/{PROJECT}/DOCKER_HUB_USERNAME", f"/{PROJECT}/DOCKER_HUB_PASSWORD"
 
 _DAY = 86_400
 _DAYS_BETWEEN = 30
 # How long ago the last rotation was that the world has had: what hangs since yesterday can begin after it.
 _DAYS_AGO = 3
+# And how long ago the caretaker has looked, as it does each hour.
+_MINUTES_SINCE_A_LOOK = 20
 
 
 class Served:
@@ -34,7 +37,8 @@ class Served:
     Args:
         scene: the world before the first rotation. What it says of the function's environment comes on top of what a
             deployment sets.
-        rotations: how many the secret has had, a month apart, the last one three days ago.
+        rotations: how many the secret has had, a month apart, the last one three days ago. The caretaker has looked
+            since.
         on_step: called after each step and each task.
         on_event: called with each event of Secrets Manager.
         run_function: makes the processes of the two functions.
@@ -84,11 +88,13 @@ class Served:
         self.crashes = front.crashes
         door = self._stack.enter_context(Server(front.app))
         self.environment = {**world.environment, "AWS_ENDPOINT_URL": door.url}
+        world.aws.mark_made_by(world.secret_arn, SECRET_STACK)
         world.aws.attach(world.secret_arn, FUNCTION_ARN, {"AutomaticallyAfterDays": _DAYS_BETWEEN})
         for number in range(self._rotations, 0, -1):
             with self.ago(_DAYS_AGO * _DAY + (number - 1) * _DAYS_BETWEEN * _DAY):
                 self.rotate()
-        world.passed = 0.0
+        with self.ago(_MINUTES_SINCE_A_LOOK * 60):
+            self.reconcile()
         return self
 
     def __exit__(
@@ -141,11 +147,17 @@ class Served:
         urls = dict.fromkeys(("ApiUrl", "AuthUrl", "RegistryUrl"), world.hub_url)
         named = {"ProjectName": PROJECT, "Secrets": SECRET_NAME}
         two_factor = {"TotpParameter": "DOCKER_HUB_TOTP"} if world.scene.two_factor else {}
-        stacks = Stacks({f"{PROJECT}-function": named | urls | two_factor}, REGION, ACCOUNT)
+        stacks = {
+            f"{PROJECT}-bucket": {"ProjectName": PROJECT},
+            f"{PROJECT}-function": named | urls | two_factor,
+            f"{PROJECT}-caretaker": {"ProjectName": PROJECT, "RotationFunctionArn": FUNCTION_ARN},
+            SECRET_STACK: {"ProjectName": PROJECT, "SecretName": SECRET_NAME},
+        }
         return {
-            "cloudformation": query_service("CloudFormation", stacks.operations),
+            "cloudformation": query_service("CloudFormation", Stacks(stacks, REGION, ACCOUNT).operations),
             "lambda": functions.answer,
             "logs": json_service("CloudWatch Logs", self.logs.operations),
+            "s3": Bucket(f"{PROJECT}-{ACCOUNT}-{REGION}", REGION).answer,
             "secretsmanager": wsgi_service("Secrets Manager", world.aws.app),
             "ssm": wsgi_service("Parameter Store", world.aws.app),
             "sts": query_service("STS", {"GetCallerIdentity": _caller}),
