@@ -40,7 +40,7 @@ PLACEHOLDER = "placeholder-until-the-first-rotation"
 
 _BETWEEN_ROTATIONS_SECONDS = 5
 
-TASKS = ("Reconcile", "Retire")
+TASKS = ("Reconcile", "Retire", "Rollback", "Preflight")
 
 _ACCOUNT = {
     "AWS_ACCESS_KEY_ID": "rehearsal",
