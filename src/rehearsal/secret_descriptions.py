@@ -85,9 +85,7 @@ def versions(secret: FakeSecret, call: Mapping[str, Any]) -> dict[str, Any]:
     """
     size, start = call.get("MaxResults", _PAGE_SIZE), call.get("NextToken", "page-0").removeprefix("page-")
     if not 1 <= size <= _PAGE_SIZE or not start.isdigit():
-        raise Refused(
-            "InvalidParameterException", "MaxResults must be between 1 and 100, NextToken from the last page."
-        )
+        raise Refused("InvalidParameterException", "MaxResults or NextToken is invalid.")
     entries = [
         {"VersionId": key, "CreatedDate": version["createdate"], **({"VersionStages": stages} if stages else {})}
         for key, version in secret.versions.items()

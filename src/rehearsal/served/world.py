@@ -23,10 +23,11 @@ ACCOUNT = FUNCTION_ARN.split(":")[4]
 SECRET_STACK = f"{PROJECT}-secret"
 USERNAME, PASSWORD = f"/{PROJECT}/DOCKER_HUB_USERNAME", f"/{PROJECT}/DOCKER_HUB_PASSWORD"
 
-_DAY = 86_400
+_HOUR, _DAY = 3600, 86_400
 _DAYS_BETWEEN = 30
 # How long ago the last rotation was that the world has had: what hangs since yesterday can begin after it.
-_DAYS_AGO = 3
+_SECONDS_AGO = 3 * _DAY + _HOUR
+_CARETAKER_SECONDS = 900
 # And how long ago the caretaker has looked, as it does each hour.
 _MINUTES_SINCE_A_LOOK = 20
 
@@ -72,7 +73,7 @@ class Served:
             replace(scene, environment={**deployed, **scene.environment}),
             on_step=self._end_step,
             run_function=run_function,
-            passed=-(rotations * _DAYS_BETWEEN + _DAYS_AGO) * _DAY,
+            passed=-(rotations * _DAYS_BETWEEN * _DAY + _SECONDS_AGO),
         )
 
         self.world.aws.engine.heard = on_event
@@ -88,10 +89,11 @@ class Served:
         self.crashes = front.crashes
         door = self._stack.enter_context(Server(front.app))
         self.environment = {**world.environment, "AWS_ENDPOINT_URL": door.url}
+        world.caretaker.configure({}, timeout_seconds=_CARETAKER_SECONDS)
         world.aws.mark_made_by(world.secret_arn, SECRET_STACK)
         world.aws.attach(world.secret_arn, FUNCTION_ARN, {"AutomaticallyAfterDays": _DAYS_BETWEEN})
         for number in range(self._rotations, 0, -1):
-            with self.ago(_DAYS_AGO * _DAY + (number - 1) * _DAYS_BETWEEN * _DAY):
+            with self.ago(_SECONDS_AGO + (number - 1) * _DAYS_BETWEEN * _DAY):
                 self.rotate()
         with self.ago(_MINUTES_SINCE_A_LOOK * 60):
             self.reconcile()
