@@ -1,6 +1,7 @@
 """What the README says is so."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 
@@ -75,9 +76,17 @@ def test_every_sample_event_is_described() -> None:
     assert described == {path.name for path in (ROOT / "events").glob("*.json")}
 
 
-def asked_of_aws(folder: Path) -> set[str]:
-    """Return the permissions for what the modules in a folder ask."""
-    source = "\n".join(file.read_text() for file in folder.glob("*.py"))
+# The modules of the verbs that operate what is there, and what they share with those that deploy.
+OPERATING = {
+    *("status", "watch", "standing", "logs", "unblock", "rollback"),
+    *("reconcile", "retire", "leaked", "caretaker"),
+}
+SHARED = {"secret", "function_log", "rotations", "session"}
+
+
+def asked_of_aws(modules: Iterable[Path]) -> set[str]:
+    """Return the permissions for what modules ask."""
+    source = "\n".join(file.read_text() for file in modules)
     services = "cloudformation|cloudtrail|iam|kms|lambda|s3|ssm|secretsmanager|logs|sts"
     calls = re.findall(rf'"({services})",\s*"([a-z_]+)"', source)
     objects = {"s3:HeadBucket": "s3:ListBucket", "s3:HeadObject": "s3:GetObject"}
@@ -86,7 +95,8 @@ def asked_of_aws(folder: Path) -> set[str]:
 
 
 def test_the_permissions_to_deploy_are_what_the_commands_ask_and_what_the_templates_make() -> None:
-    asked, looked_at = (asked_of_aws(ROOT / "src/operate" / folder) for folder in (".", "preflight_aws"))
+    modules = [it for it in (ROOT / "src/operate").glob("*.py") if it.stem not in OPERATING]
+    asked, looked_at = asked_of_aws(modules), asked_of_aws((ROOT / "src/operate/preflight_aws").glob("*.py"))
     made = {
         kind
         for template in (ROOT / "infra").glob("*.yaml")
@@ -101,3 +111,11 @@ def test_the_permissions_to_deploy_are_what_the_commands_ask_and_what_the_templa
     assert set(permissions) == asked | more
     assert set(looks) == looked_at - asked
     assert set(resources) == made
+
+
+def test_the_permissions_to_operate_are_what_those_verbs_ask() -> None:
+    modules = [ROOT / f"src/operate/{name}.py" for name in (*OPERATING, *SHARED)]
+    section = README.partition("### Permissions to operate")[2].partition("\n### ")[0]
+    (permissions,) = (block.split() for block in re.findall(r"```text\n(.*?)```", section, re.DOTALL))
+
+    assert set(permissions) == asked_of_aws(modules) | {"lambda:InvokeFunction"}

@@ -54,7 +54,13 @@ class TaskReport(Report[Result]):
 
 
 def _log(care: Care) -> None:
-    found = {"secret": care.arn, "findings": [str(one.kind) for one in care.findings], **care.facts}
+    found = {
+        "secret": care.arn,
+        "findings": [str(one.kind) for one in care.findings],
+        "needs_attention": care.needs_attention,
+        "consumers_affected": any(one.consumers_affected for one in care.findings),
+        **care.facts,
+    }
     level = logging.WARNING if care.needs_attention or not care.checked else logging.INFO
     logger.log(level, care.said, extra=found)
 

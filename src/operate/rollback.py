@@ -106,14 +106,15 @@ def _is_rolled_back(aws: Aws, secret: Secret) -> bool:
         Problem: it may not be looked at.
     """
     try:
-        pages = list(aws.pages("secretsmanager", "list_secret_version_ids", SecretId=secret.arn))
+        # There are 20 staging labels at most, and what has none is not listed: one page holds all.
+        told = aws.ask("secretsmanager", "list_secret_version_ids", SecretId=secret.arn, MaxResults=100)
     except Refused as refused:
         named = command("rollback", version=secret.previous)
         raise Problem(
             f"Whether {secret.name} has been rolled back already is not known: {refused} If it has not, name the "
             f"version: `{named}`"
         ) from None
-    made = {it["VersionId"]: it["CreatedDate"] for page in pages for it in page["Versions"] if "CreatedDate" in it}
+    made = {it["VersionId"]: it["CreatedDate"] for it in told["Versions"] if "CreatedDate" in it}
     current, previous = made.get(secret.current), made.get(secret.previous)
     return bool(current and previous and current < previous)
 
@@ -125,6 +126,6 @@ def _say_what(show: Show, secret: Secret, version: str) -> None:
     show.line(
         "This is for a new token that consumers can't work with. The caretaker enables the earlier token if it is "
         "disabled, and logs in with it first; if that fails, nothing is moved. The token that is replaced stays active "
-        "for the function's GracePeriod, and is disabled at once without one. If a token has leaked, this is not the "
+        "for the function's Grace, and is disabled at once without one. If a token has leaked, this is not the "
         f"way: `{command('rotate', leaked='1')}`"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -11,7 +10,7 @@ from typing import Any
 from operate.function_log import Line
 from operate.secret import Secret, about
 from operate.times import stamp
-from operate.typed import command
+from operate.typed import aws_command, command
 
 _DAY = 86_400
 # A step that was called is over after this, and the next one called at once.
@@ -151,7 +150,7 @@ def _of_rotation(known: Known) -> Iterator[Reason]:
 def _of_pending(known: Known) -> Reason:
     secret = known.secret
     version, lines = secret.pending, known.pending
-    logs, unblock = (f"`{command(verb, **about(secret))}`" for verb in ("logs", "unblock"))
+    unblock, logs = (f"`{command(verb, **about(secret))}`" for verb in ("unblock", "logs"))
     if lines is None:
         return Reason(State.UNKNOWN, "pending", f"Version {version} is pending; its log could not be read.")
     if not lines:
@@ -162,7 +161,7 @@ def _of_pending(known: Known) -> Reason:
         drops = (
             f"`{command('rotate', **about(secret))}` follows the next attempt, {unblock} drops it. {logs} shows all."
         )
-        text = f"Version {version} is pending {since}. {last.step} failed, {last.time}: {last.message}\n{drops}"
+        text = f"Version {version} is pending {since}. {last.step} failed, {last.time}: {last.message} {drops}"
         return Reason(State.ATTENTION, f"stuck in {last.step} {since}: {_called(last)}", text)
     if last.failed:
         text = f"Version {version} is pending {since}. {last.step} failed, {last.time}: {last.message}"
@@ -180,7 +179,7 @@ def _of_nothing_logged(known: Known, unblock: str) -> Reason:
     if changed and known.now - changed.timestamp() < _STEP_SECONDS:
         return Reason(State.ROTATING, "begins", f"Version {secret.pending} is pending; no step has ended yet.")
     since = f"since {stamp(changed.timestamp())} or longer" if changed else "for nobody knows how long"
-    allowed = f"aws lambda get-policy --function-name {shlex.quote(secret.function)}"
+    allowed = aws_command(f"lambda get-policy --function-name {secret.function}")
     return Reason(
         State.ATTENTION,
         f"pending {since}, no line in the log",

@@ -21,7 +21,7 @@ _NAMES: ContextVar[Mapping[str, str]] = ContextVar("names", default=_NOTHING)
 # The verbs, and steps of `deploy`, for which a name makes a difference.
 _ABOUT_A_SECRET = (
     *("deploy", "deploy-function", "deploy-secret", "rotate", "preflight"),
-    *("status", "logs", "unblock", "rollback", "reconcile", "retire"),
+    *("status", "unblock", "rollback", "reconcile", "retire", "logs"),
 )
 _ABOUT_A_BUCKET = ("deploy", "deploy-bucket", "deploy-package", "deploy-function", "preflight")
 

@@ -1,6 +1,7 @@
 """An AWS account in this process, behind boto3's own wire: requests are signed and read, answers written and parsed.
 
-It keeps state, and refuses what AWS refuses. `refuse` and `broken` have an operation answer an error of AWS's, or none.
+It keeps state, and refuses what AWS refuses. `refuse` and `broken` have an operation answer an error of AWS's, or none;
+what is `denied` has not been done.
 Time is the test's clock: see `later`.
 """
 
@@ -41,6 +42,7 @@ class Secret:
         labels: version id to staging labels.
         described: what DescribeSecret says beside, which a test may change.
         value: the current one.
+        made: version id to when it was made.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Secret:
     labels: dict[str, list[str]]
     described: dict[str, Any] = field(default_factory=dict)
     value: str = ""
+    made: dict[str, float] = field(default_factory=dict)
 
 
 class Account:
@@ -62,6 +65,7 @@ class Account:
         parameter_tags: name to the tags of a parameter.
         tried: what was tried at Docker Hub.
         functions: name to the SHA-256 of a function's code, as Lambda tells it.
+        modified: name to when a function was changed, where that is known.
         invoked: what a function answers that is invoked, by its name and the event.
         rotate: what RotateSecret begins; it returns the version.
         first_rotation: what a secret's schedule begins when it is made.
@@ -79,11 +83,13 @@ class Account:
         self.parameters: dict[str, dict[str, Any]] = {}
         self.parameter_tags: dict[str, dict[str, str]] = {}
         self.functions: dict[str, str] = {}
+        self.modified: dict[str, str] = {}
         self.tried: list[tuple[str, ...]] = []
         self.secrets: dict[str, Secret] = {}
         self.log: dict[str, list[tuple[float, str]]] = {}
         self.refuse: dict[str, AwsError] = {}
         self.broken: dict[str, Exception] = {}
+        self.denied: set[str] = set()
         self.invoked: Callable[[str, Any], dict[str, Any]] = lambda name, event: {}
         self.rotate: Callable[[Secret], str] = self._pending
         self.first_rotation: Callable[[Secret], None] = _succeeds
@@ -124,6 +130,7 @@ class Account:
         model = get_service_model(service).operation_model(name)
         self._note(service, name, body)
         try:
+            self._require_allowed(f"{service}:{name}")
             if service in ("sts", "cloudformation"):
                 result = self._query(service, name, model, body)
             else:
@@ -140,6 +147,10 @@ class Account:
         assert len(self.requests) < 1000, "it asks for ever"
         if error := self.broken.get(f"{service}:{name}"):
             raise error
+
+    def _require_allowed(self, operation: str) -> None:
+        if operation in self.denied:
+            raise AwsError("AccessDeniedException", "Not you")
 
     def _interfere(self, operation: str) -> None:
         if error := self.refuse.get(operation):
@@ -195,7 +206,8 @@ class Account:
             answer = self.invoked(name, json.loads(body))
             failed = {"X-Amz-Function-Error": "Unhandled"} if "errorMessage" in answer else {}
             return self._answer(request, 200, failed, json.dumps(answer).encode())
-        told = json.dumps({"FunctionName": name, "CodeSha256": self.functions[name]}).encode()
+        changed = {"LastModified": self.modified[name]} if name in self.modified else {}
+        told = json.dumps({"FunctionName": name, "CodeSha256": self.functions[name], **changed}).encode()
         return self._answer(request, 200, {}, told)
 
     # --- Parameter Store, Secrets Manager, CloudWatch Logs ---
@@ -250,6 +262,31 @@ class Account:
         self._interfere("secretsmanager:RotateSecret")
         return {"Name": secret.name, "ARN": secret.arn, "VersionId": self.rotate(secret)}
 
+    def _list_secrets(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Two a page. What is scheduled for deletion is not listed unless that is asked for."""
+        told = [self._describe_secret({"SecretId": it.name}) for it in self.secrets.values()]
+        there = [it for it in told if "DeletedDate" not in it]
+        first = int(asked.get("NextToken", 0))
+        page = [{key: it[key] for key in it if key != "VersionIdsToStages"} for it in there[first : first + 2]]
+        return {"SecretList": page, **({"NextToken": str(first + 2)} if first + 2 < len(there) else {})}
+
+    def _list_secret_version_ids(self, asked: dict[str, Any]) -> dict[str, Any]:
+        secret = self._find_secret(asked["SecretId"])
+        return {"Versions": [{"VersionId": version, "CreatedDate": at} for version, at in secret.made.items()]}
+
+    def _update_secret_version_stage(self, asked: dict[str, Any]) -> dict[str, Any]:
+        secret, label, version = (
+            self._find_secret(asked["SecretId"]),
+            asked["VersionStage"],
+            asked["RemoveFromVersionId"],
+        )
+        if label not in secret.labels.get(version, ()):
+            raise AwsError("InvalidParameterException", f"The staging label {label} isn't attached to {version}.")
+        assert "MoveToVersionId" not in asked
+        kept = {it: [one for one in held if (it, one) != (version, label)] for it, held in secret.labels.items()}
+        secret.labels = {it: held for it, held in kept.items() if held}
+        return {"Name": secret.name, "ARN": secret.arn}
+
     def _pending(self, secret: Secret) -> str:
         if any("AWSPENDING" in it and "AWSCURRENT" not in it for it in secret.labels.values()):
             raise AwsError(
@@ -271,7 +308,8 @@ class Account:
         begin = asked.get("startTime", 0)
         events = [it for it in self.log[group] if begin <= it[0] * 1000 <= time.time() * 1000]
         first = int(asked.get("nextToken", 0))
-        page = [{"timestamp": int(at * 1000), "message": text} for at, text in events[first : first + 2]]
+        scanned = [it for it in events[first : first + 2] if _lets_through(asked.get("filterPattern", ""), it[1])]
+        page = [{"timestamp": int(at * 1000), "message": text} for at, text in scanned]
         return {"events": page, **({"nextToken": str(first + 2)} if first + 2 < len(events) else {})}
 
     # --- What stacks make ---
@@ -312,6 +350,19 @@ class Account:
         self.secrets = {
             name: it for name, it in self.secrets.items() if it.arn != stack.outputs.get("SecretArn", "none")
         }
+
+
+def _lets_through(pattern: str, message: str) -> bool:
+    """Tell whether a filter pattern lets a line through: one field that is a text, in quotation marks, or anything."""
+    if not pattern:
+        return True
+    asked = re.fullmatch(r'\{ \$\.([a-z_]+) = "([^"*]+)" \}', pattern)
+    assert asked, f"CloudWatch Logs does not take {pattern}, or takes it for something else"
+    try:
+        entry = json.loads(message)
+    except ValueError:
+        return False
+    return isinstance(entry, dict) and entry.get(asked[1]) == asked[2]
 
 
 def _succeeds(secret: Secret) -> None:

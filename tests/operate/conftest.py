@@ -19,10 +19,12 @@ from botocore.httpsession import URLLib3Session
 
 from operate import credentials, package
 from operate.__main__ import main
+from operate.show import Show
 from operate.stacks import TEMPLATES
 
 from .aws import Account, caretaker_outputs, function_outputs
 from .cloudformation import Stack
+from .operated import Operated
 
 PROJECT = "dockerhub-rotation"
 # The descriptions of services, read once for all tests.
@@ -137,3 +139,25 @@ def add_account(aws: Account, project: str = PROJECT) -> None:
     for name in (f"/{project}/DOCKER_HUB_USERNAME", f"/{project}/DOCKER_HUB_PASSWORD"):
         aws.parameters[name] = {"Name": name}
         aws.parameter_tags[name] = {"ProjectName": project}
+
+
+@pytest.fixture
+def operated(aws: Account) -> Operated:
+    """Return a deployment in operation, without a secret yet."""
+    return Operated(aws)
+
+
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return what has something happen while somebody is asked, who then answers."""
+
+    def meanwhile(act: Callable[[], object], *answers: str) -> None:
+        given = iter(answers or ("y",))
+
+        def ask(show: Show, question: str) -> str:
+            act()
+            return next(given)
+
+        monkeypatch.setattr(Show, "ask", ask)
+
+    return meanwhile

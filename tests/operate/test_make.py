@@ -77,17 +77,25 @@ def test_make_hands_every_value_over_as_it_is(tmp_path: Path) -> None:
     assert assignments(options.function_parameters) == {"TokenScopes": "repo:read repo:write", "Cost": "$5"}
 
 
-@pytest.mark.parametrize("verb", ["preflight", "credentials", "deploy", "rotate", "destroy"])
+VERBS = [
+    *("preflight", "credentials", "deploy", "rotate", "destroy"),
+    *("status", "logs", "unblock", "rollback", "reconcile", "retire"),
+]
+ASKING = ("destroy", "credentials", "unblock", "rollback", "retire")
+
+
+@pytest.mark.parametrize("verb", VERBS)
 def test_what_the_environment_happens_to_hold_names_no_deployment(tmp_path: Path, verb: str) -> None:
     held = {"PROJECT": "theirs", "SECRET": "theirs", "BUCKET": "theirs", "FUNCTION_PARAMETERS": "Login=users-login"}
-    held["ARGS"] = "--project theirs --yes" if verb in ("destroy", "credentials") else "--project theirs"
+    held["ARGS"] = "--project theirs --yes" if verb in ASKING else "--project theirs"
+    held |= {"VERSION": "x", "FOLLOW": "1", "DEPLOYED": "1"}
     (options,) = make(tmp_path, verb, **held, SECRET_PARAMETERS="Shape=ecs", TAGS="a=b", YES="1", TRY="no", WAIT="no")
     (usual,) = [parser().parse_args([verb])]
 
     assert vars(options) == vars(usual)
 
 
-@pytest.mark.parametrize("verb", ["preflight", "credentials", "deploy", "rotate", "destroy"])
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_can_answer_a_program(tmp_path: Path, verb: str) -> None:
     (options,) = make(tmp_path, verb, "ARGS=--json")
 
@@ -144,6 +152,11 @@ SWITCHES = [
     ("credentials", "YES", "yes", True),
     ("deploy", "PROTECT", "protect", True),
     ("rotate", "LEAKED", "leaked", True),
+    ("unblock", "YES", "yes", True),
+    ("rollback", "YES", "yes", True),
+    ("retire", "YES", "yes", True),
+    ("logs", "FOLLOW", "follow", True),
+    ("preflight", "DEPLOYED", "deployed", True),
     ("credentials", "TRY", "no_try", False),
     ("deploy", "WAIT", "no_wait", False),
 ]
@@ -160,6 +173,21 @@ def test_only_a_clear_yes_is_a_yes_and_only_a_clear_no_is_a_no(
     for number, word in enumerate(("maybe", "no, never", "1 no", "NO")):
         (refused,) = make(tmp_path / f"refused-{number}", verb, f"{variable}={word}")
         assert f"{variable}={word} is neither yes (1, yes, true, y) nor no (0, no)" in refused
+
+
+@pytest.mark.parametrize("verb", ["status", "reconcile"])
+def test_all_secrets_are_meant_unless_one_is_named_on_the_command_line(tmp_path: Path, verb: str) -> None:
+    (every,) = make(tmp_path / "every", verb, SECRET="theirs")
+    (one,) = make(tmp_path / "one", verb, "SECRET=dockerhub-token")
+
+    assert (every.secret, one.secret) == (None, "dockerhub-token")
+
+
+@pytest.mark.parametrize("verb", ["logs", "rollback"])
+def test_a_version_travels_as_it_is(tmp_path: Path, verb: str) -> None:
+    (options,) = make(tmp_path, verb, 'VERSION=a b "$$c"')
+
+    assert (options.version, options.secret) == ('a b "$c"', "dockerhub-token")
 
 
 def test_make_destroys_without_asking_only_if_told_so_on_its_command_line(tmp_path: Path) -> None:

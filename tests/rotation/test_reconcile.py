@@ -882,6 +882,8 @@ def test_each_secret_has_its_line_and_the_heartbeat_is_by_function_alone(make_wo
     assert (said[arn]["level"], said[arn]["findings"], said[arn]["token_age_days"]) == ("INFO", [], 0)
     assert said[world.secret_arn]["level"] == "WARNING"
     assert said[world.secret_arn]["findings"] == ["CurrentTokenDead"]
+    assert [said[it]["needs_attention"] for it in (arn, world.secret_arn)] == [False, True]
+    assert [said[it]["consumers_affected"] for it in (arn, world.secret_arn)] == [False, True]
     (metric,) = metrics(world)
     (definition,) = metric["_aws"]["CloudWatchMetrics"]
     assert definition["Dimensions"] == [["service"]]

@@ -1,0 +1,156 @@
+"""`rollback`: which version it is, what is said of it, and the task that the caretaker is sent; twice is once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ReadTimeoutError
+
+from .aws import Secret
+from .cloudformation import AwsError
+from .conftest import Command
+from .operated import CARETAKER, DONE, PROMOTED, Operated
+
+BACK = {"old": ["AWSCURRENT"], "new": ["AWSPREVIOUS"]}
+
+
+@pytest.fixture
+def secret(operated: Operated) -> Secret:
+    """Return a secret whose caretaker rolls it back."""
+    secret = operated.secret()
+
+    def roll_back(name: str, event: Any) -> dict[str, Any]:
+        assert name == CARETAKER
+        operated.tasks.append(event)
+        moved = "AWSCURRENT" not in secret.labels[event["VersionId"]]
+        secret.labels = {it: [] for it in secret.labels} | dict(BACK)
+        until = {"Replaced": "new", "ReplacedUntil": "20270116T080010Z"}
+        return {"Task": "Rollback", "Message": "AWSCURRENT is version old again.", "Moved": moved, **until}
+
+    operated.aws.invoked = roll_back
+    return secret
+
+
+def task(secret: Secret, version: str = "old") -> dict[str, str]:
+    return {"Task": "Rollback", "SecretId": secret.arn, "VersionId": version}
+
+
+def test_it_says_what_will_happen_asks_and_has_the_caretaker_do_it(
+    operated: Operated, secret: Secret, run: Command
+) -> None:
+    done = run("rollback", stdin="y\n", at_a_terminal=True)
+
+    assert (done.status, secret.labels, operated.tasks) == (0, BACK, [task(secret)])
+    assert "from version new\n  to   version old (AWSPREVIOUS)" in done.out
+    assert "If a token has leaked, this is not the way: `make rotate LEAKED=1`" in done.out
+    assert "the deadline of the token of version new: 2027-01-16 08:00:10 UTC" in done.out
+
+
+def test_twice_is_once(operated: Operated, secret: Secret, run: Command) -> None:
+    """AWSPREVIOUS is on the newer version then, and to go back to that would undo it."""
+    assert run("rollback", "--yes").status == 0
+    done = run("rollback", "--yes")
+
+    assert (done.status, secret.labels, len(operated.tasks)) == (0, BACK, 1)
+    assert "has been rolled back already. To go forward again: `make rollback VERSION=new`" in done.out
+
+
+def test_a_version_that_is_named_and_current_is_sent_again_without_a_question(
+    operated: Operated, secret: Secret, run: Command
+) -> None:
+    """What has died after the move is brought to its end."""
+    secret.labels = dict(BACK)
+
+    done = run("rollback", "--version", "old", "--json")
+
+    assert (done.status, operated.tasks) == (0, [task(secret)])
+    assert (done.json["version"], done.json["rolled_back"]["Moved"]) == ("old", False)
+
+
+def test_forward_again_is_possible_by_name(operated: Operated, secret: Secret, run: Command) -> None:
+    secret.labels = dict(BACK)
+
+    assert run("rollback", "--version", "new", "--yes").status == 0
+    assert operated.tasks == [task(secret, "new")]
+
+
+@pytest.mark.parametrize(
+    ("labels", "arguments", "said"),
+    [
+        ({"new": ["AWSCURRENT"]}, (), "no version under AWSPREVIOUS: there is nothing to go back to. `make rotate`"),
+        ({**DONE, "x": ["AWSPENDING"]}, (), "version x is AWSPENDING"),
+        (PROMOTED, (), "has promoted it, but not ended"),
+        (DONE, ("--version", "x"), "no version x with a staging label. It has old (AWSPREVIOUS), new (AWSCURRENT)"),
+        (DONE, ("--version", '"*"'), "is no id of a version"),
+        (DONE, (), "nobody is there to confirm it. Run `make rollback VERSION=old YES=1`"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_has_changed(
+    operated: Operated,
+    secret: Secret,
+    run: Command,
+    labels: dict[str, list[str]],
+    arguments: tuple[str, ...],
+    said: str,
+) -> None:
+    secret.labels = dict(labels)
+
+    done = run("rollback", *arguments)
+
+    assert (done.status, operated.tasks, secret.labels) == (1, [], labels)
+    assert said in done.err
+
+
+def test_a_no_is_a_no(operated: Operated, secret: Secret, run: Command) -> None:
+    done = run("rollback", stdin="n\n", at_a_terminal=True)
+
+    assert (done.status, operated.tasks, "Nothing is moved." in done.err) == (1, [], True)
+
+
+def test_whether_it_has_been_done_is_not_guessed(operated: Operated, secret: Secret, run: Command) -> None:
+    operated.aws.refuse["secretsmanager:ListSecretVersionIds"] = AwsError("AccessDeniedException", "Not you")
+
+    done = run("rollback", "--yes")
+
+    assert (done.status, operated.tasks) == (1, [])
+    assert "name the version: `make rollback VERSION=old`" in done.err
+    assert run("rollback", "--yes", "--version", "old").status == 0
+
+
+def test_without_a_caretaker_nothing_is_asked(operated: Operated, secret: Secret, run: Command) -> None:
+    operated.aws.functions.clear()
+
+    done = run("rollback", "--yes")
+
+    assert (done.status, "Run `make deploy-caretaker`, then this again." in done.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"errorMessage": "It has expired. Rotate."}, "It has expired. Rotate.\nMend what is said there"),
+        (
+            {"errorMessage": "The event's Task is none of Reconcile, Retire.", "errorType": "EventRefused"},
+            "older than these commands: run `make deploy` first",
+        ),
+    ],
+)
+def test_an_error_of_the_caretakers_is_told_with_how_to_send_the_task_again(
+    operated: Operated, secret: Secret, run: Command, answer: dict[str, Any], said: str
+) -> None:
+    operated.aws.invoked = lambda name, event: answer
+
+    done = run("rollback", "--yes")
+
+    assert (done.status, said in done.err) == (1, True)
+    assert "`make rollback VERSION=old YES=1`, or without these commands:\n  aws lambda invoke" in done.err
+
+
+def test_an_answer_that_is_lost_is_asked_for_once(operated: Operated, secret: Secret, run: Command) -> None:
+    operated.aws.broken["lambda:Invoke"] = ReadTimeoutError(endpoint_url="https://lambda")
+
+    done = run("rollback", "--yes")
+
+    assert (done.status, operated.aws.requests.count("lambda:Invoke")) == (1, 1)
+    assert "It may go on for 15 minutes at most" in done.err
