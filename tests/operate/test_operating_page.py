@@ -1,4 +1,4 @@
-"""The operating page, followed word by word in one served world: what it shows is what is printed, and what becomes so."""
+"""The operating page, followed word by word in one served world: what it shows is printed, what it says becomes so."""
 
 from __future__ import annotations
 
@@ -69,14 +69,17 @@ def shown() -> Iterator[Shown]:
                 yield Shown(command, tuple(lines))
 
 
-class Terminal(io.StringIO):
+class Terminal:
     """Somebody at a terminal who enters what the page shows, and sees it."""
+
+    def __init__(self, answers: list[str]) -> None:
+        self._answers = iter(answers)
 
     def isatty(self) -> bool:
         return True
 
-    def readline(self, size: int | None = -1, /) -> str:
-        entered = super().readline(size or -1)
+    def readline(self) -> str:
+        entered = f"{next(self._answers)}\n"
         sys.stdout.write(entered)
         return entered
 
@@ -101,11 +104,11 @@ def words_of(command: str, folder: Path) -> list[str]:
 
 
 def run(served: Served, one: Shown, folder: Path) -> Ran:
-    entered = "".join(f"{answer}\n" for answer in re.findall(r"\[y/N\] (\w)$", "\n".join(one.lines), re.MULTILINE))
+    answers = re.findall(r"\[y/N\] (\w)$", "\n".join(one.lines), re.MULTILINE)
     printed = io.StringIO()
     before = served.world.state()
     with (
-        mock.patch.object(sys, "stdin", Terminal(entered)),
+        mock.patch.object(sys, "stdin", Terminal(answers)),
         redirect_stdout(printed),
         redirect_stderr(printed),
     ):
@@ -117,7 +120,7 @@ def run(served: Served, one: Shown, folder: Path) -> Ran:
 
 
 @pytest.fixture(scope="module")
-def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Ran]]:
+def walk(tmp_path_factory: pytest.TempPathFactory) -> list[Ran]:
     """Run all that the page shows, in the world that it begins with, and return what came of each command."""
     first, *rest = shown()
     begun = _SERVE.fullmatch(first.command)
@@ -136,19 +139,12 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Ran]]:
                 BROKEN[broken["name"]].break_it(served)
             else:
                 ran.append(run(served, one, folder))
-    yield ran
+    return ran
 
 
 def pattern(line: str) -> str:
     """Return what a line of the page matches: ids, days and times are others each time, and `...` is any text."""
-    spots = [
-        (_VERSION, "[0-9a-f]{8}.*" if line.endswith("-...") else _VERSION),
-        (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", r"\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d"),
-        (r"\d{4}-\d\d-\d\d", r"\\d{4}-\\d\\d-\\d\\d"),
-    ]
-    del spots
-    parts = re.split(rf"({_VERSION}|\d{{4}}-\d\d-\d\d(?: \d\d:\d\d:\d\d)?|\.\.\.)", line)
-    return "".join(_part(part) for part in parts)
+    return "".join(map(_part, re.split(rf"({_VERSION}|\d{{4}}-\d\d-\d\d(?: \d\d:\d\d:\d\d)?|\.\.\.)", line)))
 
 
 def _part(part: str) -> str:
@@ -163,8 +159,97 @@ def test_every_line_that_the_page_shows_is_printed_in_that_order(walk: list[Ran]
     missing = []
     for ran in walk:
         printed = iter(ran.printed.splitlines())
-        for line in ran.shown.lines:
-            if line.strip() != "..." and not any(re.fullmatch(pattern(line), it.rstrip()) for it in printed):
-                missing.append((ran.shown.command, line, ran.printed))
+        lines = [line for line in ran.shown.lines if line.strip() != "..."]
+        missing += [
+            (ran.shown.command, line, ran.printed)
+            for line in lines
+            if not any(re.fullmatch(pattern(line), it.rstrip()) for it in printed)
+        ]
 
     assert missing == []
+
+
+def test_the_status_is_0_unless_something_needs_somebody(walk: list[Ran]) -> None:
+    expected = {ran.shown: int("ATTENTION" in "".join(ran.shown.lines)) for ran in walk}
+
+    assert {ran.shown: ran.status for ran in walk} == expected
+    assert 1 in expected.values()
+
+
+def test_after_each_command_consumers_can_log_in_and_nothing_secret_was_printed(walk: list[Ran]) -> None:
+    assert [ran.shown.command for ran in walk if ran.leaked or not ran.current] == []
+
+
+def nothing(ran: Ran) -> bool:
+    return ran.before == ran.after
+
+
+def a_new_token(ran: Ran) -> bool:
+    made = set(ran.after.tokens) - set(ran.before.tokens)
+    promoted = ran.after.holder("AWSPREVIOUS") == ran.before.holder("AWSCURRENT")
+    return promoted and len(made) == 1 and ours_active(ran.before) < ours_active(ran.after)
+
+
+def the_earlier_token(ran: Ran) -> bool:
+    before, after = ran.before, ran.after
+    swapped = (before.holder("AWSCURRENT"), before.holder("AWSPREVIOUS"))
+    return (after.holder("AWSPREVIOUS"), after.holder("AWSCURRENT")) == swapped and len(ours_active(after)) > 1
+
+
+def a_rotation_dropped_and_another_made(ran: Ran) -> bool:
+    dropped, after = ran.before.holder("AWSPENDING"), ran.after
+    gone = dropped is not None and not after.labels.get(dropped)
+    return (
+        gone and after.holder("AWSPENDING") is None and after.holder("AWSPREVIOUS") == ran.before.holder("AWSCURRENT")
+    )
+
+
+def one_token_left(ran: Ran) -> bool:
+    return len(ours_active(ran.after)) == 1
+
+
+def a_new_one_alone(ran: Ran) -> bool:
+    return one_token_left(ran) and not ours_active(ran.after) <= set(ran.before.tokens)
+
+
+def ours_active(state: State) -> set[str]:
+    return {
+        uuid for uuid, (label, active) in state.tokens.items() if active and label.startswith("dockerhub-rotation/")
+    }
+
+
+CHANGES: Mapping[str, Callable[[Ran], bool]] = {
+    "make status": nothing,
+    "make status SECRET=dockerhub-token": nothing,
+    "make logs": nothing,
+    "make reconcile": nothing,
+    "make preflight DEPLOYED=1": nothing,
+    "make rotate": a_new_token,
+    "make rollback": the_earlier_token,
+    "make unblock": a_rotation_dropped_and_another_made,
+    "make rotate LEAKED=1": a_new_one_alone,
+    "make retire": one_token_left,
+}
+
+
+def test_each_command_changes_what_the_page_says_and_nothing_else(walk: list[Ran]) -> None:
+    assert {ran.shown.command for ran in walk} == set(CHANGES)
+    assert [ran.shown.command for ran in walk if not CHANGES[ran.shown.command](ran)] == []
+
+
+def test_the_page_shows_every_verb_that_is_not_for_deploying() -> None:
+    (verbs,) = (set(it.choices) for it in parser()._actions if isinstance(it.choices, dict))
+
+    assert {command.split()[1] for command in CHANGES} == verbs - {"credentials", "deploy", "destroy"}
+
+
+def test_the_table_has_every_error_and_finding_and_says_which_are_served() -> None:
+    leaves = {
+        name
+        for name, error in vars(errors).items()
+        if isinstance(error, type) and issubclass(error, errors.RotationError) and not error.__subclasses__()
+    }
+    rows = dict(re.findall(r"^\| `(\w+)` \|.*\| ?(yes|) \|$", PAGE, re.MULTILINE))
+
+    assert list(rows) == sorted(leaves | {str(kind) for kind in findings.Kind})
+    assert {name for name, served in rows.items() if served} == set(BROKEN)

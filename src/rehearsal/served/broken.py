@@ -6,10 +6,12 @@ In each of them the error has been met: a rotation was given up over it, or the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rehearsal.docker_hub import Fault, Token
+from rehearsal.sandbox import FunctionError
 from rehearsal.served.world import PASSWORD, Served
 from rehearsal.world import FUNCTION_ARN, SECRET_NAME
 
@@ -143,6 +145,16 @@ def _lose_the_pending_token(served: Served) -> None:
     world.aws.wait()
 
 
+def _go_back_in_vain(served: Served) -> None:
+    """Let somebody delete the token that consumers had before, and somebody else go back to it."""
+    world, previous = served.world, served.world.state().holder("AWSPREVIOUS") or ""
+    superseded = [token.uuid for token in world.hub.tokens.values() if f"/{previous}" in token.label]
+    for uuid in superseded:
+        del world.hub.tokens[uuid]
+    with suppress(FunctionError):  # it is in the log
+        served.send({"Task": "Rollback", "SecretId": world.secret_arn, "VersionId": previous})
+
+
 def _hang_since_yesterday(served: Served) -> None:
     with served.ago(26 * _HOUR):
         _answers("GET", "/token", 403, _BLOCKED)(served)
@@ -233,6 +245,7 @@ _ALL = (
         _rotating(_answers("PATCH", "/v2/access-tokens/*", 403, _BLOCKED)),
         _answers_again,
     ),
+    Broken("RollbackFailed", "somebody has deleted the token that consumers had before.", _go_back_in_vain),
     Broken(
         "CurrentTokenDead",
         "somebody has deleted the token that consumers use.",

@@ -129,7 +129,28 @@ class Served:
         Raises:
             FunctionError: it failed.
         """
-        return self._invoke_caretaker({"Task": "Reconcile"})
+        return self.send({"Task": "Reconcile"})
+
+    def send(self, event: object) -> Any:
+        """Send the caretaker a task, write down what came of it, and return its answer.
+
+        Raises:
+            FunctionError: it failed.
+        """
+        world, task = self.world, str(event.get("Task", "no task")) if isinstance(event, dict) else "no task"
+        before, asked, began = world.state(), len(world.wire.requests), time.perf_counter()
+        error: str | None = None
+        world.step = task
+        try:
+            return world.caretaker.invoke(event)
+        except FunctionError as failed:
+            error = str(failed)
+            raise
+        finally:
+            world.step = None
+            seconds, requests = time.perf_counter() - began, tuple(world.wire.requests[asked:])
+            self.logs.end_invocation(f"{PROJECT}-caretaker", seconds)
+            self._on_step(StepRun(task, seconds, error, requests, before, world.state()))
 
     def configure(self, environment: Mapping[str, str], timeout_seconds: float | None = None) -> None:
         """Change variables of both functions, and the timeout of the one that rotates, as a deployment does."""
@@ -141,9 +162,7 @@ class Served:
         functions = Functions(
             {
                 PROJECT: Deployed(FUNCTION_ARN, HANDLER, world.function, world.invoke),
-                f"{PROJECT}-caretaker": Deployed(
-                    f"{FUNCTION_ARN}-caretaker", CARETAKER, world.caretaker, self._invoke_caretaker
-                ),
+                f"{PROJECT}-caretaker": Deployed(f"{FUNCTION_ARN}-caretaker", CARETAKER, world.caretaker, self.send),
             }
         )
         urls = dict.fromkeys(("ApiUrl", "AuthUrl", "RegistryUrl"), world.hub_url)
@@ -164,22 +183,6 @@ class Served:
             "ssm": wsgi_service("Parameter Store", world.aws.app),
             "sts": query_service("STS", {"GetCallerIdentity": _caller}),
         }
-
-    def _invoke_caretaker(self, event: object) -> object:
-        world, task = self.world, str(event.get("Task", "no task")) if isinstance(event, dict) else "no task"
-        before, asked, began = world.state(), len(world.wire.requests), time.perf_counter()
-        error: str | None = None
-        world.step = task
-        try:
-            return world.caretaker.invoke(event)
-        except FunctionError as failed:
-            error = str(failed)
-            raise
-        finally:
-            world.step = None
-            seconds, requests = time.perf_counter() - began, tuple(world.wire.requests[asked:])
-            self.logs.end_invocation(f"{PROJECT}-caretaker", seconds)
-            self._on_step(StepRun(task, seconds, error, requests, before, world.state()))
 
     def _end_step(self, run: StepRun) -> None:
         self.logs.end_invocation(PROJECT, run.seconds)
