@@ -66,8 +66,12 @@ def in_list(described: Mapping[str, Any]) -> dict[str, Any]:
     return entry
 
 
-def page(call: Mapping[str, Any], entries: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the page of a list that is asked for: 100 entries at most, and the token of the next page, if any."""
+def page(call: Mapping[str, Any], what: str, entries: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the page of a list that is asked for: 100 entries at most, and the token of the next page, if any.
+
+    Args:
+        what: the entries are called in the answer.
+    """
     size, start = call.get("MaxResults", _PAGE_SIZE), call.get("NextToken", "page-0").removeprefix("page-")
     if not 1 <= size <= _PAGE_SIZE:
         raise Refused("InvalidParameterException", "MaxResults must be between 1 and 100.")
@@ -75,25 +79,22 @@ def page(call: Mapping[str, Any], entries: list[dict[str, Any]]) -> dict[str, An
         raise Refused("InvalidNextTokenException", "The NextToken value is invalid.")
     end = int(start) + size
     more = {"NextToken": f"page-{end}"} if end < len(entries) else {}
-    return {"SecretList": entries[int(start) : end], **more}
+    return {what: entries[int(start) : end], **more}
 
 
-def versions(secret: FakeSecret, call: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what ListSecretVersionIds answers. Deprecated versions carry no label, and are left out unless asked for.
+def versions(secret: FakeSecret, *, deprecated: bool) -> list[dict[str, Any]]:
+    """Return the entries of ListSecretVersionIds.
 
-    https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecretVersionIds.html
+    https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_SecretVersionsListEntry.html
+
+    Args:
+        deprecated: whether those are meant, too, that carry no label.
     """
-    size, start = call.get("MaxResults", _PAGE_SIZE), call.get("NextToken", "page-0").removeprefix("page-")
-    if not 1 <= size <= _PAGE_SIZE or not start.isdigit():
-        raise Refused("InvalidParameterException", "MaxResults or NextToken is invalid.")
-    entries = [
+    return [
         {"VersionId": key, "CreatedDate": version["createdate"], **({"VersionStages": stages} if stages else {})}
         for key, version in secret.versions.items()
-        if (stages := version["version_stages"]) or call.get("IncludeDeprecated", False)
+        if (stages := version["version_stages"]) or deprecated
     ]
-    end = int(start) + size
-    more = {"NextToken": f"page-{end}"} if end < len(entries) else {}
-    return {"ARN": secret.arn, "Name": secret.name, "Versions": entries[int(start) : end], **more}
 
 
 def require_taggable(secret: FakeSecret | None, tags: Iterable[Mapping[str, str]]) -> None:

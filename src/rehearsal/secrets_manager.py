@@ -238,8 +238,11 @@ class Aws:
         return _json(secret_descriptions.describe(secret, self._rotation_rules.get(secret.arn)))
 
     def _list_versions(self, call: dict[str, Any], _moto: Callable[[], Response]) -> Response:
-        """Tell when each version was made."""
-        return _json(secret_descriptions.versions(self._find(call["SecretId"]), call))
+        """Tell when each version was made, a page at a time."""
+        secret = self._find(call["SecretId"])
+        entries = secret_descriptions.versions(secret, deprecated=call.get("IncludeDeprecated", False))
+        page = secret_descriptions.page(call, "Versions", entries)
+        return _json({"ARN": secret.arn, "Name": secret.name, **page})
 
     def _list_secrets(self, call: dict[str, Any], _moto: Callable[[], Response]) -> Response:
         """Describe the secrets that moto finds for the filters, a page at a time."""
@@ -247,7 +250,8 @@ class Aws:
         found, _ = self._secrets_manager.list_secrets(call.get("Filters", []), 10_000, None, deleted)
         secrets = [self._find(secret["ARN"]) for secret in found]
         described = [secret_descriptions.describe(one, self._rotation_rules.get(one.arn)) for one in secrets]
-        return _json(secret_descriptions.page(call, [secret_descriptions.in_list(one) for one in described]))
+        entries = [secret_descriptions.in_list(it) for it in described]
+        return _json(secret_descriptions.page(call, "SecretList", entries))
 
     def _tag_resource(self, call: dict[str, Any], moto: Callable[[], Response]) -> Response:
         """Set tags, all or none. https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_TagResource.html."""
