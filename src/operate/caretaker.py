@@ -76,6 +76,8 @@ class Caretaker:
                 f"{undone}: {answer['errorMessage']}{more}\nMend what is said there, then send the task again: "
                 f"{send_again}"
             )
+        if "Message" not in answer:
+            raise Problem(f"{undone}: {self.function} has answered something that is no caretaker's. Is it one?")
         return answer
 
     def by_hand(self, task: Mapping[str, str]) -> str:

@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 
+from operate.confirm import require_yes
 from operate.hub import try_login
 from operate.names import Deployment, check_parameter
 from operate.session import Aws, Refused
@@ -119,15 +120,11 @@ def _require_ours(show: Show, wanted: Deployment, there: Mapping[str, str], *, s
         Problem: it is not, or nobody is there to ask.
     """
     foreign = [f"{name} ({project or 'nobody'}'s)" for name, project in there.items() if project != wanted.project]
-    if not foreign or sure:
+    if not foreign:
         return
     said = f"These parameters are there, and not tagged as project {wanted.project}'s: {', '.join(foreign)}."
-    if not sys.stdin.isatty():
-        confirmed = command("credentials", yes="1")
-        raise Problem(f"{said} Nothing is stored: nobody is there to ask. Run `{confirmed}` if it is meant.")
-    show.line(said)
-    if show.ask("Store others in their place? [y/N] ").strip().lower() not in ("y", "yes"):
-        raise Problem("Nothing is stored.")
+    question, confirmed = f"{said} Store others in their place?", command("credentials", yes="1")
+    require_yes(show, question, f"{said} Nothing is stored", sure=sure, confirmed=confirmed)
 
 
 def _store(aws: Aws, project: str, there: Mapping[str, str], stored: Mapping[str, str]) -> None:

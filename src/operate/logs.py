@@ -39,9 +39,10 @@ def logs(aws: Aws, show: Show, wanted: Deployment, *, version: str, follow: bool
     show.line(f"{secret.arn}: version {version} ({labels})")
     lines = of_rotation(aws, secret.log_group, version)
     _show(show, lines)
-    if follow and version == secret.pending:
+    ended_well = True
+    if follow and PENDING in labels.split():
         labels = _follow(aws, show, secret, version, lines)
-    ended_well = not follow or version != secret.pending or CURRENT in labels.split()
+        ended_well = CURRENT in labels.split() and not (lines and lines[-1].failed)
     if not lines:
         show.line(
             f"The log group {secret.log_group} has no line about it. They are kept for as long as LogRetentionDays "

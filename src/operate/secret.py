@@ -64,7 +64,7 @@ class Secret:
     @property
     def function(self) -> str:
         """ARN of the function that rotates it, without a version or an alias; empty if there is none."""
-        return ":".join(str(self.described.get("RotationLambdaARN", "")).split(":")[:7])
+        return ":".join(str(self.described.get("RotationLambdaARN") or "").split(":")[:7])
 
     @property
     def log_group(self) -> str:

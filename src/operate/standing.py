@@ -52,15 +52,16 @@ class Known:
     """What is known of a secret.
 
     Attributes:
-        pending: the lines of the rotation that is under way; None if they could not be read.
         failure: the last line of the function's that tells of a failure with this secret.
+        lines: of the rotation that is under way or, if that has failed once, of the one that made the current version;
+            None if they could not be read.
         care: what the caretaker said last of it, within two hours.
         now: in seconds since 1970.
     """
 
     secret: Secret
-    pending: Sequence[Line] | None
     failure: Line | None
+    lines: Sequence[Line] | None
     care: Line | None
     now: float
 
@@ -142,14 +143,14 @@ def _of_rotation(known: Known) -> Iterator[Reason]:
     elif not secret.current:
         begin = f"no version has a value. `{command('rotate', **about(secret))}` makes the first token."
         yield Reason(State.ATTENTION, "no value", f"There is nothing for consumers to read: {begin}")
-    elif failure and failure.version == secret.current and not (known.care and known.care.at > failure.at):
+    elif failure and known.lines and known.lines[-1].failed and not (known.care and known.care.at > failure.at):
         text = f"The rotation was not brought to its end, {failure.time}: {failure.message} `{logs}` shows all of it."
         yield Reason(State.ATTENTION, f"{_called(failure)} after the promotion", text)
 
 
 def _of_pending(known: Known) -> Reason:
     secret = known.secret
-    version, lines = secret.pending, known.pending
+    version, lines = secret.pending, known.lines
     unblock, logs = (f"`{command(verb, **about(secret))}`" for verb in ("unblock", "logs"))
     if lines is None:
         return Reason(State.UNKNOWN, "pending", f"Version {version} is pending; its log could not be read.")

@@ -90,14 +90,16 @@ def _known(aws: Aws, secrets: Sequence[Secret], seen: Watch, now: float) -> tupl
             unread.append(f"what has failed, in {group}: {refused}")
     known = []
     for secret in secrets:
-        pending: list[Line] | None = []
-        if secret.pending:
+        failure = failed.get(secret.arn)
+        made_current = secret.current if failure and failure.version == secret.current else ""
+        told: list[Line] | None = []
+        if version := secret.pending or made_current:
             try:
-                pending = of_rotation(aws, secret.log_group, secret.pending)
+                told = of_rotation(aws, secret.log_group, version)
             except Refused as refused:
-                pending = None
+                told = None
                 unread.append(f"the rotation of {secret.name}: {refused}")
-        known.append(Known(secret, pending, failed.get(secret.arn), seen.cares.get(secret.arn), now))
+        known.append(Known(secret, failure, told, seen.cares.get(secret.arn), now))
     return known, unread
 
 

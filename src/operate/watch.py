@@ -16,6 +16,8 @@ from operate.typed import command
 # It looks every hour: one look may fail or come late, two have been missed.
 SILENT_SECONDS = 2 * 60 * 60
 _TASK = "Reconcile"
+# What somebody hears who asks for a secret that is none of its own: no look at all secrets ends like that.
+_OF_ONE = ("EventRefused", "SecretNotServed")
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def watch(aws: Aws, wanted: Deployment, now: float) -> Watch:
         earlier = [] if looks else [line for line in of_task(aws, group, _TASK) if _is_look(line)]
     except Refused as refused:
         return Watch({}, None, [], [*unread, f"What the caretaker has found, in {group}: {refused}"])
-    cares = {str(line.said["secret"]): line for line in lines if "findings" in line.said}
+    cares = {str(line.said["secret"]): line for line in lines if {"secret", "findings"} <= line.said.keys()}
     last = next(iter([*looks, *earlier][::-1]), None)
     troubles = _failed(lines, last)
     if not looks and not troubles and not _is_new(made, now):
@@ -85,7 +87,8 @@ def _is_look(line: Line) -> bool:
 
 def _failed(lines: Sequence[Line], last: Line | None) -> list[str]:
     """Say why the caretaker has failed, if it has not looked since."""
-    failed = [line for line in lines if line.failed and line.said.get("task") == _TASK]
+    looks = [line for line in lines if line.failed and line.said.get("task") == _TASK]
+    failed = [line for line in looks if line.said.get("error") not in _OF_ONE]
     if not failed or (last is not None and last.at > failed[-1].at):
         return []
     return [f"The caretaker's look failed, {failed[-1].time}: {failed[-1].message}"]

@@ -67,6 +67,7 @@ class Account:
         functions: name to the SHA-256 of a function's code, as Lambda tells it.
         modified: name to when a function was changed, where that is known.
         invoked: what a function answers that is invoked, by its name and the event.
+        listed_late: names of secrets that are still listed, although they are to be deleted.
         rotate: what RotateSecret begins; it returns the version.
         first_rotation: what a secret's schedule begins when it is made.
         date: what AWS's clock says; None, if the same as this machine's.
@@ -90,6 +91,7 @@ class Account:
         self.refuse: dict[str, AwsError] = {}
         self.broken: dict[str, Exception] = {}
         self.denied: set[str] = set()
+        self.listed_late: set[str] = set()
         self.invoked: Callable[[str, Any], dict[str, Any]] = lambda name, event: {}
         self.rotate: Callable[[Secret], str] = self._pending
         self.first_rotation: Callable[[Secret], None] = _succeeds
@@ -265,7 +267,7 @@ class Account:
     def _list_secrets(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Two a page. What is scheduled for deletion is not listed unless that is asked for."""
         told = [self._describe_secret({"SecretId": it.name}) for it in self.secrets.values()]
-        there = [it for it in told if "DeletedDate" not in it]
+        there = [it for it in told if "DeletedDate" not in it or it["Name"] in self.listed_late]
         first = int(asked.get("NextToken", 0))
         page = [{key: it[key] for key in it if key != "VersionIdsToStages"} for it in there[first : first + 2]]
         return {"SecretList": page, **({"NextToken": str(first + 2)} if first + 2 < len(there) else {})}

@@ -93,6 +93,13 @@ def test_without_a_yes_nothing_is_retired(operated: Operated, run: Command, stdi
     assert (done.status, operated.tasks, "Nothing is disabled" in done.err) == (1, [], True)
 
 
+def test_nobody_is_asked_what_no_caretaker_can_do(operated: Operated, run: Command) -> None:
+    operated.secret()
+    del operated.aws.functions[CARETAKER]
+
+    assert "There is no" in run("retire").err
+
+
 def test_what_is_left_active_is_no_success(operated: Operated, run: Command) -> None:
     operated.secret()
     operated.answer = {**RETIRED, "LeftActive": [{"Token": "x", "Version": "v", "Why": "its age can't be read"}]}
@@ -117,7 +124,14 @@ MEASURED = {"name": "creation", "verdict": "as assumed", "relied_on": True, "ass
 def test_preflight_has_the_caretaker_measure(operated: Operated, run: Command, *, holds: bool) -> None:
     about = {"requests": 20, "seconds": 30.0, "refused_logins": 0}
     rest = {"failures": [], "swept": 0, "left": []}
-    operated.answer = {"Task": "Preflight", "preflight": about, "holds": holds, "measured": [MEASURED], **rest}
+    operated.answer = {
+        "Task": "Preflight",
+        "Message": "measured",
+        "preflight": about,
+        "holds": holds,
+        "measured": [MEASURED],
+        **rest,
+    }
 
     done = run("preflight", "--deployed", "--json")
 
@@ -164,6 +178,15 @@ def test_an_error_a_lost_answer_and_a_missing_caretaker_are_told_and_nothing_is_
     del operated.aws.functions[CARETAKER]
     done = run(*verb)
     assert (done.status, "Run `make deploy-caretaker`, then this again" in done.err) == (1, True)
+
+
+def test_an_answer_that_is_no_caretakers_is_no_success(operated: Operated, run: Command) -> None:
+    operated.secret()
+    operated.answer = {"StillWork": []}
+
+    done = run("retire", "--yes")
+
+    assert (done.status, "something that is no caretaker's" in done.err) == (1, True)
 
 
 def test_who_may_not_invoke_it_is_told_so(operated: Operated, run: Command) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from operate.show import Show
 
+from . import aws
 from .aws import Secret
 from .cloudformation import AwsError
 from .conftest import Command, forget
@@ -32,6 +33,8 @@ def told(done: Any) -> list[str]:
 def test_the_current_version_s_rotation_is_shown_in_order_across_steps_and_attempts(
     operated: Operated, secret: Secret, run: Command
 ) -> None:
+    operated.aws.log[GROUP].reverse()
+
     done = run("logs")
 
     assert done.status == 0
@@ -73,7 +76,16 @@ def test_a_version_that_would_be_another_pattern_is_refused(
     assert "logs:FilterLogEvents" not in operated.aws.requests
 
 
-def test_it_is_followed_until_it_has_ended(operated: Operated, secret: Secret, run: Command) -> None:
+def test_a_server_that_filters_nothing_shows_no_other_rotation(
+    secret: Secret, run: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As emulators do with a pattern that they do not know."""
+    monkeypatch.setattr(aws, "_lets_through", lambda pattern, message: True)
+
+    assert told(run("logs", "--json")) == ["made", "refused", "retired"]
+
+
+def test_it_is_followed_until_it_has_ended(operated: Operated, secret: Secret, run: Command, clock: Any) -> None:
     secret.labels = dict(STAGED)
     operated.aws.log[GROUP] = []
     operated.aws.later(3, lambda: operated.line(secret, "testSecret", "refused", ago=0, error="X"))
@@ -85,6 +97,7 @@ def test_it_is_followed_until_it_has_ended(operated: Operated, secret: Secret, r
 
     assert (done.status, told(done)) == (0, ["refused", "tried again", "retired"])
     assert done.err.count("tried again") == 1
+    assert sum(clock.sleeps) < 20
     assert done.json["staging_labels"] == ["AWSCURRENT", "AWSPENDING"]
 
 
@@ -107,6 +120,19 @@ def test_one_whose_last_line_never_comes_ends_after_a_while(
 
     assert run("logs", "--follow").status == 0
     assert sum(clock.sleeps) < 40
+
+
+def test_one_that_is_promoted_and_has_not_retired_is_followed_too(
+    operated: Operated, secret: Secret, run: Command, clock: Any
+) -> None:
+    secret.labels = dict(PROMOTED)
+    operated.aws.log[GROUP] = []
+    operated.line(secret, "finishSecret", "an old token is active", error="RetirementFailed")
+
+    assert run("logs", "--follow").status == 1
+
+    operated.aws.later(6, lambda: operated.line(secret, "finishSecret", "retired", ago=0))
+    assert run("logs", "--follow").status == 0
 
 
 def test_one_that_has_ended_is_not_waited_for(secret: Secret, run: Command, clock: Any) -> None:

@@ -56,6 +56,14 @@ def test_twice_is_once(operated: Operated, secret: Secret, run: Command) -> None
     assert "has been rolled back already. To go forward again: `make rollback VERSION=new`" in done.out
 
 
+def test_versions_of_the_same_second_are_not_taken_for_rolled_back(
+    operated: Operated, secret: Secret, run: Command
+) -> None:
+    secret.made = dict.fromkeys(secret.made, 1.0)
+
+    assert (run("rollback", "--yes").status, secret.labels) == (0, BACK)
+
+
 def test_a_version_that_is_named_and_current_is_sent_again_without_a_question(
     operated: Operated, secret: Secret, run: Command
 ) -> None:

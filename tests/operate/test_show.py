@@ -54,6 +54,17 @@ def test_a_terminal_gets_colour_and_progress_that_moves_and_nothing_is_wrapped(s
     assert "\x1b[2K" in seen  # it is taken back
 
 
+def test_a_table_has_a_line_for_each_row_and_what_needs_somebody_stands_out(screen: Screen) -> None:
+    rows = [("STATE", "SECRET", "WHY"), ("BROKEN", "team/a", "x" * 200), ("well", "hub", "")]
+    with redirect_stdout(screen):
+        shown(as_json=False).table(rows)
+
+    header, broken, well = screen.getvalue().splitlines()
+    assert header == "STATE   SECRET  WHY"
+    assert broken == f"\x1b[31mBROKEN\x1b[0m  team/a  {'x' * 200}"
+    assert well == "well    hub"
+
+
 def test_a_pipe_gets_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
     show = shown(as_json=False)
     with show.waiting("AWS is at it"):

@@ -170,6 +170,18 @@ def test_a_failure_after_the_promotion_counts_until_the_caretaker_has_looked(ope
     assert (row(done)["state"], row(done)["last_failure"]["error"]) == ("well", "RetirementFailed")
 
 
+def test_an_attempt_that_failed_before_the_one_that_ended_well_is_history(operated: Operated, run: Command) -> None:
+    """Also before the caretaker has looked."""
+    secret = operated.secret()
+    operated.line(secret, "testSecret", "Docker Hub did not answer.", ago=900, **WAIT)
+    operated.line(secret, "finishSecret", "retired", ago=300)
+    operated.heartbeat(ago=1200)
+
+    done = run("status", "--json")
+
+    assert (row(done)["state"], row(done)["last_failure"]["at"]) == ("well", "2027-01-15 07:45:10 UTC")
+
+
 def test_a_failure_of_a_version_that_was_dropped_is_history(operated: Operated, run: Command) -> None:
     secret = operated.secret()
     operated.line(secret, "testSecret", "It was the settings.", version="dropped", ago=DAY, **MEND)
@@ -231,6 +243,7 @@ def test_a_caretaker_that_fails_is_told_by_what_it_says_until_it_has_looked_agai
     ]
 
     operated.heartbeat(ago=900)
+    operated.log_task(800, level="ERROR", message="none of this caretaker's", error="EventRefused")  # sent by hand
     assert run("status").status == 0
 
 
@@ -252,10 +265,13 @@ def test_two_projects_in_an_account_do_not_meet(operated: Operated, run: Command
     theirs = operated.secret("theirs", RotationLambdaARN=f"{FUNCTION_ARN}-b")
     operated.secret("nobodys", RotationLambdaARN=None, RotationEnabled=None)
     operated.secret("deleted", DeletedDate=1)
+    operated.secret("deleted-just-now", DeletedDate=1)
+    operated.aws.listed_late.add("deleted-just-now")
     operated.care(theirs, "CurrentTokenDead", consumers_affected=True)
     operated.heartbeat()
 
     assert [it["name"] for it in run("status", "--json").json["secrets"]] == ["by-alias", "ours"]
+    assert not any(theirs.arn in body for body in operated.aws.bodies)
     refused = run("status", "--secret", "theirs")
     assert (refused.status, "none of project dockerhub-rotation's" in refused.err) == (1, True)
 

@@ -15,6 +15,7 @@ from .aws import Account
 from .cloudformation import AwsError
 from .conftest import PROJECT, Command, add_account, forget
 
+ASKING = ("status", "unblock", "rollback", "reconcile", "retire", "logs")
 NAMES = {"project": "team-b", "secret": "team-b/hub", "bucket": "packages"}
 
 
@@ -28,6 +29,15 @@ NAMES = {"project": "team-b", "secret": "team-b/hub", "bucket": "packages"}
         ("deploy", {"bucket": "other"}, "make deploy PROJECT=team-b SECRET=team-b/hub BUCKET=other"),
         ("rotate", {}, "make rotate PROJECT=team-b SECRET=team-b/hub"),
         ("destroy", {"yes": "1"}, "make destroy PROJECT=team-b YES=1"),
+        *((verb, {}, f"make {verb} PROJECT=team-b SECRET=team-b/hub") for verb in ASKING),
+        ("status", {"secret": "'a b'"}, "make status PROJECT=team-b SECRET='a b'"),
+        ("logs", {"follow": "1"}, "make logs PROJECT=team-b SECRET=team-b/hub FOLLOW=1"),
+        ("rollback", {"version": "x", "yes": "1"}, "make rollback PROJECT=team-b SECRET=team-b/hub VERSION=x YES=1"),
+        (
+            "preflight",
+            {"deployed": "1"},
+            "make preflight PROJECT=team-b SECRET=team-b/hub BUCKET=packages DEPLOYED=1",
+        ),
         ("credentials", {"no_try": "1"}, "make credentials PROJECT=team-b TRY=no"),
     ],
 )
