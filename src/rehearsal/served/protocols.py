@@ -1,4 +1,4 @@
-"""AWS's refusals, each in the form that the client of its service reads.
+"""AWS's refusals, each in a form that the client of its service reads.
 
 https://smithy.io/2.0/aws/protocols/index.html has one page for each of these forms.
 """
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 _SIGNED_FOR = re.compile(r"Credential=[^/]+/[0-9]{8}/[^/]+/(?P<service>[^/]+)/aws4_request")
 _REST_XML = {"s3", "s3express", "route53", "cloudfront"}
-# A text of more bytes than 23 and fewer than 65,536: https://www.rfc-editor.org/rfc/rfc8949#section-3.1
-_CBOR_TEXT, _CBOR_MAP_OF_TWO = 0x79, b"\xa2"
 
 
 def service_of(environ: WSGIEnvironment) -> str:
@@ -45,11 +43,6 @@ def refusal(environ: WSGIEnvironment, refused: Refused, status: int = 400) -> Re
     """Refuse a request in the form of its protocol."""
     code, message = refused.code, refused.message
     sent, service = environ.get("CONTENT_TYPE", ""), service_of(environ)
-    if environ.get("HTTP_SMITHY_PROTOCOL") == "rpc-v2-cbor":
-        body = _CBOR_MAP_OF_TWO + b"".join(map(_cbor, ("__type", code, "message", message)))
-        return Response(
-            body, status, {"Smithy-Protocol": "rpc-v2-cbor"}, content_type="application/cbor"
-        )  # what reads it goes by the header
     if "HTTP_X_AMZ_TARGET" not in environ and (service in _REST_XML or "x-www-form-urlencoded" in sent):
         return Response(_xml(service, escape(code), escape(message)), status, content_type="text/xml")
     refusing = answer({"__type": code, "message": message}, status)
@@ -59,13 +52,6 @@ def refusal(environ: WSGIEnvironment, refused: Refused, status: int = 400) -> Re
 
 def _xml(service: str, code: str, message: str) -> str:
     said = f"<Code>{code}</Code><Message>{message}</Message>"
-    if service == "ec2":
-        return f"<Response><Errors><Error>{said}</Error></Errors></Response>"
     if service == "s3":
         return f"<Error>{said}</Error>"
     return f"<ErrorResponse><Error><Type>Sender</Type>{said}</Error></ErrorResponse>"
-
-
-def _cbor(text: str) -> bytes:
-    encoded = text.encode()
-    return bytes([_CBOR_TEXT]) + len(encoded).to_bytes(2, "big") + encoded

@@ -68,12 +68,12 @@ def test_an_invocation_stands_between_the_services_own_lines() -> None:
 
 def test_an_event_carries_the_time_that_its_line_tells_by_the_clock_of_aws() -> None:
     function = Printing(passed=-3600)
-    function.printed = line(1) + '{"no": "time"}\n' + line(2, at="soon")
-    _, first, second, third = function.logs.operations["FilterLogEvents"]({"logGroupName": GROUP})["events"]
+    function.printed = line(1, at="2026-11-18 10:00:00,123+0000") + '{"no": "time"}\n' + line(2, at="soon")
+    events = function.logs.operations["FilterLogEvents"]({"logGroupName": GROUP})["events"]
 
-    told = 1_795_026_360_123  # 2026-11-18 18:26:00.123, which is later than NOW
-    assert first["timestamp"] == min(told - 3_600_000, round((NOW - 3600) * 1000))
-    assert second["timestamp"] == third["timestamp"] == round((NOW - 3600) * 1000)
+    times = {event["message"]: event["timestamp"] for event in events}
+    assert times[line(1, at="2026-11-18 10:00:00,123+0000")] == 1_794_996_000_123 - 3_600_000
+    assert times['{"no": "time"}\n'] == times[line(2, at="soon")] == round((NOW - 3600) * 1000)
 
 
 def test_events_are_found_by_time_and_pattern_over_all_pages() -> None:
