@@ -138,6 +138,11 @@ class Aws:
         with self._lock:
             self._ssm.put_parameter(name, "", value, "SecureString", "", "", True, [], "text", None, None)
 
+    def tag_parameter(self, name: str, key: str, value: str) -> None:
+        """Give a parameter a tag."""
+        with self._lock:
+            self._ssm.add_tags_to_resource("Parameter", name, {key: value})
+
     def drop_parameter(self, name: str) -> None:
         """Delete a parameter."""
         with self._lock:

@@ -89,6 +89,8 @@ class Served:
         self.crashes = front.crashes
         door = self._stack.enter_context(Server(front.app))
         self.environment = {**world.environment, "AWS_ENDPOINT_URL": door.url}
+        for parameter in (USERNAME, PASSWORD):
+            world.aws.tag_parameter(parameter, "ProjectName", PROJECT)
         world.caretaker.configure({}, timeout_seconds=_CARETAKER_SECONDS)
         world.aws.mark_made_by(world.secret_arn, SECRET_STACK)
         world.aws.attach(world.secret_arn, FUNCTION_ARN, {"AutomaticallyAfterDays": _DAYS_BETWEEN})
