@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 from rich.console import Console
 
@@ -24,6 +27,10 @@ from rehearsal.year.almanac import Stretch
 
 # Of the year that the README shows.
 _SEED = 1
+# So many tokens take some seconds to make, and each list of them 50 requests.
+_MOST_OTHERS = 5_000
+
+_Kind = TypeVar("_Kind", bound=StrEnum)
 
 
 def main(arguments: list[str]) -> int:
@@ -40,17 +47,26 @@ def main(arguments: list[str]) -> int:
         epilog="killed: the function's process dies. lost: the connection is dropped. unavailable: 503. Each before or "
         "after the request took effect. rate-limited: 429, for seconds or until a unix time. html: a web page with "
         "status 200. gateway: 404 with a gateway's JSON. firewall: 403 in plain text. slow: the answer comes too late. "
-        "N counts all requests of the function, those that are repeated, too.",
+        "N counts all requests of the function, those that are repeated, too; or it is the name of a request, like "
+        "PutSecretValue, and the first of that name is meant. A fault that never strikes has all of them listed.",
     )
     rotate.add_argument(
-        "--shape", type=Shape, choices=list(Shape), default=Shape.PLAIN, help="what the secret looks like"
+        "--shape",
+        type=_one_of(Shape),
+        default=Shape.PLAIN,
+        metavar="SHAPE",
+        help=f"what the secret looks like: {', '.join(Shape)}",
     )
     rotate.add_argument("--two-factor", action="store_true", help="the account logs in with one-time codes")
     rotate.add_argument(
         "--rotations", type=_at_least(1), metavar="N", help="how many, one after the other (default: 1)"
     )
     rotate.add_argument(
-        "--others", type=_at_least(0), default=12, metavar="N", help="tokens of others in the account (default: 12)"
+        "--others",
+        type=_number(0, _MOST_OTHERS),
+        default=12,
+        metavar="N",
+        help="tokens of others in the account (default: 12)",
     )
     rotate.add_argument("--placeholder", action="store_true", help="the secret holds no token yet")
     rotate.add_argument(
@@ -101,9 +117,9 @@ def main(arguments: list[str]) -> int:
     )
     many.add_argument(
         "--scene",
-        type=Past,
-        choices=list(Past),
-        help="what happened to the tokens before; without any option, all of these are shown",
+        type=_one_of(Past),
+        metavar="SCENE",
+        help=f"what happened to the tokens before: {', '.join(Past)}; without any option, all of these are shown",
     )
     many.add_argument(
         "--secrets", type=_at_least(1), metavar="N", help="how many (default: 200 due at once or watched, else 12)"
@@ -136,16 +152,20 @@ def main(arguments: list[str]) -> int:
         help="where year.svg and year.json go (default: dist); docs has those that the README shows",
     )
 
-    asked = parser.parse_args(arguments)
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+    asked, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        commands.choices[asked.command].error(f"there is no {' '.join(unknown)}")
+    console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 140)
     if asked.command == "bench":
         bench.bench(console)
         return 0
     if asked.command == "replay":
         try:
             return 0 if replay.show(asked.event, console) else 1
-        except (OSError, ValueError) as unreadable:
-            events.error(f"{asked.event} does not hold an event: {unreadable}")
+        except OSError as unreadable:
+            events.error(f"{asked.event} can't be read: {unreadable.strerror}")
+        except ValueError as unreadable:
+            events.error(f"{asked.event} does not hold an event in JSON: {unreadable}")
     if asked.command == "fleet":
         pasts = list(Past) if len(arguments) == 1 else [asked.scene or Past.DUE_AT_ONCE]
         scenes = [scene for past in pasts if past is not Past.WATCHED for scene in _fleets(asked, past)]
@@ -212,8 +232,28 @@ def _at_least(minimum: int) -> Callable[[str], int]:
     return number
 
 
+def _number(minimum: int, maximum: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not minimum <= int(text) <= maximum:
+            raise argparse.ArgumentTypeError(f"must be between {minimum} and {maximum}")
+        return int(text)
+
+    return number
+
+
+def _one_of(kinds: type[_Kind]) -> Callable[[str], _Kind]:
+    def kind(text: str) -> _Kind:
+        if text not in list(kinds):
+            raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(kinds)}")
+        return kinds(text)
+
+    return kind
+
+
 def _fault(text: str) -> Fault:
-    kind, at, number = text.partition("@")
-    if not at or not number.isdigit() or int(number) < 1 or kind not in list(FaultKind):
-        raise argparse.ArgumentTypeError(f"{text!r} is not KIND@N, like killed-after@7; KIND: {', '.join(FaultKind)}")
-    return Fault(int(number), FaultKind(kind))
+    kind, _, at = text.partition("@")
+    if kind not in list(FaultKind) or not re.fullmatch("[1-9][0-9]*|[A-Z].*", at):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not KIND@N, like killed-after@7 or killed-after@PutSecretValue; KIND: {', '.join(FaultKind)}"
+        )
+    return Fault(int(at), FaultKind(kind)) if at.isdigit() else Fault(0, FaultKind(kind), at)

@@ -57,9 +57,13 @@ def rehearse(scene: Scene, rotations: int, console: Console) -> bool:
         _show(console, _tokens(before, after, invariants.others or {}))
         _show(console, _labels(before, after))
         _show(console, _summary(consumer, keeper, asked, rotations, invariants))
-        missed = [fault for fault in scene.faults if fault.at > len(asked)]
+        named = {request.name for request in asked}
+        missed = [fault for fault in scene.faults if fault.at > len(asked) or not (fault.at or fault.name in named)]
         for fault in missed:
-            console.print(f"[red]missed[/]    fault {fault.kind}@{fault.at}: there were {len(asked)} requests")
+            spot = fault.at or fault.name
+            console.print(f"[red]missed[/]    fault {fault.kind}@{spot}: there were {len(asked)} requests")
+        if missed:
+            console.print("  " + ", ".join(f"{request.number} {request.name}" for request in asked), soft_wrap=True)
     refused = consumer.failures + keeper.refused
     return succeeded and not (invariants.broken or missed or refused) and consumer.logins > 0
 
