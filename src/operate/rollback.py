@@ -55,7 +55,7 @@ def rollback(aws: Aws, show: Show, wanted: Deployment, *, version: str, sure: bo
     if answer.get("Replaced") and answer.get("ReplacedUntil"):
         until = readable(str(answer["ReplacedUntil"]))
         show.detail(f"the deadline of the token of version {answer['Replaced']}: {until}")
-    show.line(f"The next rotation makes another token as usual; `{command('status')}` says when.")
+    show.line(f"`{command('reconcile')}` has all of it looked at now. The next rotation makes another token as usual.")
     return {"secret": secret.arn, "version": version, "rolled_back": answer}
 
 

@@ -13,6 +13,8 @@ from operate.times import stamp
 from operate.typed import aws_command, command
 
 _DAY = 86_400
+# As the caretaker calls it.
+_OVERDUE = "RotationOverdue"
 # A step that was called is over after this, and the next one called at once.
 _STEP_SECONDS = 15 * 60
 
@@ -77,6 +79,11 @@ class Known:
         return self.care is not None and (rotated is None or self.care.at >= rotated.timestamp())
 
     @property
+    def found(self) -> Sequence[str]:
+        """What the caretaker has found, unless that may be over."""
+        return self.facts.get("findings", ()) if self.looked_since else ()
+
+    @property
     def age_days(self) -> int | None:
         """The age of the current token; None if nobody knows."""
         rotated = self.secret.rotated_at
@@ -120,9 +127,9 @@ def judge(known: Known) -> Standing:
 
 def _of_care(known: Known) -> Iterator[Reason]:
     """What the caretaker has found."""
-    if known.care is None or not known.looked_since or not known.care.said["findings"]:
+    if known.care is None or not known.found:
         return
-    found, said = known.care.said["findings"], known.care.said
+    said = known.facts
     if said.get("consumers_affected"):
         state = State.BROKEN
     elif said.get("needs_attention", known.care.level == "WARNING"):
@@ -131,7 +138,7 @@ def _of_care(known: Known) -> Iterator[Reason]:
         state = State.UNKNOWN
     else:
         state = State.WELL
-    yield Reason(state, ", ".join(dict.fromkeys(found)), f"Found {known.care.time}: {known.care.message}")
+    yield Reason(state, ", ".join(dict.fromkeys(known.found)), f"Found {known.care.time}: {known.care.message}")
 
 
 def _of_rotation(known: Known) -> Iterator[Reason]:
@@ -191,12 +198,17 @@ def _of_nothing_logged(known: Known, unblock: str) -> Reason:
 
 def _of_schedule(known: Known) -> Iterator[Reason]:
     secret, due = known.secret, known.secret.next_rotation
-    rotate = command("rotate", **about(secret))
     if not secret.rotates:
-        yield Reason(State.OFF, "rotation is off", f"Its rotation is off: somebody meant it, or `{rotate}` refuses it.")
-    elif due and not secret.pending and known.now - due.timestamp() > _DAY:
+        # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CancelRotateSecret.html
+        on = aws_command(f"secretsmanager rotate-secret --secret-id {secret.arn}")
+        text = (
+            f"Its rotation is off, so that it gets no new token. If nobody meant that, this turns it on again: `{on}`"
+        )
+        yield Reason(State.OFF, "rotation is off", text)
+    elif due and not secret.pending and known.now - due.timestamp() > _DAY and _OVERDUE not in known.found:
+        rotate = command("rotate", **about(secret))
         text = f"It should have been rotated by {stamp(due.timestamp())}: `{rotate}`"
-        yield Reason(State.ATTENTION, "RotationOverdue", text)
+        yield Reason(State.ATTENTION, _OVERDUE, text)
 
 
 def _called(line: Line) -> str:

@@ -40,7 +40,7 @@ def status(aws: Aws, show: Show, wanted: Deployment, *, every: bool) -> dict[str
     standings = sorted((judge(it) for it in known), key=lambda it: (it.state, it.known.secret.name))
     unread = [*undescribed, *unlogged, *seen.unread]
     if every:
-        _show_all(show, wanted, standings)
+        _show_all(show, wanted, standings, undescribed)
     else:
         _show_one(show, standings[0], seen)
     for trouble in seen.troubles:
@@ -103,11 +103,12 @@ def _known(aws: Aws, secrets: Sequence[Secret], seen: Watch, now: float) -> tupl
     return known, unread
 
 
-def _show_all(show: Show, wanted: Deployment, standings: Sequence[Standing]) -> None:
-    if not standings:
+def _show_all(show: Show, wanted: Deployment, standings: Sequence[Standing], undescribed: Sequence[str]) -> None:
+    if not standings and not undescribed:
         show.line(
             f"No secret here names the function {wanted.project}: `{command('deploy')}` makes one, and attaches it."
         )
+    if not standings:
         return
     show.table([("STATE", "SECRET", "TOKEN", "NEXT ROTATION", "WHY"), *map(_cells, standings)])
     if standings[0].needs_somebody:
@@ -138,9 +139,9 @@ def _show_one(show: Show, standing: Standing, seen: Watch) -> None:
         show.detail(
             f"An earlier rotation failed in {known.failure.step}, {known.failure.time}: {known.failure.message}"
         )
-    if known.care is None:
-        show.detail("The caretaker has said nothing of it in the last two hours." if not seen.unread else "")
-    elif not known.looked_since:
+    if known.care is None and not seen.unread:
+        show.detail("The caretaker has said nothing of it in the last two hours.")
+    elif known.care and not known.looked_since:
         show.detail("The caretaker has not looked at it since its last rotation.")
 
 

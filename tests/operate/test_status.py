@@ -194,11 +194,24 @@ def test_a_failure_of_a_version_that_was_dropped_is_history(operated: Operated, 
     assert "An earlier rotation failed in testSecret" in done.out
 
 
-def test_a_rotation_that_is_overdue_needs_somebody(operated: Operated, run: Command) -> None:
-    operated.secret(NextRotationDate=time.time() - 2 * DAY)
+@pytest.mark.parametrize("found", [(), ("RotationOverdue",)])
+def test_a_rotation_that_is_overdue_needs_somebody_and_is_told_once(
+    operated: Operated, run: Command, found: tuple[str, ...]
+) -> None:
+    operated.care(operated.secret(NextRotationDate=time.time() - 2 * DAY), *found)
     operated.heartbeat()
 
-    assert row(run("status", "--json"))["reasons"][0]["short"] == "RotationOverdue"
+    (reason,) = row(run("status", "--json"))["reasons"]
+    assert (reason["state"], reason["short"]) == ("attention", "RotationOverdue")
+
+
+def test_a_rotation_that_is_off_is_told_with_what_turns_it_on(operated: Operated, run: Command) -> None:
+    secret = operated.secret(RotationEnabled=False, NextRotationDate=time.time() - 2 * DAY)
+    operated.heartbeat()
+
+    done = run("status", "--secret", secret.name)
+
+    assert (done.status, f"aws secretsmanager rotate-secret --secret-id {secret.arn}" in done.out) == (0, True)
 
 
 # --- The caretaker ---
@@ -308,6 +321,17 @@ def test_what_could_not_be_read_is_said_the_rest_is_told_and_nothing_is_called_w
     assert done.status == 1
     assert all("Not you" in it for it in done.json["unread"])
     assert (row(done)["state"], row(done)["current"]) == ("unknown" if "Filter" in refused else "rotating", "old")
+
+
+def test_a_secret_that_may_not_be_described_is_named(operated: Operated, run: Command) -> None:
+    operated.secret("team/a")
+    operated.heartbeat()
+    operated.aws.denied.add("secretsmanager:DescribeSecret")
+
+    done = run("status")
+
+    assert (done.status, "could not be read: team/a: AWS refused DescribeSecret" in done.out) == (1, True)
+    assert "No secret here" not in done.out
 
 
 def test_a_log_group_that_is_not_there_is_an_empty_one(operated: Operated, run: Command) -> None:
