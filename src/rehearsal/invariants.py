@@ -90,6 +90,7 @@ class Invariants:
     _dead_by_hand: set[str] = field(default_factory=set, repr=False)
     _disabled_lately: set[str] = field(default_factory=set, repr=False)
     _rolled_back: bool = False
+    _brought_back: set[str] = field(default_factory=set, repr=False)
     others: Mapping[str, tuple[str, bool]] | None = None
     at_work: frozenset[str] = frozenset()
 
@@ -159,9 +160,15 @@ class Invariants:
         cut_short = [
             uuid
             for uuid in _active(last) - _active(state)
-            if _time_in(last.tokens[uuid][0]) > now
-            or (longest and self._values[uuid] in stored and _was_staged(last, last.tokens[uuid][0], world))
+            if uuid not in self._brought_back
+            and (
+                _time_in(last.tokens[uuid][0]) > now
+                or (longest and self._values[uuid] in stored and _was_staged(last, last.tokens[uuid][0], world))
+            )
         ]
+        # Consumers have no token that a rollback enables before AWSCURRENT holds it.
+        self._brought_back |= (_active(state) - _active(last)) & last.tokens.keys()
+        self._brought_back -= {uuid for uuid in self._brought_back if self._values[uuid] == world.current_token()}
         may_be = max(longest, _HELD_SECONDS) if self._rolled_back else longest
         endless = [label for label, active in state.tokens.values() if active and _time_in(label) > now + may_be]
         self._check(GRACE_KEPT, not endless and (not cut_short or "Retire" in {world.step, *self.at_work}), where)

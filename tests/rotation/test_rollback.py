@@ -664,24 +664,26 @@ def test_what_could_not_be_disabled_is_an_error_and_the_next_try_goes_on(make_wo
     assert " until " not in of_version(world, former).label
 
 
-# A reconcile at every point of it
+# A reconcile, or a twin, at every point of it
 
 
 POINTS = 11
 
 
 @pytest.mark.parametrize("scene", [Scene(), Scene(grace="2h")], ids=["no grace", "a grace"])
+@pytest.mark.parametrize("task", ["Reconcile", "Rollback"])
 @pytest.mark.parametrize("point", range(1, POINTS + 1))
-def test_a_reconcile_between_any_two_requests_breaks_nothing(
-    make_world: MakeWorld, process_of_its_own: Callable[..., Function], scene: Scene, point: int
+def test_a_reconcile_or_a_twin_between_any_two_requests_breaks_nothing(
+    make_world: MakeWorld, process_of_its_own: Callable[..., Function], scene: Scene, task: str, point: int
 ) -> None:
     """One that begins and ends there; `test_caretaker_twins` has those that do not."""
     invariants, due = Invariants(), 0
+    event: dict[str, object] = {"Task": "Reconcile"}
 
     def look(request: Request) -> None:
         invariants.look(world, request)
         if request.number == due:
-            beside.invoke({"Task": "Reconcile"})
+            beside.invoke(event)
 
     world = make_world(scene, on_request=look)
     environment = world.function_environment(world.environment["AWS_ENDPOINT_URL"], world.hub_url)
@@ -694,13 +696,62 @@ def test_a_reconcile_between_any_two_requests_breaks_nothing(
         invariants.begin(world)
         invariants.at_work = frozenset({"Reconcile", "Rollback"})
         due = len(world.wire.requests) + point
+        if task == "Rollback":
+            event |= {"Task": task, "SecretId": world.secret_arn, "VersionId": former}
 
-        answer = roll_back(world)
+        roll_back(world)
 
-    assert answer["Moved"] is True
     assert (holder(world, "AWSCURRENT"), holder(world, "AWSPREVIOUS")) == (former, replaced)
     assert of_version(world, former).active
     assert of_version(world, replaced).active == bool(scene.grace_seconds)
     assert invariants.broken == []
     world.care()
     assert " until " not in of_version(world, former).label
+
+
+# A rotation that begins at any point of it
+
+
+@pytest.mark.parametrize("scene", [Scene(), Scene(grace="2h")], ids=["no grace", "a grace"])
+@pytest.mark.parametrize("held_before", [None, "finishSecret"])
+@pytest.mark.parametrize("point", range(1, POINTS + 1))
+def test_a_rotation_between_any_two_requests_breaks_nothing(
+    make_world: MakeWorld, clock: Any, scene: Scene, held_before: str | None, point: int
+) -> None:
+    """One that ends there, and one that is held up before its last step and goes on afterwards."""
+    invariants, due = Invariants(), 0
+
+    def look(request: Request) -> None:
+        invariants.look(world, request)
+        if request.number == due:
+            world.hold_before = held_before
+            world.client.rotate_secret(SecretId=world.secret_arn)
+            world.aws.wait()
+            world.hold_before = None
+            invariants.begin(world)  # Secrets Manager takes AWSPENDING away by itself
+
+    world = make_world(scene, on_request=look)
+    invariants.begin(world)
+    former, _ = rotated(world)
+    world.passed += 3 * HOUR
+    world.care()
+    due = len(world.wire.requests) + point
+    invariants.at_work = frozenset({"Rollback", "createSecret", "testSecret", "finishSecret"})
+
+    try:
+        assert roll_back(world)["Moved"] is True
+    except FunctionError as refused:
+        assert str(refused).startswith(("EventRefused: ", "RollbackFailed: ", "DockerHubRefused: "))  # noqa: PT017
+    if held_before:
+        world.aws.retry(world.secret_arn)
+        world.aws.wait()
+
+    assert world.aws.events[-1].name == "RotationSucceeded"
+    assert world.hub.authenticates(world.current_token())
+    assert holder(world, "AWSCURRENT") != former
+    world.passed += 3 * HOUR
+    world.care()
+    assert invariants.broken == []
+    world.rotate()
+    invariants.at_rest(world)
+    assert invariants.broken == []

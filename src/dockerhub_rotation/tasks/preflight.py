@@ -28,12 +28,12 @@ def preflight(task: Task) -> Result:
 def _message(report: Report) -> str:
     differ = [found for found in report.findings if found.differs]
     measured = sum(found.verdict != "not measured" for found in report.findings)
-    message = f"{measured} of {len(report.findings)} assumptions measured; "
+    message = f"{measured} of {len(report.findings)} assumptions measured"
     if differ:
-        message += f"otherwise than assumed: {', '.join(found.assumption.name for found in differ)}."
+        message += f"; otherwise than assumed: {', '.join(found.assumption.name for found in differ)}."
         if not any(found.assumption.relied_on for found in differ):
             message += " No rotation relies on them."
     else:
-        message += "all are as assumed."
+        message += "; all are as assumed." if measured else "."
     left = [f"The token with the label {label} may be left at Docker Hub; delete it by hand." for label in report.left]
     return " ".join([message, *report.failures, *left])

@@ -11,8 +11,9 @@ from dockerhub_rotation.secrets_manager import SecretVersions
 from dockerhub_rotation.tasks.task import Task
 from dockerhub_rotation.token_labels import label_for, version_of
 
-# Longer than any invocation lives, which is 15 minutes at most: until then nobody takes away what this one enables.
+# An invocation lives 15 minutes at most: so long nobody is to take away what this one enables.
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+_INVOCATION_SECONDS = 900
 _HELD_SECONDS = 1200
 # A token that was enabled a moment ago may need one until it is known everywhere.
 _PAUSE_SECONDS = 3
@@ -78,7 +79,7 @@ def held(task: Task, versions: SecretVersions, version: str, made: Collection[To
     label = label_for(versions.arn, version, now + _HELD_SECONDS)
     changed: dict[str, Token] = {}
     for token in alive:
-        if not token.active or (token_labels.until(token) or 0) < now + _HELD_SECONDS:
+        if not token.active or (token_labels.until(token) or 0) < now + _INVOCATION_SECONDS:
             task.docker_hub.tokens.enable(token.uuid, label)
             changed[token.uuid] = replace(token, active=True, label=label)
     return changed
