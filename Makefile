@@ -104,6 +104,7 @@ rehearse: $(READY) ## Rotate a token from start to end on this machine: make reh
 	@$(VENV)/bin/python -m rehearsal rotate $(ARGS)
 
 replay: $(READY) ## Replay one sample event and show what changed: make replay EVENT=events/finish_secret.json
+	$(if $(filter %.json,$(MAKECMDGOALS)),$(error An event is named like this: make replay EVENT=$(filter %.json,$(MAKECMDGOALS))))
 	@$(VENV)/bin/python -m rehearsal replay "$(EVENT)" $(ARGS)
 
 bench: $(READY) ## Measure what a rotation costs, beside a plain function: one table, in a few minutes

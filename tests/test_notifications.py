@@ -31,7 +31,7 @@ from rehearsal.wire import Server
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:docker-hub-token-AbCdEf"
+ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:dockerhub-token-AbCdEf"
 FAILURE = Failure(ARN, "createSecret", "CredentialRefused", "The password was refused. Check it.", False, "mend")
 PATH = "/services/T0HIDDEN/B0HIDDEN/hidden"
 

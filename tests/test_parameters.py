@@ -166,6 +166,24 @@ def test_a_webhook_that_is_missing_is_not_asked_for_again_and_again(store: Store
     assert store.asked == ["GetParameters"]
 
 
+@pytest.mark.parametrize("wrong", [{}, {"totp": "123456"}])
+def test_an_account_that_could_not_be_used_is_read_anew_once_somebody_has_mended_it(
+    store: Store, wrong: dict[str, str]
+) -> None:
+    store.put(name="acme", password="secret", hook=WEBHOOK, **wrong)
+    parameters = Parameters(ALL, store.client)
+    with pytest.raises(ParameterUnreadable):
+        parameters.account()
+    assert parameters.webhook() == WEBHOOK  # for the report, which needs no second look
+    assert len(store.asked) == 1
+
+    store.put(totp=SEED)
+
+    assert parameters.account() == Account("acme", "secret", SEED)
+    assert parameters.account() == Account("acme", "secret", SEED)
+    assert len(store.asked) == 2
+
+
 def test_a_failure_is_not_remembered(store: Store) -> None:
     store.put(name="alice", password="hunter2", totp=SEED)
     parameters = Parameters(ALL, store.client)

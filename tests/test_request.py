@@ -14,7 +14,7 @@ from dockerhub_rotation import request
 from dockerhub_rotation.errors import EventRefused
 from dockerhub_rotation.request import RotationRequest, Step, TaskName, TaskRequest
 
-ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:docker-hub-token-AbCdEf"
+ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:dockerhub-token-AbCdEf"
 VERSION = "9c1d7a52-3f0e-4b8a-a6c4-5d2e8f7b1a90"
 TOKEN = "6f1c0d3e-5a4b-4c7d-8e9f-0a1b2c3d4e5f"
 EVENT = {"Step": "createSecret", "SecretId": ARN, "ClientRequestToken": VERSION, "RotationToken": TOKEN}
@@ -133,11 +133,30 @@ def test_the_sample_events_are_understood_unless_they_show_what_is_refused() -> 
 
 # Tasks
 
+FIELDS = ["Task", "SecretId", "VersionId", "Step"]
+
 
 def test_a_task_is_understood_for_all_secrets_or_for_one() -> None:
     assert request.parse_task({"Task": "Reconcile"}) == TaskRequest(TaskName.RECONCILE, None)
     assert request.parse_task({"Task": "Reconcile", "SecretId": ARN}) == TaskRequest(TaskName.RECONCILE, ARN)
     assert request.parse_task({"Task": "Retire", "SecretId": ARN}) == TaskRequest(TaskName.RETIRE, ARN)
+    assert request.parse_task({"Task": "Preflight"}) == TaskRequest(TaskName.PREFLIGHT)
+
+
+@pytest.mark.parametrize("version", ["9c1d7a52-3f0e-4b8a-a6c4-5d2e8f7b1a90", "v" * 32, "V+" * 32])
+def test_a_rollback_names_secret_and_version(version: str) -> None:
+    asked = {"Task": "Rollback", "SecretId": ARN, "VersionId": version}
+
+    assert request.parse_task(asked) == TaskRequest(TaskName.ROLLBACK, ARN, version)
+
+
+@pytest.mark.parametrize("task", [task.value for task in TaskName])
+@pytest.mark.parametrize("fields", [{"SecretId": "dckr_pat_marker"}, {"SecretId": ARN, "VersionId": "dckr_pat_marker"}])
+def test_what_was_pasted_into_a_wrong_field_is_not_quoted(task: str, fields: dict[str, str]) -> None:
+    with pytest.raises(EventRefused) as refused:
+        request.parse_task({"Task": task, **fields})
+
+    assert "marker" not in str(refused.value)
 
 
 @pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
@@ -147,7 +166,7 @@ def test_a_secret_of_any_partition_may_be_named(partition: str) -> None:
     assert request.parse_task({"Task": "Retire", "SecretId": arn}).secret_arn == arn
 
 
-@pytest.mark.parametrize("name", ["Retire", "Reconcile", "retire", "", None])
+@pytest.mark.parametrize("name", ["Retire", "Reconcile", "Rollback", "Preflight", "retire", "", None])
 def test_a_step_asks_for_no_task(name: object) -> None:
     with pytest.raises(EventRefused, match="Send it to the caretaker"):
         request.parse(EVENT | {"Task": name})
@@ -156,7 +175,7 @@ def test_a_step_asks_for_no_task(name: object) -> None:
 @given(
     st.recursive(
         st.none() | st.booleans() | st.text() | st.integers(),
-        lambda of: st.lists(of) | st.dictionaries(st.sampled_from(["Task", "SecretId", "Step"]) | st.text(), of),
+        lambda of: st.lists(of) | st.dictionaries(st.sampled_from(FIELDS) | st.text(), of),
     )
 )
 def test_whatever_is_no_task_is_refused_without_being_quoted(event: object) -> None:

@@ -22,6 +22,7 @@
     * AnswerUnknown
     * PendingTokenUnusable
     * RetirementFailed
+    * RollbackFailed
     * UnexpectedError
 
 Two more stay inside the function, because a step knows what to do about them:
@@ -194,6 +195,12 @@ class RetirementFailed(AttentionNeeded):
     """Promoted, but old tokens could not all be retired; the next attempt or rotation goes on from here."""
 
     verbs: tuple[Verb, ...] = ("again",)
+
+
+class RollbackFailed(AttentionNeeded):
+    """The version to go back to does not work, and the message says where AWSCURRENT is: as a rule, where it was."""
+
+    verbs: tuple[Verb, ...] = ("rotate",)
 
 
 class UnexpectedError(AttentionNeeded):

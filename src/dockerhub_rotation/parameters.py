@@ -65,6 +65,7 @@ class Accounts(Protocol):
 class Parameters:
     """The parameters that the settings name, read decrypted in one request and remembered for five minutes.
 
+    An account that is missing or malformed is read anew the next time: whoever has mended it rotates at once.
     Where the AWS Parameters and Secrets Lambda Extension is attached they are read from its local endpoint instead.
 
     Attributes:
@@ -77,6 +78,7 @@ class Parameters:
         self._client = client
         self._read: dict[str, str] = {}
         self._read_at: float | None = None
+        self._unusable = False
 
     def account(self, read_since: float = 0.0) -> Account:
         """Return the account.
@@ -88,9 +90,10 @@ class Parameters:
             ParameterUnreadable: naming each parameter that is missing, empty or malformed.
             AwsRefused, AwsUnavailable: Parameter Store could not be read.
         """
-        if self._read_at is not None and self._read_at < read_since:
+        if self._unusable or (self._read_at is not None and self._read_at < read_since):
             self.forget()
         values = self._values()
+        self._unusable = True
         names = [self._settings.username_parameter, self._settings.password_parameter]
         if self._settings.totp_parameter:
             names.append(self._settings.totp_parameter)
@@ -98,7 +101,9 @@ class Parameters:
         if missing:
             self._missing(*missing)
         seed = values[self._settings.totp_parameter] if self._settings.totp_parameter else None
-        return Account(values[names[0]], values[names[1]], self._checked_seed(seed) if seed else None)
+        account = Account(values[names[0]], values[names[1]], self._checked_seed(seed) if seed else None)
+        self._unusable = False
+        return account
 
     def webhook(self) -> str | None:
         """Return the Slack webhook's URL, or None if none is configured.

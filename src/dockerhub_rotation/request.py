@@ -5,6 +5,7 @@ which are the rotation function's. Tasks are the caretaker's: a schedule sends t
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -14,6 +15,8 @@ from dockerhub_rotation.errors import EventRefused
 _SECRET_ARN = re.compile(
     r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]{1,512}-[A-Za-z0-9]{6}"
 )
+# https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html
+_VERSION_ID = re.compile("[!-~]{32,64}")
 
 
 class Step(Enum):
@@ -48,6 +51,8 @@ class TaskName(Enum):
 
     RECONCILE = "Reconcile"
     RETIRE = "Retire"
+    ROLLBACK = "Rollback"
+    PREFLIGHT = "Preflight"
 
 
 @dataclass(frozen=True)
@@ -56,11 +61,16 @@ class TaskRequest:
 
     Attributes:
         task: which.
-        secret_arn: the secret that it is about; None for all that the rotation function rotates.
+        secret_arn: the secret that it is about; None for all that the rotation function rotates, or for none.
+        version_id: the version that is to be AWSCURRENT again; None but for a rollback.
     """
 
     task: TaskName
     secret_arn: str | None = None
+    version_id: str | None = None
+
+
+_ABOUT_ONE_SECRET = (TaskName.RETIRE, TaskName.ROLLBACK)
 
 
 def parse(event: object) -> RotationRequest:
@@ -95,8 +105,9 @@ def parse_task(event: object) -> TaskRequest:
     """Check an event of the caretaker and return it as a request.
 
     Raises:
-        EventRefused: it is not an object, has a field that is not known, names an unknown task, does not name a secret
-            by its whole ARN, or is one of the rotation function's.
+        EventRefused: it is not an object, has a field that is not known, names an unknown task, lacks a field that the
+            task needs or has one that is another's, does not name a secret by its whole ARN, or is one of the rotation
+            function's. No field is quoted: somebody may have pasted a token there.
     """
     if not isinstance(event, dict):
         raise EventRefused('The event is not an object. Send one like {"Task": "Reconcile"}.')
@@ -105,23 +116,47 @@ def parse_task(event: object) -> TaskRequest:
             "The event asks for a step of a rotation, and this is the caretaker. Start a rotation with aws "
             "secretsmanager rotate-secret."
         )
-    if unknown := event.keys() - {"Task", "SecretId"}:
+    if unknown := event.keys() - {"Task", "SecretId", "VersionId"}:
         raise EventRefused(
-            f"The event has {_number(unknown)} that no task knows, beside Task and SecretId. Leave it out."
+            f"The event has {_number(unknown)} that no task knows, beside Task, SecretId and VersionId. Leave it out."
         )
     task = next((task for task in TaskName if task.value == event.get("Task")), None)
     if task is None:
         raise EventRefused(f"The event's Task is none of {', '.join(task.value for task in TaskName)}.")
+    return TaskRequest(task, _secret_of(task, event), _version_of(task, event))
+
+
+def _secret_of(task: TaskName, event: Mapping[str, object]) -> str | None:
     if "SecretId" not in event:
-        if task is not TaskName.RECONCILE:
+        if task in _ABOUT_ONE_SECRET:
             raise EventRefused(f"{task.value} is about one secret: name it in SecretId, by its whole ARN.")
-        return TaskRequest(task)
+        return None
+    if task is TaskName.PREFLIGHT:
+        raise EventRefused("Preflight is about no secret. Leave SecretId out.")
     arn = event["SecretId"]
     if not isinstance(arn, str) or not _SECRET_ARN.fullmatch(arn):
         raise EventRefused(
             "The event's SecretId is not the whole ARN of a secret. aws secretsmanager describe-secret shows it."
         )
-    return TaskRequest(task, arn)
+    return arn
+
+
+def _version_of(task: TaskName, event: Mapping[str, object]) -> str | None:
+    if "VersionId" not in event:
+        if task is TaskName.ROLLBACK:
+            raise EventRefused(
+                "Rollback goes back to one version: name it in VersionId. aws secretsmanager describe-secret shows "
+                "which one carries AWSPREVIOUS."
+            )
+        return None
+    if task is not TaskName.ROLLBACK:
+        raise EventRefused(f"{task.value} is about no version. Leave VersionId out.")
+    version = event["VersionId"]
+    if not isinstance(version, str) or not _VERSION_ID.fullmatch(version):
+        raise EventRefused(
+            "The event's VersionId is not the id of a version. aws secretsmanager describe-secret shows them."
+        )
+    return version
 
 
 def _number(fields: set[object]) -> str:

@@ -206,13 +206,28 @@ class SecretsManager:
         _expect(answer, "VersionId", "secretsmanager:PutSecretValue")
 
     def promote(self, secret_id: str, version_id: str, former: str | None) -> None:
-        """Move AWSCURRENT to a version; Secrets Manager moves AWSPREVIOUS itself. Done before is done.
+        """Move AWSCURRENT to the pending version. Done before is done.
 
         Args:
             former: the version that carries AWSCURRENT now.
 
         Raises:
             EventRefused: AWSCURRENT has moved to a third version meanwhile.
+        """
+        if not self.move_current(secret_id, version_id, former):
+            raise EventRefused(
+                "AWSCURRENT was moved to another version during the rotation, so this version is not promoted. Drop "
+                "it, and start a new rotation.",
+                verbs=("unblock",),
+            )
+
+    def move_current(self, secret_id: str, version_id: str, former: str | None) -> bool:
+        """Move AWSCURRENT to a version; Secrets Manager moves AWSPREVIOUS itself. Done before is done.
+
+        Return False, and move nothing, if it has moved to a third version meanwhile.
+
+        Args:
+            former: the version that carries AWSCURRENT now.
         """
         lock: dict[str, Any] = {"RemoveFromVersionId": former} if former else {}
         try:
@@ -227,17 +242,12 @@ class SecretsManager:
         except RotationError as failure:
             unclear = failure
         else:
-            return
+            return True
         # A twin, or an earlier try whose answer was lost, may have moved it; or somebody else, elsewhere.
         holder = self.versions(secret_id).holder(CURRENT)
         if holder == former:
             raise unclear
-        if holder != version_id:
-            raise EventRefused(
-                "AWSCURRENT was moved to another version during the rotation, so this version is not promoted. Drop "
-                "it, and start a new rotation.",
-                verbs=("unblock",),
-            )
+        return holder == version_id
 
 
 def _unless(refusal: type[Exception], call: Callable[[], _T]) -> _T | None:

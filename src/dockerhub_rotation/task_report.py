@@ -16,7 +16,13 @@ from dockerhub_rotation.tasks.task import Care, Result
 logger = logging.getLogger(__name__)
 metrics = logs.metrics()
 
-_AGAIN: dict[str, Verb] = {TaskName.RECONCILE.value: "reconcile", TaskName.RETIRE.value: "retire"}
+# The verbs that send a task.
+_AGAIN: dict[str, Verb] = {
+    TaskName.RECONCILE.value: "reconcile",
+    TaskName.RETIRE.value: "retire",
+    TaskName.ROLLBACK.value: "rollback",
+    TaskName.PREFLIGHT.value: "preflight",
+}
 
 
 class TaskReport(Report[Result]):

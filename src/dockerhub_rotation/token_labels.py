@@ -88,6 +88,11 @@ def said(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+def written(moment: float) -> str:
+    """Return a time as programs read it: ISO 8601, in UTC."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def _secret(arn: str) -> str:
     return f"dockerhub-rotation/{hashlib.sha256(arn.encode()).hexdigest()[:16]}"
 

@@ -2,209 +2,25 @@
 
 from __future__ import annotations
 
-import argparse
-import os
 import signal
 import sys
-from collections.abc import Callable
-from pathlib import Path
-
-from rich.console import Console
-
-from dockerhub_rotation import duration
-from rehearsal import bench, rehearse, replay
-from rehearsal.fleet import table as fleet
-from rehearsal.fleet.scenes import Past
-from rehearsal.fleet.scenes import Scene as FleetScene
-from rehearsal.wire import Fault, FaultKind
-from rehearsal.world import Scene, Shape
-from rehearsal.year import table as year_table
-from rehearsal.year.almanac import Stretch
-
-# Of the year that the README shows.
-_SEED = 1
 
 
-def main(arguments: list[str]) -> int:
-    """Run the command and return its exit status: 1 if a rotation failed or an invariant broke."""
-    _forget_the_readers_environment()
-    parser = argparse.ArgumentParser(prog="rehearsal", description="Docker Hub and AWS on one machine.")
-    commands = parser.add_subparsers(dest="command", required=True)
+def run() -> int:
+    """Run the command and return its exit status; 130 if it was interrupted, at whatever moment."""
+    interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # not in a shell's background
+    if interruptible:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # there is nothing to clear up yet, and half a second of imports
+    from rehearsal.command_line import main
 
-    rotate = commands.add_parser(
-        "rotate",
-        prog="make rehearse",
-        usage='make rehearse ARGS="OPTIONS"',
-        description="Show rotations from start to end on this machine.",
-        epilog="killed: the function's process dies. lost: the connection is dropped. unavailable: 503. Each before or "
-        "after the request took effect. rate-limited: 429, for seconds or until a unix time. html: a web page with "
-        "status 200. gateway: 404 with a gateway's JSON. firewall: 403 in plain text. slow: the answer comes too late. "
-        "N counts all requests of the function, those that are repeated, too.",
-    )
-    rotate.add_argument(
-        "--shape", type=Shape, choices=list(Shape), default=Shape.PLAIN, help="what the secret looks like"
-    )
-    rotate.add_argument("--two-factor", action="store_true", help="the account logs in with one-time codes")
-    rotate.add_argument("--rotations", type=_at_least(1), default=1, metavar="N", help="how many, one after the other")
-    rotate.add_argument(
-        "--others", type=_at_least(0), default=12, metavar="N", help="tokens of others in the account (default: 12)"
-    )
-    rotate.add_argument("--placeholder", action="store_true", help="the secret holds no token yet")
-    rotate.add_argument(
-        "--grace",
-        type=_duration,
-        default="0",
-        metavar="2h",
-        help="how long a superseded token lives; rotates twice at least, and lets so much time pass after each",
-    )
-    rotate.add_argument("--cold", action="store_true", help="a fresh process for each step")
-    rotate.add_argument(
-        "--fault",
-        type=_fault,
-        action="append",
-        default=[],
-        metavar="KIND@N",
-        help=f"what befalls request N of the function; may be given again. KIND: {', '.join(FaultKind)}",
-    )
-    rotate.add_argument("--serve", action="store_true", help="keep the servers up for your own aws commands")
-
-    events = commands.add_parser(
-        "replay",
-        prog="make replay",
-        usage="make replay EVENT=FILE",
-        description="Replay one event on this machine and show what it changed.",
-    )
-    events.add_argument("event", type=Path, help="a JSON file, as in events/")
-
-    commands.add_parser("bench", prog="make bench", description="Measure what a rotation costs on this machine.")
-    many = commands.add_parser(
-        "fleet",
-        prog="make fleet",
-        usage='make fleet ARGS="OPTIONS"',
-        description="Rotate many secrets of one account at once, or look after them for a day, in virtual time, and "
-        "show what it took.",
-    )
-    many.add_argument(
-        "--scene",
-        type=Past,
-        choices=list(Past),
-        help="what happened to the tokens before; without any option, all of these are shown",
-    )
-    many.add_argument(
-        "--secrets", type=_at_least(1), metavar="N", help="how many (default: 200 due at once or watched, else 12)"
-    )
-    many.add_argument(
-        "--per-minute",
-        type=_at_least(1),
-        action="append",
-        metavar="N",
-        help="requests that Docker Hub answers in a minute; may be given again (default: 600, and 180 if due at once)",
-    )
-    many.add_argument("--timeout", type=_at_least(1), default=180, metavar="N", help="the function's (default: 180)")
-    many.add_argument("--two-factor", action="store_true", help="the account logs in with one-time codes")
-    many.add_argument("--seed", type=int, default=1, metavar="N", help="of everything random (default: 1)")
-
-    year = commands.add_parser(
-        "year",
-        prog="make year",
-        usage='make year ARGS="OPTIONS"',
-        description="Let a year of one secret pass in virtual time, with twelve rotations, the caretaker's look each "
-        "hour, consumers of every kind, and faults and people's acts drawn by lot. Shows how often each consumer was "
-        "refused, and how often it should have been, and draws a picture. Takes a few minutes.",
-    )
-    year.add_argument("--seed", type=int, default=_SEED, metavar="N", help=f"of everything random (default: {_SEED})")
-    year.add_argument(
-        "--to",
-        type=Path,
-        default=Path("dist"),
-        metavar="FOLDER",
-        help="where year.svg and year.json go (default: dist); docs has those that the README shows",
-    )
-
-    asked = parser.parse_args(arguments)
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
-    if asked.command == "bench":
-        bench.bench(console)
-        return 0
-    if asked.command == "replay":
-        try:
-            return 0 if replay.show(asked.event, console) else 1
-        except (OSError, ValueError) as unreadable:
-            events.error(f"{asked.event} does not hold an event: {unreadable}")
-    if asked.command == "fleet":
-        pasts = list(Past) if len(arguments) == 1 else [asked.scene or Past.DUE_AT_ONCE]
-        scenes = [scene for past in pasts if past is not Past.WATCHED for scene in _fleets(asked, past)]
-        days = [scene for past in pasts if past is Past.WATCHED for scene in _fleets(asked, past)]
-        held = [not scenes or fleet.show(scenes, console), not days or fleet.show_days(days, console)]
-        return 0 if all(held) else 1
-    if asked.command == "year":
-        return 0 if year_table.show(Stretch(asked.seed), asked.to, console) else 1
-    if asked.serve and (asked.rotations > 1 or asked.fault):
-        rotate.error("--serve shows the rotations that you start: it goes with neither --rotations nor --fault")
-    scene = Scene(
-        shape=asked.shape,
-        two_factor=asked.two_factor,
-        others=asked.others,
-        placeholder=asked.placeholder,
-        faults=tuple(asked.fault),
-        cold=asked.cold,
-        grace=asked.grace,
-    )
-    if asked.serve:
-        rehearse.serve(scene, console)
-        return 0
-    return 0 if rehearse.rehearse(scene, max(asked.rotations, 2 if scene.grace_seconds else 1), console) else 1
-
-
-def _fleets(asked: argparse.Namespace, past: Past) -> list[FleetScene]:
-    due_at_once = past is Past.DUE_AT_ONCE
-    return [
-        FleetScene(
-            secrets=asked.secrets or (200 if due_at_once or past is Past.WATCHED else 12),
-            per_minute=limit,
-            past=past,
-            timeout=asked.timeout,
-            two_factor=asked.two_factor,
-            seed=asked.seed,
-        )
-        for limit in asked.per_minute or ((600, 180) if due_at_once else (600,))
-    ]
-
-
-def _duration(text: str) -> str:
+    if interruptible:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        duration.parse(text)
-    except ValueError as problem:
-        raise argparse.ArgumentTypeError(str(problem)) from None
-    return text
-
-
-def _forget_the_readers_environment() -> None:
-    """Neither a proxy nor an AWS profile of the reader's has a part in the rehearsal."""
-    for name in list(os.environ):
-        if name.startswith("AWS_") or name.upper().endswith("_PROXY"):
-            del os.environ[name]
-    os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
-
-
-def _at_least(minimum: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        if int(text) < minimum:
-            raise argparse.ArgumentTypeError(f"must be at least {minimum}")
-        return int(text)
-
-    return number
-
-
-def _fault(text: str) -> Fault:
-    kind, at, number = text.partition("@")
-    if not at or not number.isdigit() or int(number) < 1 or kind not in list(FaultKind):
-        raise argparse.ArgumentTypeError(f"{text!r} is not KIND@N, like killed-after@7; KIND: {', '.join(FaultKind)}")
-    return Fault(int(number), FaultKind(kind))
+        return main(sys.argv[1:])
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends already
+        return 128 + signal.SIGINT
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
+    sys.exit(run())

@@ -27,15 +27,17 @@ NO_LEAK = "no secret value in anything the function printed"
 CONTRACT = "the function asks of AWS only what the contract allows"
 
 _CLOCKS_AGREE_SECONDS = 10
+# So long a rollback keeps what it enables, for its own invocation.
+_HELD_SECONDS = 1200
 
-_EVERY_STEP = {"createSecret", "setSecret", "testSecret", "finishSecret", "Reconcile", "Retire"}
+_EVERY_STEP = {"createSecret", "setSecret", "testSecret", "finishSecret", "Reconcile", "Retire", "Rollback"}
 _ALLOWED = {
     "DescribeSecret": _EVERY_STEP,
     "GetSecretValue": _EVERY_STEP,
-    "GetParameters": _EVERY_STEP,
+    "GetParameters": _EVERY_STEP | {"Preflight"},
     "ListSecrets": {"Reconcile"},
     "PutSecretValue": {"createSecret"},
-    "UpdateSecretVersionStage": {"finishSecret"},
+    "UpdateSecretVersionStage": {"finishSecret", "Rollback"},
 }
 
 
@@ -87,6 +89,8 @@ class Invariants:
     _values: dict[str, str] = field(default_factory=dict, repr=False)
     _dead_by_hand: set[str] = field(default_factory=set, repr=False)
     _disabled_lately: set[str] = field(default_factory=set, repr=False)
+    _rolled_back: bool = False
+    _brought_back: set[str] = field(default_factory=set, repr=False)
     others: Mapping[str, tuple[str, bool]] | None = None
     at_work: frozenset[str] = frozenset()
 
@@ -150,15 +154,23 @@ class Invariants:
     def _look_at_graces(self, world: Watched, last: State, state: State, where: str) -> None:
         """Check that nothing in grace has lost it but by Retire, and that no grace is longer than it may be."""
         now, longest = world.now() + _CLOCKS_AGREE_SECONDS, world.scene.grace_seconds
+        self._rolled_back |= "Rollback" in {world.step, *self.at_work}
         values = (world.aws.value(world.secret_arn, label) for label in ("AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"))
         stored = {token_in(value) for value in values if value}  # others are twins, which nobody can hold
         cut_short = [
             uuid
             for uuid in _active(last) - _active(state)
-            if _time_in(last.tokens[uuid][0]) > now
-            or (longest and self._values[uuid] in stored and _was_staged(last, last.tokens[uuid][0], world))
+            if uuid not in self._brought_back
+            and (
+                _time_in(last.tokens[uuid][0]) > now
+                or (longest and self._values[uuid] in stored and _was_staged(last, last.tokens[uuid][0], world))
+            )
         ]
-        endless = [label for label, active in state.tokens.values() if active and _time_in(label) > now + longest]
+        # Consumers have no token that a rollback enables before AWSCURRENT holds it.
+        self._brought_back |= (_active(state) - _active(last)) & last.tokens.keys()
+        self._brought_back -= {uuid for uuid in self._brought_back if self._values[uuid] == world.current_token()}
+        may_be = max(longest, _HELD_SECONDS) if self._rolled_back else longest
+        endless = [label for label, active in state.tokens.values() if active and _time_in(label) > now + may_be]
         self._check(GRACE_KEPT, not endless and (not cut_short or "Retire" in {world.step, *self.at_work}), where)
 
     def at_rest(self, world: Watched) -> None:

@@ -69,6 +69,7 @@ class Engine:
         events: what CloudTrail would show, oldest first.
         rotations: the latest rotation of each secret that had one, by ARN.
         attempts, pause: as given; both can be changed at any time.
+        heard: called with each event, while the service is at work. Does nothing, but can be changed at any time.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Engine:
         self._changed = changed
         self._succeeded = succeeded
         self._threads: list[Thread] = []
+        self.heard: Callable[[Event], None] = lambda _event: None
 
     def start(self, rotation: Rotation) -> None:
         """Begin a rotation, or go on with one that was given up."""
@@ -182,6 +184,7 @@ class Engine:
 
     def _record(self, name: str, rotation: Rotation, message: str = "") -> None:
         self.events.append(Event(name, rotation.secret.arn, message))
+        self.heard(self.events[-1])
 
 
 def holder_of(secret: FakeSecret, label: str) -> str | None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from threading import Event
 
 from rich.console import Console
 from rich.table import Table
@@ -13,10 +10,9 @@ from rich.text import Text
 
 from rehearsal.consumer import Consumer, Keeper
 from rehearsal.invariants import Invariants
+from rehearsal.shown import counted, step_line, the_world
 from rehearsal.wire import Request
-from rehearsal.world import FUNCTION_ARN, PLACEHOLDER, SECRET_NAME, Scene, State, StepRun, World, changes
-
-_SERVE_SECONDS = 3600
+from rehearsal.world import SECRET_NAME, Scene, State, StepRun, World
 
 
 def rehearse(scene: Scene, rotations: int, console: Console) -> bool:
@@ -33,7 +29,7 @@ def rehearse(scene: Scene, rotations: int, console: Console) -> bool:
 
     with World(scene, on_request=on_request, on_step=on_step) as world:
         invariants.begin(world)
-        console.print(_the_world(world))
+        console.print(the_world(world))
         before, succeeded, keeper = world.state(), True, Keeper(world)
         with Consumer(world) as consumer:
             for number in range(1, rotations + 1):
@@ -42,13 +38,13 @@ def rehearse(scene: Scene, rotations: int, console: Console) -> bool:
                 events = world.rotate_by_command()
                 failed = events.count("RotationFailed")
                 if "RotationSucceeded" in events:
-                    tries = f", after {_counted(failed, 'failed attempt')}" if failed else ""
+                    tries = f", after {counted(failed, 'failed attempt')}" if failed else ""
                     console.print(f"  rotated{tries}")
                     invariants.at_rest(world)
                     if number < rotations:
                         _pass_the_grace(world, keeper, console)
                 else:
-                    console.print(f"  [red]not rotated[/], given up after {_counted(failed, 'attempt')}")
+                    console.print(f"  [red]not rotated[/], given up after {counted(failed, 'attempt')}")
                     succeeded = False
                     break
         after, asked = world.state(), world.wire.requests
@@ -61,9 +57,13 @@ def rehearse(scene: Scene, rotations: int, console: Console) -> bool:
         _show(console, _tokens(before, after, invariants.others or {}))
         _show(console, _labels(before, after))
         _show(console, _summary(consumer, keeper, asked, rotations, invariants))
-        missed = [fault for fault in scene.faults if fault.at > len(asked)]
+        named = {request.name for request in asked}
+        missed = [fault for fault in scene.faults if fault.at > len(asked) or not (fault.at or fault.name in named)]
         for fault in missed:
-            console.print(f"[red]missed[/]    fault {fault.kind}@{fault.at}: there were {len(asked)} requests")
+            spot = fault.at or fault.name
+            console.print(f"[red]missed[/]    fault {fault.kind}@{spot}: there were {len(asked)} requests")
+        if missed:
+            console.print("  " + ", ".join(f"{request.number} {request.name}" for request in asked), soft_wrap=True)
     refused = consumer.failures + keeper.refused
     return succeeded and not (invariants.broken or missed or refused) and consumer.logins > 0
 
@@ -77,64 +77,12 @@ def _pass_the_grace(world: World, keeper: Keeper, console: Console) -> None:
         console.print(f"  {world.scene.grace} and an hour pass; {refused}")
 
 
-def serve(scene: Scene, console: Console) -> None:
-    """Keep the world up until Ctrl-C, and print the environment with which `aws` commands work against it."""
-
-    def on_step(run: StepRun) -> None:
-        console.print(step_line(run), soft_wrap=True)
-
-    with World(scene, on_step=on_step) as world:
-        console.print(_the_world(world))
-        console.print("\nIn another terminal:\n")
-        console.out("unset AWS_PROFILE AWS_SESSION_TOKEN")
-        for name, value in world.environment.items():
-            console.out(f"export {name}={value}", highlight=False)
-        rotate = f"aws secretsmanager rotate-secret --secret-id {SECRET_NAME}"
-        console.out(
-            f"{rotate} \\\n  --rotation-lambda-arn {FUNCTION_ARN} \\\n  --rotation-rules AutomaticallyAfterDays=30"
-        )
-        console.out(f"aws secretsmanager get-secret-value --secret-id {SECRET_NAME}")
-        if shutil.which("aws") is None:
-            console.print("\nThere is no aws on your PATH; .venv/bin/aws is one.")
-        console.print(f"\nDocker Hub is at {world.hub_url}. Steps are shown here as they happen.")
-        console.print(f"Ctrl-C ends it; it ends by itself after {_SERVE_SECONDS // 60} minutes.\n")
-        with suppress(KeyboardInterrupt):
-            Event().wait(_SERVE_SECONDS)
-
-
-def _the_world(world: World) -> Text:
-    scene = world.scene
-    holds = "a placeholder" if world.current_token() == PLACEHOLDER else "a token made by hand"
-    second = ", with two-factor login" if scene.two_factor else ""
-    return Text(
-        f"Docker Hub   account {world.hub.username}{second}, {scene.others} tokens of other people and programs\n"
-        f"AWS          secret {SECRET_NAME} ({scene.shape.value}), which holds {holds}\n"
-        f"Function     the real handler, in a process of its own, {'cold for each step' if scene.cold else 'kept warm'}"
-    )
-
-
-def step_line(run: StepRun) -> Text:
-    """Show an invocation in one line."""
-    aws = sum(request.party == "AWS" for request in run.requests)
-    line = Text("  ")
-    line.append(f"{run.step:<13}", "red" if run.error else "green")
-    line.append(f"{run.seconds * 1000:6.0f} ms  {aws} AWS + {len(run.requests) - aws} Hub  ", "dim")
-    proven = run.step == "testSecret" and any(request.party == "Docker Hub" for request in run.requests)
-    nothing = "the staged token logs in" if proven else "nothing to change"
-    line.append(run.error or ", ".join(changes(run.before, run.after)) or nothing, "red" if run.error else "")
-    return line
-
-
 def _show(console: Console, table: Table) -> None:
     """Print a table without the blanks that fill its last column."""
     with console.capture() as capture:
         console.print(table)
     for line in capture.get().splitlines():
         console.out(line.rstrip(), highlight=False)
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _tokens(before: State, after: State, others: Mapping[str, object]) -> Table:
@@ -147,7 +95,7 @@ def _tokens(before: State, after: State, others: Mapping[str, object]) -> Table:
         made_for = f"version {label.rpartition('/')[2][:8]}" if "/" in label else label
         table.add_row(uuid[:8], made_for, _standing(was), _standing(now))
     untouched = sum(before.tokens[uuid] == after.tokens.get(uuid) for uuid in others)
-    table.add_row("", f"{_counted(untouched, 'other')}, untouched", "", "")
+    table.add_row("", f"{counted(untouched, 'other')}, untouched", "", "")
     return table
 
 
@@ -175,7 +123,7 @@ def _summary(
     overtaken = f", {consumer.overtaken} after reading AWSCURRENT again" if consumer.overtaken else ""
     failed = Text(f"{consumer.failures} failed", "red" if consumer.failures else "green")
     table.add_row(
-        "consumer", Text(f"{_counted(consumer.logins, 'login')} with AWSCURRENT meanwhile{overtaken}, ") + failed
+        "consumer", Text(f"{counted(consumer.logins, 'login')} with AWSCURRENT meanwhile{overtaken}, ") + failed
     )
     if keeper.logins:
         refused = Text(f"{keeper.refused} refused", "red" if keeper.refused else "green")

@@ -8,9 +8,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from rehearsal.rehearse import step_line
 from rehearsal.sandbox import FunctionError
-from rehearsal.world import Scene, StepRun, World
+from rehearsal.shown import step_line
+from rehearsal.world import REGION, SECRET_NAME, Scene, StepRun, World
+
+_ARN = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:{SECRET_NAME}-AbCdEf"
+_STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
 
 # The situation in which a sample event arrives: the step before which a rotation is held up, and what was done by hand
 # then. Any other file's event arrives when its step is due.
@@ -41,10 +44,12 @@ def show(path: Path, console: Console) -> bool:
     """Replay the event in a file, print what changed, and return whether the function did as asked."""
     run = replay(path)
     held_before, by_hand = _SITUATIONS.get(path.stem, (run.step, ""))
-    console.print(
-        f"A rotation was held up before {held_before}{'; ' + by_hand if by_hand else ''}. Then came {path.name}:"
-    )
+    held = f"was held up before {held_before}" if held_before in _STEPS else "had ended"
+    console.print(f"A rotation {held}{'; ' + by_hand if by_hand else ''}. Then came {path.name}:")
     console.print(step_line(run), soft_wrap=True)
+    event = json.loads(path.read_text())
+    if run.error and isinstance(event, dict) and event.get("SecretId", _ARN) != _ARN:
+        console.print(f"The secret that is here is {_ARN}: let SecretId name it.")
     return run.error is None
 
 

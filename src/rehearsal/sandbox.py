@@ -110,6 +110,25 @@ class Function:
             raise FunctionError(f"{error['type']}: {error['message']}")
         return result["answer"]
 
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Its environment variables, as they are configured now."""
+        return self._environment
+
+    @property
+    def timeout_seconds(self) -> float:
+        """When the service ends an invocation, as it is configured now."""
+        return self._timeout_seconds
+
+    def configure(self, environment: Mapping[str, str], timeout_seconds: float | None = None) -> None:
+        """Change some of its environment variables, and its timeout, as a deployment does.
+
+        The next invocation gets a fresh process.
+        """
+        self._environment = {**self._environment, **environment}
+        self._timeout_seconds = timeout_seconds or self._timeout_seconds
+        self.discard()
+
     def kill(self) -> None:
         """End the process at once, in whatever it is doing; the next invocation starts another. From any thread."""
         if self._process:

@@ -1,7 +1,7 @@
 """What AWS shows of a secret beside its values: dates, tags, its schedule, and the list of all secrets.
 
 moto keeps tags and hands out what it has: whole seconds, an empty list of tags, no date of the next rotation that a
-schedule expression sets, and tags that AWS does not take.
+schedule expression sets, and tags that AWS does not take. Every version was made just now, by its list of them.
 """
 
 from __future__ import annotations
@@ -66,8 +66,12 @@ def in_list(described: Mapping[str, Any]) -> dict[str, Any]:
     return entry
 
 
-def page(call: Mapping[str, Any], entries: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the page of a list that is asked for: 100 entries at most, and the token of the next page, if any."""
+def page(call: Mapping[str, Any], what: str, entries: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the page of a list that is asked for: 100 entries at most, and the token of the next page, if any.
+
+    Args:
+        what: the entries are called in the answer.
+    """
     size, start = call.get("MaxResults", _PAGE_SIZE), call.get("NextToken", "page-0").removeprefix("page-")
     if not 1 <= size <= _PAGE_SIZE:
         raise Refused("InvalidParameterException", "MaxResults must be between 1 and 100.")
@@ -75,7 +79,22 @@ def page(call: Mapping[str, Any], entries: list[dict[str, Any]]) -> dict[str, An
         raise Refused("InvalidNextTokenException", "The NextToken value is invalid.")
     end = int(start) + size
     more = {"NextToken": f"page-{end}"} if end < len(entries) else {}
-    return {"SecretList": entries[int(start) : end], **more}
+    return {what: entries[int(start) : end], **more}
+
+
+def versions(secret: FakeSecret, *, deprecated: bool) -> list[dict[str, Any]]:
+    """Return the entries of ListSecretVersionIds.
+
+    https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_SecretVersionsListEntry.html
+
+    Args:
+        deprecated: whether those are meant, too, that carry no label.
+    """
+    return [
+        {"VersionId": key, "CreatedDate": version["createdate"], **({"VersionStages": stages} if stages else {})}
+        for key, version in secret.versions.items()
+        if (stages := version["version_stages"]) or deprecated
+    ]
 
 
 def require_taggable(secret: FakeSecret | None, tags: Iterable[Mapping[str, str]]) -> None:

@@ -98,6 +98,7 @@ class Aws:
             "CancelRotateSecret": self._change,
             "CreateSecret": self._create_secret,
             "DescribeSecret": self._describe_secret,
+            "ListSecretVersionIds": self._list_versions,
             "ListSecrets": self._list_secrets,
             "PutSecretValue": self._put_secret_value,
             "RotateSecret": self._rotate_secret,
@@ -130,12 +131,23 @@ class Aws:
             for version in secret.versions.values():
                 version["createdate"] = self._moment()
             self._changed(secret)
+            secret.created_date = secret.last_changed_date
             return secret.arn
 
     def put_parameter(self, name: str, value: str) -> None:
         """Create a SecureString parameter, or overwrite it."""
         with self._lock:
             self._ssm.put_parameter(name, "", value, "SecureString", "", "", True, [], "text", None, None)
+
+    def tag_parameter(self, name: str, key: str, value: str) -> None:
+        """Give a parameter a tag."""
+        with self._lock:
+            self._ssm.add_tags_to_resource("Parameter", name, {key: value})
+
+    def drop_parameter(self, name: str) -> None:
+        """Delete a parameter."""
+        with self._lock:
+            self._ssm.delete_parameter(name)
 
     def labels(self, secret_id: str) -> dict[str, set[str]]:
         """Return the staging labels of every version, deprecated ones (no label) included, by version id."""
@@ -148,12 +160,24 @@ class Aws:
             secret = self._find(secret_id)
             return secret.versions.get(holder_of(secret, label) or "", {}).get("secret_string")
 
-    def attach(self, secret_id: str, function_arn: str | None) -> None:
-        """Let a secret name a function as the one that rotates it, without a rotation; or none."""
+    def attach(self, secret_id: str, function_arn: str | None, rules: dict[str, Any] | None = None) -> None:
+        """Let a secret name a function as the one that rotates it, without a rotation; or none.
+
+        Args:
+            rules: its RotationRules; None for those that it has.
+        """
         with self._lock:
             secret = self._find(secret_id)
             secret.rotation_lambda_arn = function_arn or ""
             secret.rotation_enabled = secret.rotation_requested = True
+            if rules:
+                self._rotation_rules[secret.arn] = rules
+
+    def mark_made_by(self, secret_id: str, stack: str) -> None:
+        """Let a secret carry the tag by which CloudFormation knows what a stack has made."""
+        with self._lock:
+            secret = self._find(secret_id)
+            secret.tags = [*(secret.tags or []), {"Key": "aws:cloudformation:stack-name", "Value": stack}]
 
     def mark_rotated(self, secret_id: str) -> None:
         """Let a rotation of a secret have ended well now, by its LastRotatedDate."""
@@ -220,13 +244,21 @@ class Aws:
         secret = self._find(call["SecretId"])
         return _json(secret_descriptions.describe(secret, self._rotation_rules.get(secret.arn)))
 
+    def _list_versions(self, call: dict[str, Any], _moto: Callable[[], Response]) -> Response:
+        """Tell when each version was made, a page at a time."""
+        secret = self._find(call["SecretId"])
+        entries = secret_descriptions.versions(secret, deprecated=call.get("IncludeDeprecated", False))
+        page = secret_descriptions.page(call, "Versions", entries)
+        return _json({"ARN": secret.arn, "Name": secret.name, **page})
+
     def _list_secrets(self, call: dict[str, Any], _moto: Callable[[], Response]) -> Response:
         """Describe the secrets that moto finds for the filters, a page at a time."""
         deleted = call.get("IncludePlannedDeletion", False)
         found, _ = self._secrets_manager.list_secrets(call.get("Filters", []), 10_000, None, deleted)
         secrets = [self._find(secret["ARN"]) for secret in found]
         described = [secret_descriptions.describe(one, self._rotation_rules.get(one.arn)) for one in secrets]
-        return _json(secret_descriptions.page(call, [secret_descriptions.in_list(one) for one in described]))
+        entries = [secret_descriptions.in_list(it) for it in described]
+        return _json(secret_descriptions.page(call, "SecretList", entries))
 
     def _tag_resource(self, call: dict[str, Any], moto: Callable[[], Response]) -> Response:
         """Set tags, all or none. https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_TagResource.html."""

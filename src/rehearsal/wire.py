@@ -53,10 +53,15 @@ class FaultKind(StrEnum):
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault, which befalls the request with the number `at` (the first request is 1)."""
+    """One fault, which befalls the request with the number `at` (the first request is 1).
+
+    Attributes:
+        name: if `at` is 0, the first request of this name is meant.
+    """
 
     at: int
     kind: FaultKind
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,7 @@ class Wire:
         self._clock = clock
         self._numbers = itertools.count(1)
         self._requests: list[Request] = []  # by number
+        self._named: set[str] = set()
         self._writing = Lock()
         self._connections: set[Any] = set()
 
@@ -129,7 +135,7 @@ class Wire:
         def doorway(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
             round_trips = self._travel(environ)
             number, started, name = next(self._numbers), self._clock(), _name(environ)
-            fault = next((fault.kind for fault in self.faults if fault.at == number), None)
+            fault = self._fault(number, name)
             answer = _answer(app, party, environ, fault)
             status = None if answer is None else answer.status_code
             request = Request(number, party, name, status, self._clock() - started, fault, round_trips)
@@ -146,6 +152,16 @@ class Wire:
             return answer(environ, start_response)
 
         return doorway
+
+    def _fault(self, number: int, name: str) -> FaultKind | None:
+        """Return what befalls a request."""
+        with self._writing:
+            first = name not in self._named
+            self._named.add(name)
+        meant = (
+            fault for fault in self.faults if fault.at == number or (first and not fault.at and fault.name == name)
+        )
+        return next((fault.kind for fault in meant), None)
 
     def _travel(self, environ: WSGIEnvironment) -> int:
         """Wait as long as a request and its answer are under way, and return how many round trips that was."""

@@ -32,7 +32,7 @@ from rehearsal.secrets_manager import Aws
 from rehearsal.wire import Fault, Request, Server, Wire
 
 REGION = "eu-central-1"
-SECRET_NAME = "docker-hub-token"
+SECRET_NAME = "dockerhub-token"
 CARETAKER = "dockerhub_rotation.caretaker.lambda_handler"
 FUNCTION_ARN = f"arn:aws:lambda:{REGION}:123456789012:function:dockerhub-rotation"
 REPOSITORY = "acme/app"
@@ -40,7 +40,7 @@ PLACEHOLDER = "placeholder-until-the-first-rotation"
 
 _BETWEEN_ROTATIONS_SECONDS = 5
 
-TASKS = ("Reconcile", "Retire")
+TASKS = ("Reconcile", "Retire", "Rollback", "Preflight")
 
 _ACCOUNT = {
     "AWS_ACCESS_KEY_ID": "rehearsal",
@@ -196,13 +196,14 @@ class World:
         on_request: Callable[[Request], None] = lambda request: None,  # noqa: ARG005 - the argument is the contract
         on_step: Callable[[StepRun], None] = lambda run: None,  # noqa: ARG005
         run_function: Callable[..., Function] = Function,
+        passed: float = 0.0,
     ) -> None:
         self.scene = scene
         self.steps: list[StepRun] = []
         self.step: str | None = None
         self.hold_before: str | None = None
         self._held = False
-        self.passed = 0.0
+        self.passed = passed
         self.secrets: set[str] = set()
         self.answers: list[object] = []
         self._on_request = on_request
@@ -229,8 +230,9 @@ class World:
             hub.add_token(("ci-runner", "laptop", "build-farm")[number % 3] + f"-{number + 1}", active=number % 4 != 3)
         token = PLACEHOLDER if self.scene.placeholder else hub.add_token("made by hand").value
         self.secret_arn = aws.create_secret(SECRET_NAME, self.scene.shape.compose(hub.username, token))
-        aws.put_parameter("DOCKER_HUB_USERNAME", hub.username)
-        aws.put_parameter("DOCKER_HUB_PASSWORD", hub.password)
+        for variable, value in (("USERNAME", hub.username), ("PASSWORD", hub.password)):
+            named = self.scene.environment.get(f"DOCKERHUB_{variable}_PARAMETER", f"DOCKER_HUB_{variable}")
+            aws.put_parameter(named, value)
         self.secrets.add(hub.password)
         if seed:
             aws.put_parameter("DOCKER_HUB_TOTP", seed)

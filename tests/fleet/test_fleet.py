@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal.__main__ import main
+from rehearsal.command_line import main
 from rehearsal.fleet.scenes import Past, Report, Scene
 from rehearsal.fleet.world import NOT_LOCKED, Fleet
 from rehearsal.invariants import NO_LEAK, NO_REMAINS, ONLY_OURS, WORKS

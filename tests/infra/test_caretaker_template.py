@@ -1,4 +1,4 @@
-"""The caretaker's template: it may read and retire, is called every hour and once, and its silence rings."""
+"""The caretaker's template: it may read, retire and go back, is called every hour and once, and its silence rings."""
 
 import importlib
 import json
@@ -88,7 +88,7 @@ def test_its_handler_is_there_and_it_has_as_long_as_lambda_gives() -> None:
 # What it may do
 
 
-def test_of_secrets_it_may_find_and_read_those_that_name_the_function_and_change_none() -> None:
+def test_of_secrets_it_may_find_and_read_those_that_name_the_function_and_move_awscurrent_alone() -> None:
     on_secrets = [it for it in permissions() if any(action.startswith("secretsmanager:") for action in it["Action"])]
 
     assert [(it["Sid"], it["Action"]) for it in on_secrets] == [
@@ -96,20 +96,23 @@ def test_of_secrets_it_may_find_and_read_those_that_name_the_function_and_change
             "ReadSecretsThatNameTheRotationFunction",
             ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"],
         ),
+        ("MoveCurrentBack", ["secretsmanager:UpdateSecretVersionStage"]),
         ("FindSecrets", ["secretsmanager:ListSecrets"]),
     ]
-    assert on_secrets[0]["Condition"]["StringEquals"] == {"secretsmanager:resource/AllowRotationLambdaArn": FUNCTION}
+    ours = {"secretsmanager:resource/AllowRotationLambdaArn": FUNCTION}
+    assert on_secrets[0]["Condition"]["StringEquals"] == ours
+    assert on_secrets[1]["Condition"]["StringEquals"] == ours | {"secretsmanager:VersionStage": "AWSCURRENT"}
 
 
 @pytest.mark.parametrize("secrets", ["*", "team-a/*,hub"])
-def test_it_reads_and_decrypts_no_other_secrets_than_are_served(secrets: str) -> None:
+def test_it_reads_changes_and_decrypts_no_other_secrets_than_are_served(secrets: str) -> None:
     names = [f"arn:*:secretsmanager:*:*:secret:{name}-??????" for name in secrets.split(",")]
-    read, decrypt = (
+    read, move, decrypt = (
         next(it for it in permissions(Secrets=secrets) if it["Sid"] == sid)
-        for sid in ("ReadSecretsThatNameTheRotationFunction", "UseKeysOfSecretsOfThisAccount")
+        for sid in ("ReadSecretsThatNameTheRotationFunction", "MoveCurrentBack", "UseKeysOfSecretsOfThisAccount")
     )
 
-    assert read["Resource"] == names
+    assert read["Resource"] == move["Resource"] == names
     assert decrypt["Action"] == ["kms:Decrypt"]
     assert decrypt["Condition"]["StringLike"] == {"kms:EncryptionContext:SecretARN": names}
     assert "kms:ViaService" in decrypt["Condition"]["StringEquals"]

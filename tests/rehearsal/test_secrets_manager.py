@@ -884,6 +884,26 @@ def test_secrets_are_listed_by_the_page_with_what_rotates_them(world: World) -> 
     assert rotated == [{**described, "SecretVersionsToStages": labels}]
 
 
+def test_versions_are_listed_with_the_moment_of_their_making_and_without_those_that_carry_no_label(
+    world: World,
+) -> None:
+    world.rotate(SECOND)
+    world.rotate(THIRD)
+
+    told = world.secrets.list_secret_version_ids(SecretId="hub")
+    everything = world.secrets.list_secret_version_ids(SecretId="hub", IncludeDeprecated=True, MaxResults=2)
+    rest = world.secrets.list_secret_version_ids(
+        SecretId="hub", IncludeDeprecated=True, NextToken=everything["NextToken"]
+    )
+
+    assert (told["ARN"], told["Name"]) == (world.arn, "hub")
+    labels = {it["VersionId"]: it.get("VersionStages") for it in told["Versions"]}
+    assert labels == {SECOND: ["AWSPREVIOUS"], THIRD: ["AWSCURRENT"]}
+    made = [*everything["Versions"], *rest["Versions"]]
+    assert [it["VersionId"] for it in sorted(made, key=lambda it: it["CreatedDate"])] == [FIRST, SECOND, THIRD]
+    assert "NextToken" not in rest
+
+
 def test_a_page_may_be_smaller_and_never_larger(world: World) -> None:
     world.aws.create_secret("other", "value")
 
@@ -1025,6 +1045,14 @@ def test_moto_describes_deprecated_versions(moto: "SecretsManagerClient") -> Non
     put(moto, THIRD, "third", "AWSCURRENT")
 
     assert described(moto)[FIRST] == []
+
+
+def test_moto_says_of_every_version_that_it_was_made_just_now(moto: "SecretsManagerClient") -> None:
+    with mock.patch("moto.secretsmanager.models.time.time", return_value=2_000_000_000):
+        told = moto.list_secret_version_ids(SecretId="hub")
+
+    assert told["Versions"][0]["CreatedDate"].timestamp() == 2_000_000_000
+    assert told["NextToken"] == ""
 
 
 def test_moto_takes_any_tag_and_shows_that_there_are_none(moto: "SecretsManagerClient") -> None:

@@ -17,7 +17,10 @@ from tests.rotation.test_reports import Slack
 
 MakeWorld = Callable[..., World]
 
-ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:docker-hub-token-AbCdEf"
+ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:dockerhub-token-AbCdEf"
+VERSION = "9c1d7a52-3f0e-4b8a-a6c4-5d2e8f7b1a90"
+# Those that are about one secret, and what they are sent beside it.
+OF_ONE: dict[str, dict[str, object]] = {"Reconcile": {}, "Retire": {}, "Rollback": {"VersionId": VERSION}}
 LOUD = {"POWERTOOLS_LOG_LEVEL": "DEBUG", "POWERTOOLS_LOGGER_LOG_EVENT": "true"}
 
 
@@ -50,13 +53,25 @@ REFUSED = {
     "a step beside a task": {"Task": "Retire", "SecretId": ARN, "Step": "finishSecret"},
     "an unknown field": {"Task": "Reconcile", "Force": True},
     "a field that is no text": {"Task": "Reconcile", 1: 2},
-    "a name instead of an ARN": {"Task": "Reconcile", "SecretId": "docker-hub-token"},
+    "a name instead of an ARN": {"Task": "Reconcile", "SecretId": "dockerhub-token"},
     "a part of an ARN": {"Task": "Reconcile", "SecretId": ARN[:-7]},
     "another service's ARN": {"Task": "Reconcile", "SecretId": FUNCTION_ARN},
     "null instead of an ARN": {"Task": "Reconcile", "SecretId": None},
     "several ARNs": {"Task": "Retire", "SecretId": [ARN]},
     "an ARN and more": {"Task": "Retire", "SecretId": f"{ARN}\n"},
     "nothing to retire": {"Task": "Retire"},
+    "a version to retire": {"Task": "Retire", "SecretId": ARN, "VersionId": VERSION},
+    "a version to reconcile": {"Task": "Reconcile", "VersionId": VERSION},
+    "no secret to go back in": {"Task": "Rollback", "VersionId": VERSION},
+    "nothing to go back to": {"Task": "Rollback", "SecretId": ARN},
+    "a staging label to go back to": {"Task": "Rollback", "SecretId": ARN, "VersionId": "AWSPREVIOUS"},
+    "too long a version": {"Task": "Rollback", "SecretId": ARN, "VersionId": "v" * 65},
+    "a version and more": {"Task": "Rollback", "SecretId": ARN, "VersionId": f"{VERSION}\n"},
+    "null instead of a version": {"Task": "Rollback", "SecretId": ARN, "VersionId": None},
+    "several versions": {"Task": "Rollback", "SecretId": ARN, "VersionId": [VERSION]},
+    "a preflight of a secret": {"Task": "Preflight", "SecretId": ARN},
+    "a preflight of a version": {"Task": "Preflight", "VersionId": VERSION},
+    "a preflight with an option": {"Task": "Preflight", "TryBoth": True},
 }
 
 
@@ -70,7 +85,7 @@ def test_what_it_does_not_know_is_refused_before_anything_is_asked(make_world: M
     assert names(world) == []
 
 
-@pytest.mark.parametrize("task", ["Reconcile", "Retire"])
+@pytest.mark.parametrize("task", OF_ONE)
 @pytest.mark.parametrize("function", [f"{FUNCTION_ARN}-of-others", None])
 def test_a_secret_of_another_project_is_refused_before_anything_else_is_asked(
     make_world: MakeWorld, task: str, function: str | None
@@ -81,19 +96,19 @@ def test_a_secret_of_another_project_is_refused_before_anything_else_is_asked(
     before = world.state()
 
     with pytest.raises(FunctionError, match="EventRefused: .* does not name"):
-        world.care(task, SecretId=arn)
+        world.care(task, SecretId=arn, **OF_ONE[task])
 
     assert names(world) == ["DescribeSecret"]
     assert world.state() == before
 
 
-@pytest.mark.parametrize("task", ["Reconcile", "Retire"])
+@pytest.mark.parametrize("task", OF_ONE)
 def test_a_secret_that_is_not_served_is_refused_before_anything_is_asked(make_world: MakeWorld, task: str) -> None:
-    world = make_world(Scene(environment={"DOCKERHUB_SECRETS": "docker-hub-token"}))
+    world = make_world(Scene(environment={"DOCKERHUB_SECRETS": "dockerhub-token"}))
     arn = rotated_secret(world, "a-strangers/token")
 
     with pytest.raises(FunctionError, match="SecretNotServed"):
-        world.care(task, SecretId=arn)
+        world.care(task, SecretId=arn, **OF_ONE[task])
 
     assert names(world) == []
 

@@ -34,14 +34,19 @@ WatchedWorld = Callable[..., tuple[World, Invariants]]
 
 _LOG_IN = ("GetParameters", "POST /v2/auth/token", "GET /v2/access-tokens", "DescribeSecret")
 _PATCH, _DELETE = "PATCH /v2/access-tokens/{uuid}", "DELETE /v2/access-tokens/{uuid}"
-# What each asks for where a token is due and another is an orphan.
+# What each asks for where a token is due, or disabled and wanted back, and another is an orphan.
 REQUESTS = {
     "Reconcile": ("ListSecrets", *_LOG_IN, _PATCH, _DELETE),
     "Retire": ("DescribeSecret", *_LOG_IN, _PATCH, _DELETE),
+    "Rollback": (
+        *("DescribeSecret", "GetSecretValue", "GetParameters", "POST /v2/auth/token", "GET /v2/access-tokens"),
+        *(_PATCH, "POST /v2/auth/token", "GET /token", _PATCH, "DescribeSecret", "UpdateSecretVersionStage"),
+        *("POST /v2/auth/token", _PATCH, _DELETE),
+    ),
 }
 SCENE = Scene(grace="2h", environment={"POWERTOOLS_LOG_LEVEL": "DEBUG", "POWERTOOLS_LOGGER_LOG_EVENT": "true"})
-# Retire takes the rest of a grace away, Reconcile waits for its end.
-SECONDS_SINCE = {"Reconcile": 2 * HOUR + 60, "Retire": HOUR}
+# Retire takes the rest of a grace away, Reconcile waits for its end, and after that a rollback has to enable the token.
+SECONDS_SINCE = {"Reconcile": 2 * HOUR + 60, "Retire": HOUR, "Rollback": 2 * HOUR + 60}
 
 Matrix = dict[tuple[str, int, FaultKind], str]
 
@@ -75,18 +80,29 @@ def matrix(report: list[RenderableType]) -> Iterator[Matrix]:
 
 
 def with_something_due(world: World, invariants: Invariants, task: str) -> World:
-    """Bring a world to where a superseded token and an orphan are to be taken away."""
+    """Bring a world to where a superseded token is to be taken away or brought back, and an orphan to be deleted."""
     world.rotate()
     token = orphan(world)
     token.creator_ua = "dockerhub-rotation/0.1.0"
     world.passed += SECONDS_SINCE[task]
+    if task == "Rollback":
+        of_version(world, holder(world, "AWSPREVIOUS")).active = False
     invariants.begin(world)
     return world
 
 
-def cared(world: World, task: str) -> str:
+def event_for(world: World, task: str) -> dict[str, object]:
+    """Return what a task is sent beside its name."""
+    match task:
+        case "Retire":
+            return {"SecretId": world.secret_arn}
+        case "Rollback":
+            return {"SecretId": world.secret_arn, "VersionId": holder(world, "AWSPREVIOUS")}
+    return {}
+
+
+def cared(world: World, task: str, fields: dict[str, object]) -> str:
     """Send a task, and tell in a word what came of it."""
-    fields = {"SecretId": world.secret_arn} if task == "Retire" else {}
     try:
         answer = world.care(task, **fields)
     except FunctionError as failure:
@@ -94,18 +110,21 @@ def cared(world: World, task: str) -> str:
     return "unknown" if answer.get("SecretsUnknown") else "done"
 
 
-def is_settled(world: World) -> bool:
+def is_settled(world: World, task: str) -> bool:
     """Tell whether what was due is done, and nothing else."""
     previous = of_version(world, holder(world, "AWSPREVIOUS"))
     current = token_under(world)
     ours = [token for token in world.hub.tokens.values() if token.label.startswith("dockerhub-rotation/")]
+    if task == "Rollback":
+        works = (current.active, " until " in current.label, previous.active, " until " in previous.label)
+        return ours == [current, previous] and works == (True, False, True, True)
     return ours == [previous, current] and (previous.active, current.active) == (False, True)
 
 
-def put_right(world: World, invariants: Invariants, task: str) -> None:
+def put_right(world: World, invariants: Invariants, task: str, fields: dict[str, object]) -> None:
     """Send the task once more: then everything is as it should be."""
-    assert cared(world, task) == "done"
-    assert is_settled(world)
+    assert cared(world, task, fields) == "done"
+    assert is_settled(world, task)
     invariants.search_output(world)
     assert invariants.broken == []
 
@@ -115,19 +134,20 @@ def test_the_requests_of_a_task_are_those_at_which_faults_strike(watched_world: 
     world = with_something_due(*watched_world(SCENE), task)
     asked = len(world.wire.requests)
 
-    assert cared(world, task) == "done"
+    assert cared(world, task, event_for(world, task)) == "done"
 
     assert tuple(names(world, asked)) == REQUESTS[task]
-    assert is_settled(world)
+    assert is_settled(world, task)
 
 
 def with_a_fault(world: World, invariants: Invariants, task: str, fault: Fault) -> str:
     with_something_due(world, invariants, task)
     world.wire.faults.append(Fault(len(world.wire.requests) + fault.at, fault.kind))
-    outcome = cared(world, task)
+    fields = event_for(world, task)
+    outcome = cared(world, task, fields)
     assert any(request.fault for request in world.wire.requests)
     world.wire.faults.clear()
-    put_right(world, invariants, task)
+    put_right(world, invariants, task, fields)
     return outcome
 
 
@@ -185,11 +205,18 @@ def test_an_answer_slower_than_the_timeout_is_put_right_by_the_same_task(
 LABELS_READ = {"Reconcile": 7, "Retire": 5}
 # Nothing stops the caretaker from taking away what the labels, read a moment ago, have called superseded.
 UNPREVENTABLE = {(task, "AWSCURRENT is moved back", at) for task, at in LABELS_READ.items()}
-# What is done before the list is read is all the same to it, and Retire differs in what becomes of labels alone.
+# Nor from moving AWSCURRENT to what has just logged in; `test_rollback` shows that it moves it back.
+UNPREVENTABLE |= {("Rollback", "the previous token is deleted", at) for at in (8, 9, 10)}
+# What is done before the list is read is all the same to it, and Retire differs in what becomes of labels alone. While
+# a rotation is under way there is no rollback.
 _MOVES_LABELS = ("the secret is overwritten", "AWSCURRENT is moved back", "AWSPENDING is dropped")
 CASES = [
     (task, act, at)
-    for task, acts in (("Reconcile", tuple(ACTS)), ("Retire", _MOVES_LABELS))
+    for task, acts in (
+        ("Reconcile", tuple(ACTS)),
+        ("Retire", _MOVES_LABELS),
+        ("Rollback", tuple(act for act in ACTS if "pending" not in act.lower() and "labels like" not in act)),
+    )
     for act in acts
     for at in range(3, len(REQUESTS[task]) + 1)
     if (task, act, at) not in UNPREVENTABLE
@@ -220,14 +247,16 @@ def test_what_somebody_does_by_hand_at_any_request_of_a_task_breaks_nothing(
     world = make_world(SCENE, on_request=look)
     invariants.begin(world)
     with_something_due(world, invariants, task)
-    world.hold_before = "finishSecret"
-    world.rotate()
-    due = len(world.wire.requests) + at
+    if task != "Rollback":
+        world.hold_before = "finishSecret"
+        world.rotate()
+    due, fields = len(world.wire.requests) + at, event_for(world, task)
 
-    cared(world, task)
+    cared(world, task, fields)
 
     assert len(world.wire.requests) >= due
-    cared(world, task)
+    cared(world, task, fields)
+    cared(world, "Reconcile", {})
     assert invariants.broken == []
     acts[task] += 1
 

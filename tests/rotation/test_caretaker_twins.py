@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from rich.console import RenderableType
@@ -19,11 +20,13 @@ from rehearsal.sandbox import Function
 from rehearsal.wire import Request
 from rehearsal.world import CARETAKER, FUNCTION_ARN, TASKS, Scene, World
 from tests.rotation.cared import HOUR
+from tests.rotation.test_histories import STEPS
 from tests.rotation.test_twins import LOUD, Pair, Turns, event_of, every_order
 
 README = Path(__file__).parents[2] / "README.md"
 
-# In how many orders the requests of two can arrive. The steps that change nothing are left out.
+# In how many orders the requests of two can arrive. The steps that change nothing are left out, and of a rollback those
+# that would take an hour: `test_rollback` runs its twin, and a rotation to its end, between any two of its requests.
 ORDERS = {
     ("Reconcile", "Reconcile"): 8,
     ("Retire", "Retire"): 8,
@@ -31,6 +34,8 @@ ORDERS = {
     ("Reconcile", "createSecret"): 47,
     ("Reconcile", "finishSecret"): 352,
     ("Retire", "finishSecret"): 59,
+    ("Rollback", "Reconcile"): 103,
+    ("Rollback", "createSecret"): 75,
 }
 
 # Two minutes of processor time are more than `make test` has for one test: `make faults` runs those with more orders.
@@ -48,11 +53,28 @@ def seen(report: list[RenderableType]) -> Iterator[Counter[tuple[str, str]]]:
 
 
 def asking_for(work: str, world: World, version: str | None) -> dict[str, object]:
-    if work == "Reconcile":
-        return {"Task": work}
-    if work == "Retire":
-        return {"Task": work, "SecretId": world.secret_arn}
+    match work:
+        case "Reconcile":
+            return {"Task": work}
+        case "Retire":
+            return {"Task": work, "SecretId": world.secret_arn}
+        case "Rollback":
+            return {"Task": work, "SecretId": world.secret_arn, "VersionId": world.state().holder("AWSPREVIOUS")}
     return event_of(work, world, version)
+
+
+def begin(world: World, step: str | None, **options: str) -> None:
+    """Begin a rotation that comes to a step and no further, if there is one."""
+    if step:
+        world.hold_before = step
+        world.rotate(**options)
+        world.hold_before = None
+        world.passed += 5
+
+
+def are_refusals(errors: list[str]) -> bool:
+    """Tell whether one was refused because the other was faster."""
+    return len(errors) == 1 and errors[0].startswith(("EventRefused: ", "RollbackFailed: "))
 
 
 @pytest.mark.parametrize(
@@ -71,9 +93,15 @@ def test_the_caretaker_beside_whatever_else_is_at_work_breaks_nothing(
 ) -> None:
     invariants, turns = Invariants(), Turns()
     step = works[1] if works[1] not in TASKS else None
+    going_back = "Rollback" in works
+    to_begin: list[str] = []  # the version of a rotation that is to begin after the next request
 
     def look(request: Request) -> None:
         invariants.look(world, request)
+        if world.step is not None:
+            return  # it is that of the rotation's own
+        if to_begin:
+            begin(world, step, ClientRequestToken=to_begin.pop())
         turns.served()
 
     with ExitStack() as stack:
@@ -83,22 +111,25 @@ def test_the_caretaker_beside_whatever_else_is_at_work_breaks_nothing(
         invariants.begin(world)
         world.rotate()
         current = world.state().holder("AWSCURRENT")
+        invariants.at_work = frozenset({*works, "Reconcile"})
+        warm = {"Rollback": "Reconcile"} | dict.fromkeys(STEPS, "finishSecret")
+        pair.warm_up([asking_for(warm.get(work, work), world, current) for work in works])
         invariants.at_work = frozenset(works)
-        pair.warm_up([asking_for(work if work in TASKS else "finishSecret", world, current) for work in works])
 
         def prepare() -> list[dict[str, object]]:
             world.rotate()
-            world.passed += 2 * HOUR + 60 if "Reconcile" in works else HOUR
-            if step:
-                world.hold_before = step
-                world.rotate()
-                world.hold_before = None
-                world.passed += 5
+            world.passed += 2 * HOUR + 60 if "Reconcile" in works or going_back else HOUR
+            if going_back:
+                world.care()  # what is due is disabled: also the token that is wanted back
+            if step and going_back:  # while a rotation is under way it is refused
+                to_begin.append(str(uuid4()))
+                return [asking_for(work, world, to_begin[0]) for work in works]
+            begin(world, step)
             return [asking_for(work, world, world.state().holder("AWSPENDING")) for work in works]
 
         def run(choices: list[int]) -> list[int]:
             made, errors = pair.invoke(prepare(), choices)
-            assert errors == []
+            assert errors == [] or (going_back and step and are_refusals(errors))
             if step:
                 world.aws.retry(world.secret_arn)
                 world.aws.wait()
@@ -107,9 +138,10 @@ def test_the_caretaker_beside_whatever_else_is_at_work_breaks_nothing(
             assert invariants.broken == []
             return made
 
+        first = (0,) if going_back and step else ()
         for _ in range(3):
-            run([])  # from then on each finds as many tokens as the one before
-        found = sum(not turns.repeated for _ in every_order(run, ()))
+            run([*first])  # from then on each finds as many tokens as the one before
+        found = sum(not turns.repeated for _ in every_order(run, first))
         seen[works] += found
         assert [world.leaked(one.log()) for one in pair.functions] == [[], []]
         assert found == orders

@@ -69,7 +69,7 @@ def test_an_unknown_secret_is_refused(make_world: Callable[..., World]) -> None:
 def test_a_secret_that_is_not_served_is_refused_before_anything_is_asked(
     make_world: Callable[..., World], step: str
 ) -> None:
-    world = make_world(Scene(environment={"DOCKERHUB_SECRETS": "team-a/*,docker-hub"}))
+    world = make_world(Scene(environment={"DOCKERHUB_SECRETS": "team-a/*,dockerhub"}))
     before = world.state()
 
     with pytest.raises(
@@ -84,7 +84,7 @@ def test_a_secret_that_is_not_served_is_refused_before_anything_is_asked(
 
 def test_a_secret_that_is_not_served_can_not_be_named_by_a_part_of_its_arn(make_world: Callable[..., World]) -> None:
     """Without AWS's six characters it looks like the ARN of a secret with a shorter name."""
-    world = make_world(Scene(environment={"DOCKERHUB_SECRETS": "docker-hu"}))
+    world = make_world(Scene(environment={"DOCKERHUB_SECRETS": "dockerhu"}))
     partial = world.secret_arn[: -len("-AbCdEf")]
     before = world.state()
 
@@ -95,7 +95,7 @@ def test_a_secret_that_is_not_served_can_not_be_named_by_a_part_of_its_arn(make_
     assert world.hub.requests == []
 
 
-@pytest.mark.parametrize("secrets", ["docker-hub-token", "team-a/*, docker-hub*"])
+@pytest.mark.parametrize("secrets", ["dockerhub-token", "team-a/*, dockerhub*"])
 def test_a_secret_that_is_served_is_rotated(make_world: Callable[..., World], secrets: str) -> None:
     world = make_world(Scene(environment={"DOCKERHUB_SECRETS": secrets}))
 

@@ -251,6 +251,12 @@ class Histories(RuleBasedStateMachine):
         with suppress(FunctionError):
             self.world.care("Retire", SecretId=self.world.secret_arn)
 
+    @rule()
+    def awscurrent_is_taken_back(self) -> None:
+        if version := self.world.state().holder("AWSPREVIOUS"):
+            with suppress(FunctionError):
+                self.world.care("Rollback", SecretId=self.world.secret_arn, VersionId=version)
+
     @rule(act=st.sampled_from(sorted(ACTS)))
     def an_act_of_somebody(self, act: str) -> None:
         ACTS[act](self.world)

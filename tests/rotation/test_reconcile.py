@@ -102,7 +102,7 @@ def test_a_secret_that_was_attached_by_hand_is_looked_after(make_world: MakeWorl
 
 
 def test_a_strangers_secret_is_reported_and_nothing_is_asked_of_it(make_world: MakeWorld) -> None:
-    world = rotated(make_world(Scene(environment={"DOCKERHUB_SECRETS": "docker-hub-token"})))
+    world = rotated(make_world(Scene(environment={"DOCKERHUB_SECRETS": "dockerhub-token"})))
     arn = rotated_secret(world, "a-strangers/token")
     asked = len(world.wire.requests)
 
@@ -779,6 +779,10 @@ def test_what_was_not_reached_in_time_is_unknown_and_comes_first_another_hour(
 # What is said
 
 
+def iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def said(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
@@ -797,6 +801,7 @@ def test_the_whole_answer_is_plain_data(make_world: MakeWorld, clock: Any) -> No
 
     answer = world.care()
 
+    answer["Secrets"][0]["Facts"]["superseded"].sort(key=lambda one: one["token"] != pinned.uuid)
     numbers = {
         "SecretsChecked": 1,
         "SecretsUnknown": 0,
@@ -827,12 +832,46 @@ def test_the_whole_answer_is_plain_data(make_world: MakeWorld, clock: Any) -> No
                     "in_grace": 1,
                     "token_age_days": 3,
                     "token_expires": said(current.expires_at),
+                    "superseded": [
+                        {
+                            "token": token.uuid,
+                            "version": token.label.rpartition("/")[2].partition(" ")[0],
+                            "until": iso(datetime.strptime(token.label.rpartition(" ")[2], "%Y%m%dT%H%M%S%z")),
+                            "last_used": iso(token.last_used) if token.last_used else None,
+                        }
+                        for token in (pinned, in_grace)
+                    ],
                     "in_grace_until": said(datetime.strptime(deadline, "%Y%m%dT%H%M%S%z")),
                     "next_rotation": said(next_rotation),
                 },
             }
         ],
     }
+
+
+def test_what_is_superseded_and_active_is_told_in_the_answer_and_in_the_log(make_world: MakeWorld) -> None:
+    world = make_world(Scene(grace="2h"))
+    world.rotate()
+    version = holder(world, "AWSPREVIOUS")
+    token = of_version(world, version)
+    until = datetime.strptime(token.label.rpartition(" ")[2], "%Y%m%dT%H%M%S%z")
+    world.hold_before = "finishSecret"
+    world.rotate()
+
+    (fresh,) = facts(world.care())["superseded"]
+    world.hub.authenticates(token.value)
+    token.last_used = datetime.fromtimestamp(world.now(), UTC)
+    (used,) = facts(world.care())["superseded"]
+    token.label = token.label.partition(" ")[0] + " until nobody knows"
+    world.passed += 3 * HOUR
+
+    assert fresh == {"token": token.uuid, "version": version, "until": iso(until), "last_used": fresh["last_used"]}
+    assert used == fresh | {"last_used": iso(token.last_used)}
+    line = [line for line in lines(world) if "superseded" in line][-1]
+    assert line["superseded"] == [used]
+    assert facts(world.care())["superseded"][0]["token"] == token.uuid  # it has got another deadline
+    world.passed += 3 * HOUR
+    assert facts(world.care())["superseded"] == []
 
 
 def test_each_secret_has_its_line_and_the_heartbeat_is_by_function_alone(make_world: MakeWorld) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal import rehearse
-from rehearsal.__main__ import main
+from rehearsal.command_line import main
+from rehearsal.served import show
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,7 +52,7 @@ def test_the_readme_shows_what_the_first_command_prints() -> None:
         "--shape dockerconfigjson --placeholder --rotations 2",
         "--two-factor --others 0",
         "--fault killed-after@7 --fault html@12 --rotations 2",
-        "--fault rate-limited@6",
+        "--fault rate-limited@6 --fault killed-after@PutSecretValue",
         "--grace 2h",
     ],
 )
@@ -82,7 +82,7 @@ def test_a_rotation_that_is_given_up_ends_with_status_1(capsys: pytest.CaptureFi
     assert "not rotated" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("wrong", ["explodes@7", "html", "html@", "html@first", "html@0"])
+@pytest.mark.parametrize("wrong", ["explodes@7", "html", "html@", "html@first", "html@0", "html@-1"])
 def test_a_fault_that_is_none_is_refused_with_those_there_are(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["rotate", "--fault", wrong])
@@ -118,12 +118,34 @@ def test_ctrl_c_ends_a_rehearsal_with_status_130_and_no_traceback(ctrl_c_works: 
     assert complaints == ""
 
 
+@pytest.mark.parametrize("imported", ["argparse", "botocore.session"])
+def test_ctrl_c_in_the_first_second_ends_it_with_no_traceback(ctrl_c_works: None, imported: str) -> None:
+    """Python itself is up by then, and what is imported is not."""
+    with subprocess.Popen(
+        [sys.executable, "-X", "importtime", "-m", "rehearsal", "rotate"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src")},
+        process_group=0,
+    ) as rehearsing:
+        assert rehearsing.stderr
+        for line in iter(rehearsing.stderr.readline, ""):
+            if line.rstrip().endswith(imported):
+                break
+        os.killpg(rehearsing.pid, signal.SIGINT)
+        _, complaints = rehearsing.communicate()
+
+    assert rehearsing.returncode == -signal.SIGINT  # which a shell calls 130
+    assert "Traceback" not in complaints
+
+
 @pytest.mark.parametrize(("path", "said"), [(os.devnull, True), (str(Path(sys.executable).parent), False)])
 def test_serve_says_where_an_aws_is_if_there_is_none_on_the_path(
     path: str, said: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", path)
-    monkeypatch.setattr(rehearse, "_SERVE_SECONDS", 0)
+    monkeypatch.setattr(show, "_SERVE_SECONDS", 0)
 
     assert main(["rotate", "--serve"]) == 0
 
@@ -151,7 +173,7 @@ def test_serve_prints_an_environment_in_which_the_aws_command_works() -> None:
                 "secretsmanager",
                 "describe-secret",
                 "--secret-id",
-                "docker-hub-token",
+                "dockerhub-token",
             ],
             env={"PATH": os.environ["PATH"], **environment},
             check=True,
@@ -165,7 +187,26 @@ def test_serve_prints_an_environment_in_which_the_aws_command_works() -> None:
 def test_a_fault_that_never_struck_is_said_and_ends_with_status_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["rotate", "--fault", "killed-after@99"]) == 1
 
-    assert "missed    fault killed-after@99" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "missed    fault killed-after@99" in printed
+    assert "1 DescribeSecret, 2 " in printed
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--shape flat", "'flat' is none of plain, ecs"),
+        ("--others 5001", "must be between 0 and 5000"),
+        ("--fast", 'usage: make rehearse ARGS="OPTIONS"\nmake rehearse: error: there is no --fast'),
+    ],
+)
+def test_a_wrong_option_is_refused_with_what_there_is(
+    options: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["rotate", *options.split()])
+
+    assert said in capsys.readouterr().err
 
 
 def test_neither_a_proxy_nor_a_profile_of_the_readers_has_a_part_in_it(
@@ -179,9 +220,13 @@ def test_neither_a_proxy_nor_a_profile_of_the_readers_has_a_part_in_it(
     assert "consumer" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("content", [None, "{", b"\xff"], ids=["missing", "no JSON", "no text"])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "can't be read: No such file"), ("{", "does not hold an event"), (b"\xff", "does not hold an event")],
+    ids=["missing", "no JSON", "no text"],
+)
 def test_a_file_without_an_event_is_refused(
-    tmp_path: Path, content: str | bytes | None, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, content: str | bytes | None, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "event.json"
     if content is not None:
@@ -190,7 +235,27 @@ def test_a_file_without_an_event_is_refused(
     with pytest.raises(SystemExit, match="2"):
         main(["replay", str(path)])
 
-    assert "does not hold an event" in capsys.readouterr().err
+    assert said in capsys.readouterr().err
+
+
+def test_an_event_of_another_secret_is_refused_with_the_arn_of_the_one_that_is_here(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "event.json"
+    sample = (ROOT / "events" / "finish_secret.json").read_text()
+    path.write_text(sample.replace("dockerhub-token-AbCdEf", "another-123456"))
+
+    assert main(["replay", str(path)]) == 1
+
+    assert "secret:dockerhub-token-AbCdEf: let SecretId name it" in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_make_says_how_an_event_is_named() -> None:
+    done = subprocess.run(
+        ["make", "replay", "events/finish_secret.json", "READY="], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert "make replay EVENT=events/finish_secret.json" in done.stderr
 
 
 def test_a_refused_event_ends_with_status_1_and_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from rehearsal.__main__ import main
+from rehearsal.command_line import main
 from rehearsal.year import almanac, chronicle, table
 from rehearsal.year.almanac import Act, Almanac, Stretch
 from rehearsal.year.chronicle import Chronicle, State
@@ -135,7 +135,7 @@ def test_each_token_and_each_consumer_has_a_line_of_its_own() -> None:
 def test_the_command_shows_a_table_draws_the_picture_and_ends_well(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("rehearsal.__main__.Stretch", stretch)
+    monkeypatch.setattr("rehearsal.command_line.Stretch", stretch)
 
     assert main(["year", "--seed", "7", "--to", str(tmp_path / "new")]) == 0
 
@@ -148,7 +148,7 @@ def test_the_command_shows_a_table_draws_the_picture_and_ends_well(
 def test_the_command_fails_if_a_consumer_was_refused_otherwise_than_expected(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("rehearsal.__main__.Stretch", stretch)
+    monkeypatch.setattr("rehearsal.command_line.Stretch", stretch)
     monkeypatch.setattr(Expected, "refusals", lambda *_: [])
 
     assert main(["year", "--to", str(tmp_path)]) == 1

@@ -34,6 +34,7 @@ class DockerHub:
     """Docker Hub, for one invocation.
 
     Attributes:
+        connection: what outlives the invocation.
         http: its requests, counted.
         management: the login with the account's password.
         tokens: the account's tokens.
@@ -41,6 +42,7 @@ class DockerHub:
     """
 
     def __init__(self, settings: Settings, parameters: Parameters, connection: Connection, deadline: Deadline) -> None:
+        self.connection = connection
         self.http = Http(connection.pool, deadline)
         self.management = ManagementLogin(settings, parameters, self.http, connection.management, deadline)
         self.tokens = PersonalTokens(self.management, settings.scopes)

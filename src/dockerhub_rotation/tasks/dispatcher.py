@@ -3,8 +3,10 @@
 from dockerhub_rotation.errors import EventRefused, SettingsInvalid
 from dockerhub_rotation.invocation import Invocation
 from dockerhub_rotation.request import TaskName, TaskRequest
+from dockerhub_rotation.tasks.preflight import preflight
 from dockerhub_rotation.tasks.reconcile import reconcile
 from dockerhub_rotation.tasks.retire import retire
+from dockerhub_rotation.tasks.rollback import rollback
 from dockerhub_rotation.tasks.task import Result, Task
 
 
@@ -30,7 +32,7 @@ def do(request: TaskRequest, invocation: Invocation) -> Result:
         )
     task = Task(**vars(invocation), function=function, secret_arn=request.secret_arn)
     if request.secret_arn is None:
-        return reconcile(task)
+        return preflight(task) if request.task is TaskName.PREFLIGHT else reconcile(task)
     invocation.settings.require_served(request.secret_arn)
     versions = invocation.secrets_manager.versions(request.secret_arn)
     if versions.rotation_function != function:
@@ -38,4 +40,6 @@ def do(request: TaskRequest, invocation: Invocation) -> Result:
             f"{request.secret_arn} does not name {function} as the function that rotates it, so it is none of this "
             "caretaker's. Send the task to the caretaker of its own project."
         )
+    if request.version_id is not None:
+        return rollback(task, versions, request.version_id)
     return retire(task, versions) if request.task is TaskName.RETIRE else reconcile(task, versions)

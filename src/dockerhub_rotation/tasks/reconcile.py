@@ -1,7 +1,7 @@
 """Reconcile: look at every secret, take away what is due, and say what somebody has to see to."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 
 from dockerhub_rotation import changes, findings, retirement, tags
@@ -23,7 +23,7 @@ from dockerhub_rotation.retirement import Retirement
 from dockerhub_rotation.secrets_manager import CURRENT, SecretVersions
 from dockerhub_rotation.tasks.current_token import CurrentToken
 from dockerhub_rotation.tasks.task import Care, Result, Task
-from dockerhub_rotation.token_labels import said
+from dockerhub_rotation.token_labels import said, until, written
 
 _HOUR = 3600
 # Less is not enough to begin with another secret.
@@ -185,11 +185,26 @@ def _facts(done: Retirement, current: CurrentToken, now: float) -> dict[str, obj
         facts["token_age_days"] = int(max(0.0, now - token.created_at.timestamp()) // 86_400)
     if token is not None and token.expires_at is not None:
         facts["token_expires"] = said(token.expires_at.timestamp())
+    facts["superseded"] = list(_superseded(done))
     if done.until is not None:
         facts["in_grace_until"] = said(done.until)
     if versions.next_rotation_at:
         facts["next_rotation"] = said(versions.next_rotation_at)
     return facts
+
+
+def _superseded(done: Retirement) -> Iterator[dict[str, object]]:
+    """Yield what is active of versions that consumers neither have nor are about to have."""
+    for version, group in grouped(done.tokens, done.versions, done.asked.stored).items():
+        for token in group.tokens:
+            if token.active and not group.in_use:
+                deadline, used = until(token), token.last_used
+                yield {
+                    "token": token.uuid,
+                    "version": version,
+                    "until": written(deadline) if deadline is not None else None,
+                    "last_used": written(used.timestamp()) if used is not None else None,
+                }
 
 
 def _result(task: Task, cares: list[Care], *, unknown: int = 0, why: RotationError | None = None) -> Result:

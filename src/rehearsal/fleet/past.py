@@ -22,7 +22,7 @@ def furnish(scene: Scene, aws: Aws, hub: DockerHub, client: Any) -> list[str]:
     shared = hub.add_token("made by hand for all").value if scene.past is Past.SHARED else None
 
     def made(number: int) -> str:
-        name = f"team-{number + 1}/docker-hub-token"
+        name = f"team-{number + 1}/dockerhub-token"
         if scene.past is Past.DUE_AT_ONCE and number % 4 == 1:
             return aws.create_secret(name, PLACEHOLDER)
         arn = aws.create_secret(name, shared or hub.add_token(f"made by hand for {name}").value)

@@ -1,0 +1,38 @@
+"""What several commands show of a world: its beginning, and each step in a line."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from rehearsal.world import PLACEHOLDER, SECRET_NAME, StepRun, World, changes
+
+
+def the_world(world: World) -> Text:
+    """Say what is there: the account, the secret, the function."""
+    scene = world.scene
+    rotated = world.state().holder("AWSPREVIOUS") is not None
+    token = "a token that a rotation has made" if rotated else "a token made by hand"
+    holds = "a placeholder" if world.current_token() == PLACEHOLDER else token
+    second = ", with two-factor login" if scene.two_factor else ""
+    return Text(
+        f"Docker Hub   account {world.hub.username}{second}, {scene.others} tokens of other people and programs\n"
+        f"AWS          secret {SECRET_NAME} ({scene.shape.value}), which holds {holds}\n"
+        f"Function     the real handler, in a process of its own, {'cold for each step' if scene.cold else 'kept warm'}"
+    )
+
+
+def step_line(run: StepRun) -> Text:
+    """Show an invocation in one line."""
+    aws = sum(request.party == "AWS" for request in run.requests)
+    line = Text("  ")
+    line.append(f"{run.step:<13}", "red" if run.error else "green")
+    line.append(f"{run.seconds * 1000:6.0f} ms  {aws} AWS + {len(run.requests) - aws} Hub  ", "dim")
+    proven = run.step == "testSecret" and any(request.party == "Docker Hub" for request in run.requests)
+    nothing = "the staged token logs in" if proven else "nothing to change"
+    line.append(run.error or ", ".join(changes(run.before, run.after)) or nothing, "red" if run.error else "")
+    return line
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number of things in words."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
