@@ -5,7 +5,7 @@ import dataclasses
 import certifi
 import pytest
 
-from dockerhub_rotation import settings
+from dockerhub_rotation import library_settings, settings
 from dockerhub_rotation.errors import SettingsInvalid
 from dockerhub_rotation.settings import Settings
 
@@ -270,14 +270,14 @@ def test_what_powertools_cannot_read_is_kept_from_it_and_the_rest_is_left() -> N
     right = {"POWERTOOLS_LOGGER_SAMPLE_RATE": "0.5", "POWERTOOLS_SERVICE_NAME": "mine", "AWS_CA_BUNDLE": "/nowhere"}
     environment = {"POWERTOOLS_LOG_LEVEL": "loud", "POWERTOOLS_DEBUG": "", **right}
 
-    assert settings.set_aside(environment) == {"POWERTOOLS_LOG_LEVEL": "loud", "POWERTOOLS_DEBUG": ""}
+    assert library_settings.set_aside(environment) == {"POWERTOOLS_LOG_LEVEL": "loud", "POWERTOOLS_DEBUG": ""}
     assert environment == right
 
 
 def test_what_surrounds_a_level_is_taken_off_for_powertools() -> None:
     environment = {"POWERTOOLS_LOG_LEVEL": " DEBUG "}
 
-    assert settings.set_aside(environment) == {}
+    assert library_settings.set_aside(environment) == {}
     assert environment == {"POWERTOOLS_LOG_LEVEL": "DEBUG"}
 
 
