@@ -47,6 +47,8 @@ class SecretVersions:
         tags: the secret's tags.
         rotation_function: ARN of the function that rotates it; None if none does.
         next_rotation_at: until when it is to be rotated, in seconds since 1970; 0 if that is not planned.
+        rotated_every_days: days from one rotation to the next; 0 if AWS does not tell. It works them out after each
+            rotation: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotationRulesType.html
     """
 
     arn: str
@@ -57,6 +59,7 @@ class SecretVersions:
     tags: Mapping[str, str] = field(default_factory=dict)
     rotation_function: str | None = None
     next_rotation_at: float = 0.0
+    rotated_every_days: int = 0
 
     def holder(self, label: str) -> str | None:
         """Return the version that carries a staging label, or None."""
@@ -120,6 +123,7 @@ class SecretsManager:
             tags={tag["Key"]: tag.get("Value", "") for tag in answer.get("Tags", [])},  # absent if there are none
             rotation_function=answer.get("RotationLambdaARN"),
             next_rotation_at=_seconds(answer.get("NextRotationDate")),
+            rotated_every_days=answer.get("RotationRules", {}).get("AutomaticallyAfterDays", 0),
         )
 
     def rotated_by(self, function_arn: str) -> list[str]:

@@ -56,7 +56,8 @@ class Settings:
         scopes: scopes of a new token.
         compare_scopes: whether a new token's login is held against them.
         login: the management login; a TOTP parameter implies `users-login`, the only one that takes a code.
-        probe_repository: `namespace/name` on which a new token must be granted what its scopes promise, or None.
+        probe_repositories: `namespace/name` of those on which a new token must be granted what its scopes promise.
+        expiry: days after which a new token expires; None if it does not.
         grace: how long a superseded token lives, in seconds; a secret's tag may say otherwise.
         grace_limit: ... and how long it may live at most, whatever a tag or a label says.
         api_url: Hub API, without a slash at the end.
@@ -75,7 +76,8 @@ class Settings:
     scopes: tuple[str, ...] = ("repo:read",)
     compare_scopes: bool = True
     login: LoginKind = "auth-token"
-    probe_repository: str | None = None
+    probe_repositories: tuple[str, ...] = ()
+    expiry: int | None = None
     grace: int = 0
     grace_limit: int = 30 * 86_400
     api_url: str = "https://hub.docker.com"
@@ -132,10 +134,13 @@ def read(environment: Mapping[str, str]) -> Settings:
         totp_parameter=totp_parameter,
         webhook_parameter=ask("SLACK_WEBHOOK_PARAMETER", _parameter_name, default.webhook_parameter),
         secrets=ask("DOCKERHUB_SECRETS", _secrets, default.secrets),
-        scopes=ask("DOCKERHUB_TOKEN_SCOPES", _scopes, default.scopes),
+        scopes=ask("DOCKERHUB_TOKEN_SCOPES", scopes, default.scopes),
         compare_scopes=ask("DOCKERHUB_COMPARE_SCOPES", _bool, default.compare_scopes),
         login="users-login" if totp_parameter else login,
-        probe_repository=ask("DOCKERHUB_PROBE_REPOSITORY", _repository, default.probe_repository),
+        probe_repositories=ask(
+            "DOCKERHUB_PROBE_REPOSITORY", lambda text: (repository(text),), default.probe_repositories
+        ),
+        expiry=ask("DOCKERHUB_TOKEN_EXPIRY", duration.days, default.expiry),
         grace=ask("DOCKERHUB_GRACE", duration.parse, default.grace),
         grace_limit=ask("DOCKERHUB_GRACE_LIMIT", duration.parse, default.grace_limit),
         api_url=ask("DOCKERHUB_API_URL", _base_url, default.api_url),
@@ -169,6 +174,29 @@ def require_safe_url(url: str) -> None:
         raise ValueError("must be a URL that starts with https://")
     if scheme == "http" and not _is_loopback(str(host)):
         raise ValueError("must start with https:// (http:// is for loopback addresses only)")
+
+
+def scopes(text: str) -> tuple[str, ...]:
+    """Return scopes, as they are written with commas or spaces between them.
+
+    Raises:
+        ValueError: they are none.
+    """
+    found = tuple(dict.fromkeys(text.replace(",", " ").split()))
+    if not found or not set(found) <= set(SCOPES):
+        raise ValueError(f"must be one or more of {', '.join(SCOPES)}")
+    return found
+
+
+def repository(text: str) -> str:
+    """Return a repository.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not _REPOSITORY.fullmatch(text):
+        raise ValueError("must be a repository like namespace/name (official images: library/name), without a tag")
+    return text
 
 
 def _is_loopback(host: str) -> bool:
@@ -212,25 +240,12 @@ def _secrets(text: str) -> tuple[str, ...]:
     return secrets
 
 
-def _scopes(text: str) -> tuple[str, ...]:
-    scopes = tuple(dict.fromkeys(text.replace(",", " ").split()))
-    if not scopes or not set(scopes) <= set(SCOPES):
-        raise ValueError(f"must be one or more of {', '.join(SCOPES)}")
-    return scopes
-
-
 def _login(text: str) -> LoginKind:
     match text:
         case "auth-token" | "users-login":
             return text
         case _:
             raise ValueError("must be auth-token or users-login")
-
-
-def _repository(text: str) -> str:
-    if not _REPOSITORY.fullmatch(text):
-        raise ValueError("must be a repository like namespace/name (official images: library/name), without a tag")
-    return text
 
 
 def _bool(text: str) -> bool:
