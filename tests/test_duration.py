@@ -37,3 +37,14 @@ def test_a_duration_is_read(text: str, seconds: int) -> None:
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="^must be 0 or a number with s, m, h or d"):
         duration.parse(text)
+
+
+@pytest.mark.parametrize(("text", "days"), [("1", 1), ("90", 90), ("3650", 3650), ("007", 7)])
+def test_a_number_of_days_is_read(text: str, days: int) -> None:
+    assert duration.days(text) == days
+
+
+@pytest.mark.parametrize("text", ["", "0", "3651", "90d", "-1", "1.5", " 90", "90\n", "٣", "9" * 30])
+def test_what_is_no_number_of_days_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="^must be a number of days from 1 to 3650, without a unit$"):
+        duration.days(text)

@@ -168,7 +168,7 @@ def test_whatever_httpx_raises_is_docker_hub_unavailable(
     login = TokenLogin(Settings(), Http(pool(), Deadline(lambda: 60_000)), known={})
 
     with pytest.raises(DockerHubUnavailable, match=f"no answer from Docker Hub .{kind.__name__}.") as failure:
-        login.log_in_to_registry("acme-bot", "dckr_pat_0123456789", None)
+        login.log_in_to_registry("acme-bot", "dckr_pat_0123456789")
 
     assert_hidden(failure.value)
 

@@ -206,6 +206,68 @@ def test_no_rotation_is_overdue_where_none_is_planned() -> None:
     assert find(known(versions=replace(planned, next_rotation_at=0.0))) == ()
 
 
+# A token that expires
+
+
+def expires(at: float, **what: Any) -> dict[str, Any]:
+    """Return what is known where the token under AWSCURRENT expires, and the next rotation is a month away."""
+    token = replace(CURRENT, expires_at=datetime.fromtimestamp(at, UTC))
+    planned = replace(ROTATED, next_rotation_at=AT + 30 * DAY, changed_at=AT - 600)
+    return {"current": Current(Standing.WORKS, token), "tokens": [token], "versions": planned} | what
+
+
+def test_a_token_that_expires_before_the_next_rotation_is_said_with_both_times_and_what_mends_it() -> None:
+    found = only(**expires(AT + 20 * DAY))
+
+    assert (found.kind, found.needs_attention, found.consumers_affected) == (Kind.EXPIRES_BEFORE_ROTATION, True, False)
+    assert found.message == (
+        f"The token under AWSCURRENT ({CURRENT.uuid}) expires at 2026-04-21 00:30:00 UTC, and the secret is to be "
+        "rotated by 2026-05-01 00:30:00 UTC. Let tokens live longer (DOCKERHUB_TOKEN_EXPIRY, or the tag "
+        f"dockerhub-rotation:expiry) or rotate more often, and rotate it before that: {ROTATE}."
+    )
+
+
+def test_it_is_news_once_since_the_secret_last_changed() -> None:
+    """By a rotation, or because somebody has set another schedule or grace."""
+    found = only(**expires(AT + 20 * DAY))
+
+    assert found.moment == AT - 600
+    assert (found.is_news(AT), found.is_news(AT + 2 * HOUR)) == (True, False)
+    unknown = replace(ROTATED, next_rotation_at=AT + 30 * DAY)
+    assert only(**expires(AT + 20 * DAY, versions=unknown)).moment is None
+
+
+@pytest.mark.parametrize(("later", "grace", "said"), [(-1, 0, 1), (0, 0, 0), (DAY - 1, DAY, 1), (DAY, DAY, 0)])
+def test_it_has_to_outlive_the_next_rotation_and_the_grace_after_that(later: float, grace: float, said: int) -> None:
+    found = find(known(**expires(AT + 30 * DAY + later, grace=grace)))
+
+    assert kinds(found) == [Kind.EXPIRES_BEFORE_ROTATION] * said
+    assert all(("after which consumers may keep it for 24 hours" in one.message) is (grace > 0) for one in found)
+
+
+@pytest.mark.parametrize("off", [{"next_rotation_at": 0.0}, {"rotation_enabled": False}])
+@pytest.mark.parametrize(("days", "said"), [(7.001, 0), (7, 1), (1, 1)])
+def test_where_no_rotation_is_planned_it_is_said_in_the_last_week(off: dict[str, Any], days: float, said: int) -> None:
+    known_of_it = expires(AT + days * DAY)
+    found = find(known(**known_of_it | {"versions": replace(known_of_it["versions"], **off)}))
+
+    assert kinds(found) == [Kind.EXPIRES_BEFORE_ROTATION] * said
+    assert [one.moment for one in found] == [AT + days * DAY - 7 * DAY] * said
+    assert all("the secret has no date for its next rotation. Let" in one.message for one in found)
+
+
+@pytest.mark.parametrize("standing", [standing for standing in Standing if standing is not Standing.WORKS])
+def test_of_a_token_that_does_not_work_its_end_is_not_said(standing: Standing) -> None:
+    token = expires(AT + DAY)["tokens"][0]
+
+    assert Kind.EXPIRES_BEFORE_ROTATION not in kinds(find(known(**expires(AT + DAY, current=Current(standing, token)))))
+
+
+def test_a_token_that_is_not_listed_or_does_not_expire_is_not_said_to() -> None:
+    assert find(known(**expires(AT + DAY, current=Current(Standing.WORKS)))) == ()
+    assert find(known(**expires(AT + DAY, current=WORKS))) == ()
+
+
 # Tokens that stay active
 
 

@@ -243,7 +243,7 @@ MIDDLE = BORN + DAY / 2
     ],
 )
 def test_a_use_in_the_second_half_of_a_grace_means_that_somebody_holds_an_old_copy(token: Token, said: bool) -> None:
-    assert list(still_used([made(NOW), token], ROTATED, {}, GRACE)) == ([token] if said else [])
+    assert list(still_used([made(NOW), token], ROTATED, {}, AT, GRACE)) == ([token] if said else [])
 
 
 def test_a_use_before_a_promotion_that_came_late_is_none_of_an_old_copy() -> None:
@@ -251,38 +251,40 @@ def test_a_use_before_a_promotion_that_came_late_is_none_of_an_old_copy() -> Non
     promoted = BORN + 3 * DAY
     token = dated(made(OLD), promoted + DAY)
 
-    assert list(still_used([made(NOW), used(token, promoted)], ROTATED, {}, GRACE)) == []
-    assert list(still_used([made(NOW), used(token, promoted + 1)], ROTATED, {}, GRACE)) == [used(token, promoted + 1)]
+    assert list(still_used([made(NOW), used(token, promoted)], ROTATED, {}, AT, GRACE)) == []
+    assert list(still_used([made(NOW), used(token, promoted + 1)], ROTATED, {}, AT, GRACE)) == [
+        used(token, promoted + 1)
+    ]
 
 
 def test_a_login_of_ours_is_no_use_and_a_pinned_token_may_be_used() -> None:
     token = used(dated(made(OLD), DEADLINE), MIDDLE + 1)
 
-    assert list(still_used([made(NOW), token], ROTATED, {OLD: token.uuid.upper()}, GRACE)) == []
-    assert list(still_used([made(NOW), token], versions(current=NOW, pinned=OLD), {}, GRACE)) == []
+    assert list(still_used([made(NOW), token], ROTATED, {OLD: token.uuid.upper()}, AT, GRACE)) == []
+    assert list(still_used([made(NOW), token], versions(current=NOW, pinned=OLD), {}, AT, GRACE)) == []
 
 
 @pytest.mark.parametrize("labels", [ROTATED, versions(previous=OLD)], ids=["of unknown age", "no current version"])
 def test_without_a_current_token_of_known_age_a_use_after_the_deadline_counts(labels: SecretVersions) -> None:
     tokens = [made(NOW, born=False), used(dated(made(OLD), DEADLINE), DEADLINE + 1)]
 
-    assert list(still_used(tokens, labels, {}, GRACE)) == tokens[1:]
-    assert list(still_used([tokens[0], used(tokens[1], DEADLINE - 1)], labels, {}, GRACE)) == []
+    assert list(still_used(tokens, labels, {}, AT, GRACE)) == tokens[1:]
+    assert list(still_used([tokens[0], used(tokens[1], DEADLINE - 1)], labels, {}, AT, GRACE)) == []
 
 
 def test_a_token_of_the_same_version_that_nobody_uses_hides_no_other() -> None:
     idle, busy = (dated(made(OLD, uuid), DEADLINE) for uuid in ("idle", "busy"))
     busy = used(busy, MIDDLE + 1)
 
-    assert list(still_used([made(NOW), idle, busy], ROTATED, {}, GRACE)) == [busy]
+    assert list(still_used([made(NOW), idle, busy], ROTATED, {}, AT, GRACE)) == [busy]
 
 
 def test_a_twin_that_is_not_stored_begins_no_grace() -> None:
     """It was made before the one that consumers have."""
     tokens = [made(NOW, "stored"), made(NOW, "twin", later=-HOUR), used(dated(made(OLD), DEADLINE), MIDDLE - 1)]
 
-    assert list(still_used(tokens, ROTATED, {NOW: "stored"}, GRACE)) == []
-    assert list(still_used(tokens, ROTATED, {}, GRACE)) == tokens[2:]
+    assert list(still_used(tokens, ROTATED, {NOW: "stored"}, AT, GRACE)) == []
+    assert list(still_used(tokens, ROTATED, {}, AT, GRACE)) == tokens[2:]
 
 
 def test_a_copy_of_an_older_value_is_planned_for_once() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from random import Random
 from typing import Any
@@ -51,6 +51,9 @@ class Account:
         again = asked(tokens, self.labels)
         return replace(self, tokens=tokens, stored={v: uuid for v, uuid in self.stored.items() if v in again})
 
+    def works(self, token: Token) -> bool:
+        return bool(token.active) and not token.expired(self.at)
+
     def is_in_use(self, version: str | None) -> bool:
         return bool(self.labels.labels.get(version or "", frozenset()) & {CURRENT, PENDING})
 
@@ -82,7 +85,10 @@ def accounts(draw: st.DrawFn) -> Account:
         [*(label_for(OTHER_ARN, version) for version in (OLD, NOW)), "laptop", "dockerhub-rotation/"]
     )
     born = st.sampled_from([*BIRTHDAY.values(), BIRTHDAY[NOW] + timedelta(seconds=1), None])
-    fields = draw(st.lists(st.tuples(ours | ours | others, st.booleans(), born), min_size=1, max_size=6))
+    ends = st.sampled_from(
+        [None, None, None, *(datetime.fromtimestamp(at + days * 86400, UTC) for days in (-1, 0, 10))]
+    )
+    fields = draw(st.lists(st.tuples(ours | ours | others, st.booleans(), born, ends), min_size=1, max_size=6))
     tokens = [Token(f"uuid {n}", *rest) for n, rest in enumerate(fields)]
     answers = st.none() | st.sampled_from([spelt(token.uuid) for token in tokens for spelt in (str.lower, str.upper)])
     told = {version: draw(answers) for version in sorted(asked(tokens, labels))}
@@ -152,7 +158,8 @@ def test_a_pinned_token_that_is_active_is_said_or_in_use(account: Account) -> No
     said = {left.token.uuid for left in account.left if "is pinned by" in left.why}
     for token in account.tokens:
         version = version_of(token, ARN)
-        if token.active and version is not None and account.labels.pins(version) and not account.is_in_use(version):
+        pinned = version is not None and account.labels.pins(version) and not account.is_in_use(version)
+        if account.works(token) and pinned:
             assert token.uuid in said | account.held_in_use
 
 
@@ -162,7 +169,7 @@ def test_nothing_of_ours_stays_active_unsaid(account: Account) -> None:
     said = {left.token.uuid for left in account.left}
     for token in account.after.tokens:
         version = version_of(token, ARN)
-        if token.active and version is not None and not account.is_in_use(version):
+        if account.works(token) and version is not None and not account.is_in_use(version):
             young = token.created_at is not None and account.at - token.created_at.timestamp() <= 3600
             assert young or token.uuid in said | account.held_in_use | account.in_grace.keys()
 
@@ -171,7 +178,7 @@ def test_nothing_of_ours_stays_active_unsaid(account: Account) -> None:
 def test_what_is_said_to_be_left_is_active_and_in_no_plan(account: Account) -> None:
     changed = {change.token.uuid for change in account.changes}
     for left in account.left:
-        assert left.token.active
+        assert account.works(left.token)
         assert left.token.uuid not in changed | account.held_in_use
         # One of two tokens of a version in use that is not the stored one may be what another version holds.
         assert not account.is_in_use(left.version) or left.why.startswith("it may be the one that")
@@ -185,7 +192,8 @@ def test_nothing_young_is_deleted_that_may_belong_to_a_rotation(account: Account
     born = [token.created_at for token in account.tokens if version_of(token, ARN) == current and token.created_at]
     for change in account.changes:
         version = version_of(change.token, ARN)
-        if change.becomes == "deleted" and version not in account.labels.labels:
+        gone = change.becomes == "deleted" and not change.token.expired(account.at)
+        if gone and version not in account.labels.labels:
             at = change.token.created_at
             assert at is not None
             held = {token.uuid: token for token in account.tokens if token.uuid in account.held_in_use}
@@ -239,7 +247,7 @@ def test_a_superseded_token_is_disabled_or_in_grace_wherever_the_current_one_is_
     if groups[current].tokens and not unknown and not groups[previous].in_use and not groups[previous].pins:
         after = {token.uuid: token for token in account.after.tokens}
         for token in groups[previous].tokens:
-            assert token.uuid not in after or not after[token.uuid].active or token.uuid in account.in_grace
+            assert token.uuid not in after or not account.works(after[token.uuid]) or token.uuid in account.in_grace
 
 
 @settings(max_examples=400)  # few of them have a token in grace
@@ -249,8 +257,10 @@ def test_a_grace_ends_and_not_before_its_deadline(account: Account) -> None:
     grace, after = account.grace, {token.uuid: token for token in account.after.tokens}
     for uuid, deadline in account.in_grace.items():
         written = until(after[uuid])
-        assert after[uuid].active
+        assert account.works(after[uuid])
         assert written is not None
+        if after[uuid].expired(written):
+            continue
         assert deadline <= written <= deadline + 10
         assert account.at < deadline <= account.at + grace.limit
         later = replace(account.after, at=written)
@@ -284,8 +294,18 @@ def test_what_was_disabled_in_this_rotation_is_not_deleted_in_it(account: Accoun
 def test_no_active_token_in_use_keeps_a_time(account: Account) -> None:
     left = {left.token.uuid for left in account.after.left}  # a twin that is not deleted in doubt
     for token in account.after.tokens:
-        if token.active and account.is_in_use(version_of(token, ARN)) and token.uuid not in left:
+        if account.works(token) and account.is_in_use(version_of(token, ARN)) and token.uuid not in left:
             assert not carries_time(token)
+
+
+@given(accounts())
+def test_what_has_expired_is_left_or_deleted_and_only_where_no_staging_label_speaks_for_it(account: Account) -> None:
+    groups = grouped(account.tokens, account.labels, account.stored).values()
+    for change in account.changes:
+        if change.token.expired(account.at):
+            assert change.becomes == "deleted"
+            (group,) = [group for group in groups if change.token in group.tokens]
+            assert group.is_twin(change.token) or not group.labels & {CURRENT, PENDING, PREVIOUS} | group.pins
 
 
 @given(accounts())

@@ -1,11 +1,13 @@
 """What the README says is so."""
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import fields
+from fnmatch import fnmatchcase
 from pathlib import Path
 
-from dockerhub_rotation import errors, settings
+from dockerhub_rotation import errors, settings, tags
 from dockerhub_rotation.settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -35,6 +37,18 @@ def test_the_settings_table_names_every_variable_with_its_default() -> None:
     assert list(stated.values()) == [as_set(getattr(default, field.name)) for field in fields(default)]
     source = Path(settings.__file__).read_text()
     assert set(stated) == set(re.findall(r'ask\(\s*"([A-Z_]+)"', source))
+
+
+def test_the_table_of_tags_names_every_tag_and_the_deny_statement_reserves_them_all() -> None:
+    section = README.partition("### For one secret")[2].partition("\n### ")[0]
+    (statement,) = map(json.loads, re.findall(r"```json\n(.*?)```", section, re.DOTALL))
+
+    rows = re.findall(r"^\| `(dockerhub-rotation:[a-z-]+)` \|.*`([A-Za-z]+)`[^`]*\|$", section, re.MULTILINE)
+    template = (ROOT / "infra/secret.yaml").read_text()
+    assert {tag for tag, _ in rows} == {f"dockerhub-rotation:{name}" for name in tags._KNOWN}
+    for tag, parameter in rows:
+        assert re.search(rf'- Key: "{tag}"\n +Value: !Ref {parameter}\n', template)
+        assert fnmatchcase(tag, statement["Condition"]["ForAnyValue:StringLike"]["aws:TagKeys"])
 
 
 def test_the_error_table_names_every_error_that_is_raised() -> None:

@@ -148,6 +148,18 @@ def test_the_date_of_the_next_rotation_is_told_in_seconds(world: World) -> None:
     assert world.gateway.versions("hub").next_rotation_at == told.timestamp()
 
 
+def test_the_days_between_two_rotations_are_told_once_aws_has_worked_them_out(world: World) -> None:
+    assert world.gateway.versions("hub").rotated_every_days == 0
+    world.client.rotate_secret(
+        SecretId="hub", RotationLambdaARN=FUNCTION, RotationRules={"ScheduleExpression": "rate(30 days)"}
+    )
+    assert world.gateway.versions("hub").rotated_every_days == 0
+    world.aws.wait()
+    world.aws.mark_rotated("hub")
+
+    assert world.gateway.versions("hub").rotated_every_days == 30
+
+
 def test_a_secret_says_which_function_rotates_it(world: World) -> None:
     assert world.gateway.versions("hub").rotation_function is None
     assert world.gateway.versions("hub").next_rotation_at == 0

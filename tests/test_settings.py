@@ -5,7 +5,7 @@ import dataclasses
 import certifi
 import pytest
 
-from dockerhub_rotation import settings
+from dockerhub_rotation import library_settings, settings
 from dockerhub_rotation.errors import SettingsInvalid
 from dockerhub_rotation.settings import Settings
 
@@ -22,7 +22,7 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         secrets=("*",),
         scopes=("repo:read",),
         login="auth-token",
-        probe_repository=None,
+        probe_repositories=(),
         api_url="https://hub.docker.com",
         auth_url="https://auth.docker.io",
         registry_url="https://registry-1.docker.io",
@@ -57,9 +57,11 @@ def test_variables_of_others_mean_nothing() -> None:
         ("DOCKERHUB_TOKEN_SCOPES", " repo:write  repo:read,", {"scopes": ("repo:write", "repo:read")}),
         ("DOCKERHUB_TOKEN_SCOPES", "repo:read repo:read", {"scopes": ("repo:read",)}),
         ("DOCKERHUB_TOKEN_SCOPES", "repo:public_read", {"scopes": ("repo:public_read",)}),
-        ("DOCKERHUB_PROBE_REPOSITORY", "acme/web", {"probe_repository": "acme/web"}),
-        ("DOCKERHUB_PROBE_REPOSITORY", "library/alpine", {"probe_repository": "library/alpine"}),
-        ("DOCKERHUB_PROBE_REPOSITORY", "a1/b__c.d-e", {"probe_repository": "a1/b__c.d-e"}),
+        ("DOCKERHUB_PROBE_REPOSITORY", "acme/web", {"probe_repositories": ("acme/web",)}),
+        ("DOCKERHUB_PROBE_REPOSITORY", "library/alpine", {"probe_repositories": ("library/alpine",)}),
+        ("DOCKERHUB_PROBE_REPOSITORY", "a1/b__c.d-e", {"probe_repositories": ("a1/b__c.d-e",)}),
+        ("DOCKERHUB_TOKEN_EXPIRY", "1", {"expiry": 1}),
+        ("DOCKERHUB_TOKEN_EXPIRY", " 3650 ", {"expiry": 3650}),
         ("DOCKERHUB_GRACE", "0", {"grace": 0}),
         ("DOCKERHUB_GRACE", "90m", {"grace": 5400}),
         ("DOCKERHUB_GRACE", "30d", {"grace": 2_592_000}),
@@ -131,6 +133,7 @@ VARIABLES = (
         "DOCKERHUB_TOKEN_SCOPES",
         "DOCKERHUB_LOGIN",
         "DOCKERHUB_PROBE_REPOSITORY",
+        "DOCKERHUB_TOKEN_EXPIRY",
         "ROTATION_FUNCTION_ARN",
     ),
 )
@@ -187,6 +190,7 @@ WRONG = [
             ",",
         )
     ),
+    *(("DOCKERHUB_TOKEN_EXPIRY", text) for text in (MARK, "0", "-1", "90d", "3651", "1.5")),
     ("DOCKERHUB_TOKEN_SCOPES", "repo:delete"),
     ("DOCKERHUB_TOKEN_SCOPES", f"repo:read {MARK}"),
     ("DOCKERHUB_TOKEN_SCOPES", "REPO:READ"),
@@ -270,14 +274,14 @@ def test_what_powertools_cannot_read_is_kept_from_it_and_the_rest_is_left() -> N
     right = {"POWERTOOLS_LOGGER_SAMPLE_RATE": "0.5", "POWERTOOLS_SERVICE_NAME": "mine", "AWS_CA_BUNDLE": "/nowhere"}
     environment = {"POWERTOOLS_LOG_LEVEL": "loud", "POWERTOOLS_DEBUG": "", **right}
 
-    assert settings.set_aside(environment) == {"POWERTOOLS_LOG_LEVEL": "loud", "POWERTOOLS_DEBUG": ""}
+    assert library_settings.set_aside(environment) == {"POWERTOOLS_LOG_LEVEL": "loud", "POWERTOOLS_DEBUG": ""}
     assert environment == right
 
 
 def test_what_surrounds_a_level_is_taken_off_for_powertools() -> None:
     environment = {"POWERTOOLS_LOG_LEVEL": " DEBUG "}
 
-    assert settings.set_aside(environment) == {}
+    assert library_settings.set_aside(environment) == {}
     assert environment == {"POWERTOOLS_LOG_LEVEL": "DEBUG"}
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from dockerhub_rotation import credential
 from dockerhub_rotation.docker_hub.answers import Token
 from dockerhub_rotation.errors import DockerHubUnavailable, LoginRefused, LoginsUsedUp, SecretUnusable
-from dockerhub_rotation.groups import grouped
+from dockerhub_rotation.groups import Group, grouped
 from dockerhub_rotation.invocation import Invocation
 from dockerhub_rotation.secrets_manager import PREVIOUS, SecretVersions, StoredValue
 
@@ -56,13 +56,12 @@ def ask(
     Args:
         leave_out: versions that are not to be asked.
     """
-    groups = grouped(tokens, versions)
+    groups, now = grouped(tokens, versions), invocation.docker_hub.http.now()
     _require_readable(token for group in groups.values() for token in group.tokens)
     rotated_before = any(group.tokens for group in groups.values() if not group.in_use)
-    asked = Asked(list(tokens), values_read=any(it.has_to_be_asked for v, it in groups.items() if v not in leave_out))
-    for version, group in groups.items():
-        if not group.has_to_be_asked or version in leave_out:
-            continue
+    to_ask = {v: group for v, group in groups.items() if v not in leave_out and _can_tell(group, now)}
+    asked = Asked(list(tokens), values_read=bool(to_ask))
+    for version, group in to_ask.items():
         is_previous = version == versions.holder(PREVIOUS)
         value = stored_value(invocation, versions.arn, version)
         if value is None and group.is_pending:  # createSecret has yet to give it one
@@ -89,6 +88,12 @@ def ask(
         if found not in asked.tokens:
             asked.tokens.append(found)
     return asked
+
+
+def _can_tell(group: Group, now: float) -> bool:
+    """Tell whether a value has to be asked, and may log in: it does not if all its tokens have expired."""
+    has_expired = bool(group.tokens) and all(token.expired(now) for token in group.tokens if token.active)
+    return group.has_to_be_asked and not has_expired
 
 
 def stored_value(invocation: Invocation, arn: str, version: str) -> StoredValue | None:

@@ -5,6 +5,7 @@
   * ConfigurationError: mend a setting, a parameter, a permission or the secret, then rotate again
     * SettingsInvalid
     * TagsInvalid
+    * ExpiryTooSoon
     * SecretNotServed
     * ParameterUnreadable
     * SecretUnusable
@@ -103,6 +104,12 @@ class SettingsInvalid(ConfigurationError):
 
 class TagsInvalid(ConfigurationError):
     """Tags of the secret that are meant for this function are wrong; the message lists every one of them."""
+
+
+class ExpiryTooSoon(ConfigurationError):
+    """A new token would expire before its successor is in every consumer's hands."""
+
+    verbs: tuple[Verb, ...] = ("set", "again")
 
 
 class SecretNotServed(ConfigurationError):

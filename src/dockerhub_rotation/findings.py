@@ -11,6 +11,7 @@ from dockerhub_rotation.secrets_manager import CURRENT, PENDING, SecretVersions
 from dockerhub_rotation.token_labels import said, until, version_of
 
 _DAY = 86_400
+_WEEK = 7 * _DAY
 # How often the caretaker looks at everything, and how late it may be (EventBridge Scheduler is to the minute): rather
 # something is said twice than not at all. https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
 _INTERVAL = 3600 + 60
@@ -24,6 +25,7 @@ class Kind(StrEnum):
     ACCOUNT_DOUBTFUL = "AccountDoubtful"
     PENDING_TOO_LONG = "PendingTooLong"
     ROTATION_OVERDUE = "RotationOverdue"
+    EXPIRES_BEFORE_ROTATION = "ExpiresBeforeRotation"
     TOKEN_LEFT_ACTIVE = "TokenLeftActive"  # noqa: S105
     TOKEN_UNIDENTIFIED = "TokenUnidentified"  # noqa: S105
     COPY_IN_USE = "CopyInUse"
@@ -96,6 +98,7 @@ class Known:
         used: superseded tokens with which somebody still logs in.
         unidentified: versions whose tokens could not be told apart, each with the sentence that says so.
         now: seconds since 1970, by Docker Hub's clock.
+        grace: how many seconds a superseded token of it lives.
     """
 
     versions: SecretVersions
@@ -105,6 +108,7 @@ class Known:
     used: Iterable[Token]
     unidentified: Mapping[str, str]
     now: float
+    grace: float = 0.0
 
 
 def find(known: Known) -> tuple[Finding, ...]:
@@ -113,6 +117,7 @@ def find(known: Known) -> tuple[Finding, ...]:
         *_of_current(known),
         *_of_pending(known),
         *_of_schedule(known),
+        *_of_expiry(known),
         *_of_left(known),
         *(Finding(Kind.TOKEN_UNIDENTIFIED, f"{why % version}.") for version, why in known.unidentified.items()),
         *(_copy_in_use(token, known.now) for token in known.used),
@@ -218,6 +223,29 @@ def _of_schedule(known: Known) -> Iterator[Finding]:
         f"The secret should have been rotated by {said(due)}. If nothing is wrong in the rotation function's log, look "
         f"for a rotation that could not begin in CloudTrail, and rotate it: {command('rotate', _place(versions))}.",
         moment=due + _DAY,
+    )
+
+
+def _of_expiry(known: Known) -> Iterator[Finding]:
+    """The token under AWSCURRENT has to outlive its own rotation, and what consumers keep of it after that.
+
+    Where no rotation is planned, it is said in the last week. What has expired is dead, and said as that.
+    """
+    token, versions = known.current.token, known.versions
+    if known.current.standing is not Standing.WORKS or token is None or token.expires_at is None:
+        return
+    ends = token.expires_at.timestamp()
+    planned = versions.next_rotation_at if versions.rotation_enabled else 0.0
+    if ends >= planned + known.grace if planned else known.now < ends - _WEEK:
+        return
+    when = f"is to be rotated by {said(planned)}" if planned else "has no date for its next rotation"
+    kept = f", after which consumers may keep it for {known.grace / 3600:g} hours" if planned and known.grace else ""
+    yield Finding(
+        Kind.EXPIRES_BEFORE_ROTATION,
+        f"The token under AWSCURRENT{_called(known.current)} expires at {said(ends)}, and the secret {when}{kept}. Let "
+        "tokens live longer (DOCKERHUB_TOKEN_EXPIRY, or the tag dockerhub-rotation:expiry) or rotate more often, and "
+        f"rotate it before that: {command('rotate', _place(versions))}.",
+        moment=(versions.changed_at or None) if planned else ends - _WEEK,
     )
 
 

@@ -1,6 +1,6 @@
 """What an invocation works with: what its sandbox has kept, and what is its own."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dockerhub_rotation.deadline import Deadline
 from dockerhub_rotation.docker_hub import Connection, DockerHub
@@ -18,6 +18,10 @@ class Invocation:
     secrets_manager: SecretsManager
     docker_hub: DockerHub
     deadline: Deadline
+
+    def going_by(self, settings: Settings) -> "Invocation":
+        """Return the same with other settings: a secret's own. To be asked for before Docker Hub is."""
+        return replace(self, settings=settings, docker_hub=self.docker_hub.going_by(settings))
 
     @property
     def account(self) -> Account:

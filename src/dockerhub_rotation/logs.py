@@ -8,10 +8,10 @@ import os
 import re
 from collections.abc import Mapping
 
-from dockerhub_rotation import settings
+from dockerhub_rotation import library_settings
 
 # What Powertools can't read is reported by an invocation; here it would end this import, and with it every report.
-SET_ASIDE = settings.set_aside(os.environ)
+SET_ASIDE = library_settings.set_aside(os.environ)
 
 from aws_lambda_powertools import Logger, Metrics  # noqa: E402 - it reads the environment while it is imported
 

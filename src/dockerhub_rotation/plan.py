@@ -14,6 +14,10 @@ any other, with a time in the label    disabled at its deadline; a disabled one 
 any other                              an orphan: deleted, if it is older than the current token, or than an hour
 =====================================  ===================================================================
 
+A token that has expired works never again, whatever the list calls it, and takes no change: it can only be deleted
+(https://docs.docker.com/security/access-tokens/). So it is left where a staging label speaks for its version, and its
+label stays as it is; in the last two rows it is deleted, whatever its deadline and age.
+
 The deadline of a superseded token is the time in its label. An active one without a time that can be read gets one: now
 and the grace. Whoever disables a token sets its time to that moment; one without a time was disabled long ago. So each
 doubt makes a grace longer, none makes it shorter, and none endless.
@@ -253,10 +257,13 @@ def _by_the_table(token: Token, version: str, group: Group, account: _Account) -
         return None
     if group.is_twin(token):
         return Fate("deleted")
+    expired = token.expired(account.now)
     if group.in_use:
-        return Fate("active") if group.real_is_known or token.active else None
+        return Fate("active") if (group.real_is_known or token.active) and not expired else None
     if PREVIOUS in group.labels:
-        return _superseded(token, version, account)
+        return _superseded(token, version, account) if not expired else None
+    if expired:
+        return Fate("deleted")
     if not token_labels.carries_time(token):
         return _orphan(token, account)
     if token.active:

@@ -22,7 +22,7 @@ class Left:
 
 @dataclass(frozen=True)
 class InGrace:
-    """A superseded token that is active until its deadline, in seconds since 1970."""
+    """A superseded token that is active until its deadline or its own end, in seconds since 1970."""
 
     token: Token
     version: str
@@ -38,14 +38,17 @@ def left_active(
         tokens, versions, stored, now, grace, spares: as for `plan`.
     """
     for one in fates(tokens, versions, stored, now, grace, spares=spares):
-        if one.fate is None and one.token.active and (one.doubt or not one.group.in_use):
+        works = one.token.active and not one.token.expired(now)
+        if one.fate is None and works and (one.doubt or not one.group.in_use):
             why = one.doubt or _why_left(one.token, one.group, now)
             if why is not None:
                 yield Left(one.token, one.version, why)
     held_by = holders(versions, stored)
     for token in tokens:
         holder = held_by.get(token.uuid.lower())
-        if holder is not None and not in_use(versions, holder) and token.active and is_anothers(token, versions.arn):
+        if holder is None or in_use(versions, holder) or not is_anothers(token, versions.arn):
+            continue
+        if token.active and not token.expired(now):
             yield Left(token, holder, "it was made for another secret, to which it is left")
 
 
@@ -55,10 +58,13 @@ def in_grace(
     """Yield the superseded tokens that stay active until their deadline. Arguments as for `plan`."""
     for one in fates(tokens, versions, stored, now, grace):
         if one.fate is not None and one.fate.becomes == "active" and one.fate.until is not None:
-            yield InGrace(one.token, one.version, one.fate.until)
+            ends = one.token.expires_at.timestamp() if one.token.expires_at else one.fate.until
+            yield InGrace(one.token, one.version, min(one.fate.until, ends))
 
 
-def still_used(tokens: list[Token], versions: SecretVersions, stored: Stored, grace: Grace) -> Iterator[Token]:
+def still_used(
+    tokens: list[Token], versions: SecretVersions, stored: Stored, now: float, grace: Grace
+) -> Iterator[Token]:
     """Yield the superseded tokens with which somebody logs in who should have read the new value by now.
 
     Used later than in the middle between the creation of the current token and the deadline, or after the deadline: by
@@ -67,7 +73,7 @@ def still_used(tokens: list[Token], versions: SecretVersions, stored: Stored, gr
     It is a hint: how soon Docker Hub shows a use, and what counts as one, is not documented.
 
     Args:
-        tokens, versions, stored, grace: as for `plan`. Tokens that were asked are left out: the use may be ours.
+        tokens, versions, stored, now, grace: as for `plan`. Tokens that were asked are left out: the use may be ours.
     """
     groups, ours = grouped(tokens, versions, stored), {uuid.lower() for uuid in stored.values() if uuid}
     born = groups.get(versions.holder(CURRENT) or "", NOTHING).born
@@ -76,7 +82,8 @@ def still_used(tokens: list[Token], versions: SecretVersions, stored: Stored, gr
             continue
         for token in group.tokens:
             deadline, used = token_labels.until(token), token.last_used
-            if not token.active or deadline is None or used is None or token.uuid.lower() in ours:
+            works = token.active and not token.expired(now)
+            if not works or deadline is None or used is None or token.uuid.lower() in ours:
                 continue
             middle = (born.timestamp() + deadline) / 2 if born else deadline
             if used.timestamp() > min(max(middle, deadline - grace.seconds), deadline):

@@ -176,7 +176,7 @@ def retire(
             *(Left(one.token, one.version, _ENDLESS) for one in in_grace if one.token in made.unlabelled),
         ],
         in_grace=[one for one in in_grace if one.token not in made.unlabelled],
-        used=list(remaining.still_used(asked.tokens, look.versions, asked.stored, grace)),
+        used=list(remaining.still_used(asked.tokens, look.versions, asked.stored, now, grace)),
     )
     retired = replace(
         retired,
@@ -256,6 +256,8 @@ def set_deadline(invocation: Invocation, look: Look, tokens: list[Token], grace:
     nor cut short. What an earlier rotation has written there that did not promote counts no more. Without a grace there
     is nothing to write.
 
+    One that has expired gets none: consumers have nothing to lose, and no label could be changed.
+
     Args:
         look: the staging labels before the promotion.
         tokens: every token of the account.
@@ -267,14 +269,16 @@ def set_deadline(invocation: Invocation, look: Look, tokens: list[Token], grace:
     current = look.versions.holder(CURRENT)
     if current is None:
         return tokens
-    until = invocation.docker_hub.http.now() + grace.seconds if grace.seconds else None
+    now = invocation.docker_hub.http.now()
+    until = now + grace.seconds if grace.seconds else None
     label = label_for(look.versions.arn, current, until)
-    superseded = [token for token in grouped(tokens, look.versions)[current].tokens if token.active]
+    made = grouped(tokens, look.versions)[current].tokens
+    superseded = [token for token in made if token.active and not token.expired(now)]
     planned = [Change(token, "active", label) for token in superseded if until is not None or carries_time(token)]
-    made = changes.make(invocation, look, planned)
-    if made.failures:
-        raise made.failures[0]
-    return _after(made.done, tokens)
+    written = changes.make(invocation, look, planned)
+    if written.failures:
+        raise written.failures[0]
+    return _after(written.done, tokens)
 
 
 def sweep(invocation: Invocation, arn: str, empty: str) -> bool:

@@ -5,16 +5,17 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from dockerhub_rotation import tags
-from dockerhub_rotation.errors import EventRefused, TagsInvalid
+from dockerhub_rotation.errors import EventRefused
 from dockerhub_rotation.invocation import Invocation
 from dockerhub_rotation.request import RotationRequest, Step
-from dockerhub_rotation.secrets_manager import CURRENT, PENDING, SecretVersions
-from dockerhub_rotation.settings import Settings
+from dockerhub_rotation.secrets_manager import CURRENT, PENDING
+from dockerhub_rotation.settings import SCOPES, Settings
 from dockerhub_rotation.steps.create_secret import create_secret
 from dockerhub_rotation.steps.finish_secret import finish_secret
 from dockerhub_rotation.steps.set_secret import set_secret
 from dockerhub_rotation.steps.step import Outcome, Rotation
 from dockerhub_rotation.steps.test_secret import test_secret
+from dockerhub_rotation.tags import Applied
 
 logger = logging.getLogger(__name__)
 
@@ -61,16 +62,16 @@ def rotate(request: RotationRequest, invocation: Invocation) -> Outcome:
         )
     if CURRENT in labels and request.step is not Step.FINISH:
         return Outcome("The version is AWSCURRENT already: nothing left to do.")
-    settings, wrong_tags = _settings_for(versions, invocation.settings)
-    if wrong_tags is not None and request.step is not Step.CREATE:
-        logger.warning("This step goes by the function's own settings. %s", wrong_tags)
-    invocation = replace(invocation, settings=settings)
-    return _STEPS[request.step](Rotation(**vars(invocation), request=request, versions=versions, wrong_tags=wrong_tags))
+    applied = tags.apply(versions.tags, invocation.settings)
+    if applied.problems and request.step is not Step.CREATE:
+        logger.warning("This step goes by the function's own settings. %s", applied.error)
+    invocation = invocation.going_by(_settings(applied, invocation.settings))
+    return _STEPS[request.step](Rotation(**vars(invocation), request=request, versions=versions, tags=applied))
 
 
-def _settings_for(versions: SecretVersions, own: Settings) -> tuple[Settings, TagsInvalid | None]:
-    """Return the settings that hold for a secret, and why these are the function's own if its tags are wrong."""
-    try:
-        return tags.apply(versions.tags, own), None
-    except TagsInvalid as wrong:
-        return own, wrong
+def _settings(applied: Applied, own: Settings) -> Settings:
+    """Return the settings by which a step goes: the function's own, if any tag is wrong.
+
+    The staged token may then have been made with fewer scopes, by a tag that was right; so of these any will do.
+    """
+    return replace(own, scopes=SCOPES[:1]) if applied.problems else applied.settings

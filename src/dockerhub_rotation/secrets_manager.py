@@ -50,6 +50,8 @@ class SecretVersions:
         rotation_function: ARN of the function that rotates it; None if none does.
         next_rotation_at: until when it is to be rotated, in seconds since 1970; 0 if that is not planned.
         seen_at: the moment, by the clock of AWS that dates the changes, in seconds since 1970.
+        rotated_every_days: days from one rotation to the next; 0 if AWS does not tell. It works them out after each
+            rotation: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotationRulesType.html
     """
 
     arn: str
@@ -61,6 +63,7 @@ class SecretVersions:
     rotation_function: str | None = None
     next_rotation_at: float = 0.0
     seen_at: float = 0.0
+    rotated_every_days: int = 0
 
     def holder(self, label: str) -> str | None:
         """Return the version that carries a staging label, or None."""
@@ -125,6 +128,7 @@ class SecretsManager:
             rotation_function=answer.get("RotationLambdaARN"),
             next_rotation_at=_seconds(answer.get("NextRotationDate")),
             seen_at=_told_at(answer),
+            rotated_every_days=answer.get("RotationRules", {}).get("AutomaticallyAfterDays", 0),
         )
 
     def rotated_by(self, function_arn: str) -> dict[str, float]:

@@ -1,16 +1,13 @@
 """The function's settings: one frozen value, read once from the environment."""
 
 import re
-import ssl
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
-from logging import getLevelNamesMapping
 from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
-from dockerhub_rotation import duration
+from dockerhub_rotation import duration, library_settings
 from dockerhub_rotation.errors import SecretNotServed, SettingsInvalid
 
 LoginKind = Literal["auth-token", "users-login"]
@@ -59,7 +56,8 @@ class Settings:
         scopes: scopes of a new token.
         compare_scopes: whether a new token's login is held against them.
         login: the management login; a TOTP parameter implies `users-login`, the only one that takes a code.
-        probe_repository: `namespace/name` on which a new token must be granted what its scopes promise, or None.
+        probe_repositories: `namespace/name` of those on which a new token must be granted what its scopes promise.
+        expiry: days after which a new token expires; None if it does not.
         grace: how long a superseded token lives, in seconds; a secret's tag may say otherwise.
         grace_limit: ... and how long it may live at most, whatever a tag or a label says.
         api_url: Hub API, without a slash at the end.
@@ -78,7 +76,8 @@ class Settings:
     scopes: tuple[str, ...] = ("repo:read",)
     compare_scopes: bool = True
     login: LoginKind = "auth-token"
-    probe_repository: str | None = None
+    probe_repositories: tuple[str, ...] = ()
+    expiry: int | None = None
     grace: int = 0
     grace_limit: int = 30 * 86_400
     api_url: str = "https://hub.docker.com"
@@ -135,10 +134,13 @@ def read(environment: Mapping[str, str]) -> Settings:
         totp_parameter=totp_parameter,
         webhook_parameter=ask("SLACK_WEBHOOK_PARAMETER", _parameter_name, default.webhook_parameter),
         secrets=ask("DOCKERHUB_SECRETS", _secrets, default.secrets),
-        scopes=ask("DOCKERHUB_TOKEN_SCOPES", _scopes, default.scopes),
+        scopes=ask("DOCKERHUB_TOKEN_SCOPES", scopes, default.scopes),
         compare_scopes=ask("DOCKERHUB_COMPARE_SCOPES", _bool, default.compare_scopes),
         login="users-login" if totp_parameter else login,
-        probe_repository=ask("DOCKERHUB_PROBE_REPOSITORY", _repository, default.probe_repository),
+        probe_repositories=ask(
+            "DOCKERHUB_PROBE_REPOSITORY", lambda text: (repository(text),), default.probe_repositories
+        ),
+        expiry=ask("DOCKERHUB_TOKEN_EXPIRY", duration.days, default.expiry),
         grace=ask("DOCKERHUB_GRACE", duration.parse, default.grace),
         grace_limit=ask("DOCKERHUB_GRACE_LIMIT", duration.parse, default.grace_limit),
         api_url=ask("DOCKERHUB_API_URL", _base_url, default.api_url),
@@ -147,30 +149,13 @@ def read(environment: Mapping[str, str]) -> Settings:
         rotation_function=ask("ROTATION_FUNCTION_ARN", _function_arn, default.rotation_function),
         extension_port=ask("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", _port, default.extension_port),
     )
-    for variable in sorted(environment.keys() & _READ_BY_OTHERS.keys()):
-        ask(variable, _READ_BY_OTHERS[variable], None)
+    for variable, check in library_settings.checks(environment).items():
+        ask(variable, check, None)
     if settings.grace > settings.grace_limit:
         problems.append("DOCKERHUB_GRACE must not be longer than DOCKERHUB_GRACE_LIMIT")
     if problems:
         raise SettingsInvalid(f"The function's environment is wrong: {'; '.join(problems)}. Mend it.")
     return settings
-
-
-def set_aside(environment: MutableMapping[str, str]) -> dict[str, str]:
-    """Take out of an environment what Powertools can't read, and return it, for `read` to report.
-
-    Powertools reads these variables when it is imported, and again with every metric; what is none of its values raises
-    there, so that nothing at all would be reported.
-    """
-    unreadable = {}
-    for variable in environment.keys() & _READ_BY_POWERTOOLS.keys():
-        text = environment.pop(variable).strip()
-        try:
-            _READ_BY_POWERTOOLS[variable](text)
-            environment[variable] = text
-        except ValueError:
-            unreadable[variable] = text
-    return unreadable
 
 
 def require_safe_url(url: str) -> None:
@@ -191,6 +176,29 @@ def require_safe_url(url: str) -> None:
         raise ValueError("must start with https:// (http:// is for loopback addresses only)")
 
 
+def scopes(text: str) -> tuple[str, ...]:
+    """Return scopes, as they are written with commas or spaces between them.
+
+    Raises:
+        ValueError: they are none.
+    """
+    found = tuple(dict.fromkeys(text.replace(",", " ").split()))
+    if not found or not set(found) <= set(SCOPES):
+        raise ValueError(f"must be one or more of {', '.join(SCOPES)}")
+    return found
+
+
+def repository(text: str) -> str:
+    """Return a repository.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not _REPOSITORY.fullmatch(text):
+        raise ValueError("must be a repository like namespace/name (official images: library/name), without a tag")
+    return text
+
+
 def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
@@ -198,34 +206,6 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _web_url(text: str) -> str:
-    if not _is_web_url(text):
-        raise ValueError("must be a URL like https://host or https://host:port")
-    return text
-
-
-def _proxy(text: str) -> str:
-    # Without a scheme botocore, httpx and urllib all take it for http; none of them speaks SOCKS here.
-    if not _is_web_url(text if "://" in text else f"http://{text}"):
-        raise ValueError("must be an HTTP proxy, like http://host:port")
-    return text
-
-
-def _is_web_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0 and " " not in text
-    except ValueError:
-        return False
-
-
-def _certificates(text: str) -> str:
-    with suppress(OSError):  # about the file, and about what is in it
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(text)
-        return text
-    raise ValueError("must be a file of certificates in PEM, which the package or a layer brings")
 
 
 def _base_url(text: str) -> str:
@@ -260,13 +240,6 @@ def _secrets(text: str) -> tuple[str, ...]:
     return secrets
 
 
-def _scopes(text: str) -> tuple[str, ...]:
-    scopes = tuple(dict.fromkeys(text.replace(",", " ").split()))
-    if not scopes or not set(scopes) <= set(SCOPES):
-        raise ValueError(f"must be one or more of {', '.join(SCOPES)}")
-    return scopes
-
-
 def _login(text: str) -> LoginKind:
     match text:
         case "auth-token" | "users-login":
@@ -275,58 +248,7 @@ def _login(text: str) -> LoginKind:
             raise ValueError("must be auth-token or users-login")
 
 
-def _repository(text: str) -> str:
-    if not _REPOSITORY.fullmatch(text):
-        raise ValueError("must be a repository like namespace/name (official images: library/name), without a tag")
-    return text
-
-
-def _log_level(text: str) -> str:
-    if text.upper() not in getLevelNamesMapping():
-        raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
-    return text
-
-
-def _share(text: str) -> float:
-    if not re.fullmatch(r"(0|0?\.[0-9]+|1|1\.0+)", text):
-        raise ValueError("must be a number from 0 to 1")
-    return float(text)
-
-
-def _yes_or_no(text: str) -> str:
-    if text.lower() not in _YES_OR_NO:
-        raise ValueError("must be true or false")
-    return text
-
-
 def _bool(text: str) -> bool:
     if text.lower() not in ("true", "false"):
         raise ValueError("must be true or false")
     return text.lower() == "true"
-
-
-# https://github.com/aws-powertools/powertools-lambda-python/blob/develop/aws_lambda_powertools/shared/functions.py
-_YES_OR_NO = {"1", "y", "yes", "t", "true", "on", "0", "n", "no", "f", "false", "off"}
-
-# https://docs.aws.amazon.com/powertools/python/latest/#environment-variables
-_READ_BY_POWERTOOLS: Mapping[str, Callable[[str], object]] = {
-    "POWERTOOLS_LOG_LEVEL": _log_level,
-    "LOG_LEVEL": _log_level,
-    "POWERTOOLS_LOGGER_SAMPLE_RATE": _share,
-    "POWERTOOLS_LOG_DEDUPLICATION_DISABLED": _yes_or_no,
-    "POWERTOOLS_METRICS_DISABLED": _yes_or_no,
-    "POWERTOOLS_DEV": _yes_or_no,
-    "POWERTOOLS_DEBUG": _yes_or_no,
-}
-
-# What others read from the same environment. They would stumble over it in the midst of a call, as over a failure.
-_READ_BY_OTHERS: Mapping[str, Callable[[str], object]] = {
-    **_READ_BY_POWERTOOLS,
-    # https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html
-    "AWS_ENDPOINT_URL": _web_url,
-    "AWS_ENDPOINT_URL_SSM": _web_url,
-    "AWS_ENDPOINT_URL_SECRETS_MANAGER": _web_url,
-    "AWS_CA_BUNDLE": _certificates,
-    "REQUESTS_CA_BUNDLE": _certificates,
-    **dict.fromkeys(("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"), _proxy),
-}

@@ -267,6 +267,11 @@ class DockerHub:
             return self._locked(self.username)
 
     @property
+    def moment(self) -> datetime:
+        """The time at Docker Hub."""
+        return self._now()
+
+    @property
     def password_logins(self) -> int:
         """How many logins with the account's password were let in."""
         return len(self._password_sessions)
@@ -537,6 +542,9 @@ class DockerHub:
     def _patch_token(self, uuid: str) -> Response:
         self._require_manager()
         token = self._existing_token(uuid)
+        if token.expired(self._now()):
+            # It "can only be deleted": https://docs.docker.com/security/access-tokens/. In what words is not known.
+            return _json(400, message="access token is expired", errinfo={})
         body = {"token_label": token.label, "is_active": token.active} | _json_body()
         label, active = _text(body, "token_label"), body["is_active"]
         if not 1 <= len(label) <= 100 or not isinstance(active, bool):

@@ -88,6 +88,7 @@ class Invariants:
     _last: State | None = None
     _values: dict[str, str] = field(default_factory=dict, repr=False)
     _dead_by_hand: set[str] = field(default_factory=set, repr=False)
+    _expired: set[str] = field(default_factory=set, repr=False)
     _disabled_lately: set[str] = field(default_factory=set, repr=False)
     _rolled_back: bool = False
     _brought_back: set[str] = field(default_factory=set, repr=False)
@@ -127,8 +128,9 @@ class Invariants:
         where = f"after request {request.number} ({request.name})"
         state, token = world.state(), world.current_token()
         works = world.hub.authenticates(token)
+        self._expired |= {it.value for it in world.hub.tokens.values() if it.expired(world.hub.moment)}
         promoted = state.holder("AWSCURRENT") != self._last.holder("AWSCURRENT")
-        excused = not promoted and (token == PLACEHOLDER or token in self._dead_by_hand)
+        excused = not promoted and (token == PLACEHOLDER or token in self._dead_by_hand | self._expired)
         self._check(WORKS, works or excused, where)
         retired = {self._values[uuid] for uuid in _active(self._last) - _active(state)}
         self._check(RETIRE_LAST, token not in retired, where)
@@ -161,6 +163,7 @@ class Invariants:
             uuid
             for uuid in _active(last) - _active(state)
             if uuid not in self._brought_back
+            and self._values[uuid] not in self._expired
             and (
                 _time_in(last.tokens[uuid][0]) > now
                 or (longest and self._values[uuid] in stored and _was_staged(last, last.tokens[uuid][0], world))
@@ -183,7 +186,8 @@ class Invariants:
     def remains(self, world: Watched) -> list[str]:
         """Return the labels of our tokens that are neither current and active, nor previous and disabled, nor in grace.
 
-        A disabled one stays for one more rotation after the one that has disabled it.
+        A disabled one stays for one more rotation after the one that has disabled it; one that has expired only as long
+        as it is the previous one.
         """
         assert self.others is not None
         state, current = world.state(), world.current_token()
@@ -193,14 +197,15 @@ class Invariants:
         remains = []
         for token in world.hub.tokens.values():
             label, time = _without_time(token.label), _time_in(token.label)
+            expired = token.expired(world.hub.moment)
             if token.uuid in self.others or (token.value == current and token.active and label == token.label):
                 continue
-            if token.active and time > world.now():
+            if token.active and not expired and time > world.now():
                 continue  # in grace
-            if label in kept and not token.active:
+            if label in kept and (expired or not token.active):
                 kept.clear()  # a second one is too many
                 continue
-            if token.active or not (time >= born or token.uuid in self._disabled_lately):
+            if token.active or expired or not (time >= born or token.uuid in self._disabled_lately):
                 remains.append(token.label)
         return remains
 
@@ -213,7 +218,7 @@ class Invariants:
         return token in {PLACEHOLDER, *self._dead_by_hand} or any(
             it.value == token
             and _without_time(it.label) in _labels(world, previous)
-            and (not it.active or _time_in(it.label) > world.now())
+            and (not it.active or it.expired(world.hub.moment) or _time_in(it.label) > world.now())
             for it in world.hub.tokens.values()
         )
 

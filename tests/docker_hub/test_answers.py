@@ -199,7 +199,7 @@ def test_a_count_of_requests_left_that_is_none_is_ignored(remaining: str, world:
     DOCKER_LOGIN.replies(world, answer(200, {"X-RateLimit-Remaining": remaining}, token="a bearer"))
     docker_hub = world.invoke()
 
-    docker_hub.login.log_in_to_registry(USERNAME, TOKEN, None)
+    docker_hub.login.log_in_to_registry(USERNAME, TOKEN)
 
     assert docker_hub.http.requests_left is None
 
@@ -210,7 +210,7 @@ def test_a_count_of_requests_left_that_only_looks_like_one_is_ignored(remaining:
     DOCKER_LOGIN.replies(world, httpx.Response(200, headers=headers, json={"token": "a bearer"}))
     docker_hub = world.invoke()
 
-    docker_hub.login.log_in_to_registry(USERNAME, TOKEN, None)
+    docker_hub.login.log_in_to_registry(USERNAME, TOKEN)
 
     assert docker_hub.http.requests_left is None
 

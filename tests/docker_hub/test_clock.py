@@ -85,6 +85,6 @@ def test_a_request_limit_that_ends_at_a_time_ends_by_docker_hubs_clock(world: Wo
     limited = answer(429, dated(world.clock.now - 50) | {"Retry-After": str(int(world.clock.now) - 38)})
     DOCKER_LOGIN.replies(world, limited, DOCKER_LOGIN.reply)
 
-    world.invoke().login.log_in_to_registry(USERNAME, TOKEN, None)
+    world.invoke().login.log_in_to_registry(USERNAME, TOKEN)
 
     assert 12 <= world.clock.sleeps[0] <= 15

@@ -88,7 +88,7 @@ def test_pauses_are_jittered(world: World) -> None:
 
     for _ in range(10):
         with pytest.raises(DockerHubUnavailable):
-            world.invoke().login.log_in_to_registry(USERNAME, TOKEN, None)
+            world.invoke().login.log_in_to_registry(USERNAME, TOKEN)
 
     assert len(set(world.clock.sleeps)) == 30
 
@@ -137,7 +137,7 @@ PAST = "Wed, 25 Nov 2026 07:28:00 GMT"
 def test_a_rate_limit_is_waited_out_as_told(headers: dict[str, str], pause: float, world: World) -> None:
     DOCKER_LOGIN.replies(world, answer(429, headers), DOCKER_LOGIN.reply)
 
-    world.invoke().login.log_in_to_registry(USERNAME, TOKEN, None)
+    world.invoke().login.log_in_to_registry(USERNAME, TOKEN)
 
     assert pause <= world.clock.sleeps[0] <= pause * 1.25
     assert len(world.clock.sleeps) == 1
@@ -168,7 +168,7 @@ def test_those_who_wait_for_the_same_minute_do_not_go_on_in_the_same_second(worl
 
     for _ in range(20):
         world.connection.pool.spread = 0.0  # another sandbox
-        world.invoke().login.log_in_to_registry(USERNAME, TOKEN, None)
+        world.invoke().login.log_in_to_registry(USERNAME, TOKEN)
 
     assert len(set(world.clock.sleeps)) == 20
     assert min(world.clock.sleeps) < 43 < 47 < max(world.clock.sleeps)
@@ -177,7 +177,7 @@ def test_those_who_wait_for_the_same_minute_do_not_go_on_in_the_same_second(worl
 def test_what_fails_for_another_reason_waits_no_longer_for_the_request_limit(world: World) -> None:
     DOCKER_LOGIN.replies(world, answer(429, {"Retry-After": "60"}), answer(503), answer(503), DOCKER_LOGIN.reply)
 
-    world.invoke().login.log_in_to_registry(USERNAME, TOKEN, None)
+    world.invoke().login.log_in_to_registry(USERNAME, TOKEN)
 
     assert [slept <= longest for slept, longest in zip(world.clock.sleeps, (75, 2, 4), strict=True)] == [True] * 3
 
@@ -198,9 +198,9 @@ def test_a_sandbox_that_was_turned_away_begins_its_next_step_at_a_moment_of_its_
 
     for _ in range(20):
         with pytest.raises(RateLimited):
-            world.invoke(seconds=50).login.log_in_to_registry(USERNAME, TOKEN, None)
+            world.invoke(seconds=50).login.log_in_to_registry(USERNAME, TOKEN)
         for _ in range(2):
-            world.invoke().login.log_in_to_registry(USERNAME, TOKEN, None)
+            world.invoke().login.log_in_to_registry(USERNAME, TOKEN)
 
     assert len(set(world.clock.sleeps)) == 20
     assert min(world.clock.sleeps) < 5 < 10 < max(world.clock.sleeps) < 15
@@ -220,7 +220,7 @@ def test_a_sandbox_that_was_turned_away_begins_its_next_step_at_a_moment_of_its_
 def test_a_rate_limit_that_says_nothing_useful_gets_the_usual_pause(headers: dict[str, str], world: World) -> None:
     DOCKER_LOGIN.replies(world, answer(429, headers), DOCKER_LOGIN.reply)
 
-    world.invoke().login.log_in_to_registry(USERNAME, TOKEN, None)
+    world.invoke().login.log_in_to_registry(USERNAME, TOKEN)
 
     assert 0.2 <= world.clock.sleeps[0] <= 1
 
@@ -229,7 +229,7 @@ def test_a_date_is_held_against_docker_hubs_clock(world: World) -> None:
     ahead = {"Date": "Fri, 15 Jan 2027 08:05:10 GMT", "Retry-After": "Fri, 15 Jan 2027 08:05:22 GMT"}
     DOCKER_LOGIN.replies(world, answer(429, ahead), DOCKER_LOGIN.reply)
 
-    world.invoke().login.log_in_to_registry(USERNAME, TOKEN, None)
+    world.invoke().login.log_in_to_registry(USERNAME, TOKEN)
 
     assert 12 <= world.clock.sleeps[0] <= 15
 
@@ -240,7 +240,7 @@ def test_a_rate_limit_longer_than_the_invocation_is_reported_at_once(until: str,
     DOCKER_LOGIN.replies(world, answer(429, {header: until}, detail="Rate limit exceeded"))
 
     with pytest.raises(RateLimited, match="for 3600 s more"):
-        world.invoke().login.log_in_to_registry(USERNAME, TOKEN, None)
+        world.invoke().login.log_in_to_registry(USERNAME, TOKEN)
 
     assert world.clock.sleeps == []
 
@@ -353,7 +353,7 @@ def test_nothing_is_repeated_that_could_end_past_the_deadline(
     route = DOCKER_LOGIN.replies(world, slow(world, failure))
 
     with pytest.raises(error):
-        world.invoke(seconds=9.6).login.log_in_to_registry(USERNAME, TOKEN, None)
+        world.invoke(seconds=9.6).login.log_in_to_registry(USERNAME, TOKEN)
 
     assert len(route.calls) == 1
     assert world.clock.sleeps == []
@@ -363,7 +363,7 @@ def test_the_deadline_is_looked_at_before_each_try(world: World) -> None:
     route = DOCKER_LOGIN.replies(world, slow(world, httpx.ReadTimeout))
 
     with pytest.raises(DockerHubUnavailable):
-        world.invoke(seconds=18.4).login.log_in_to_registry(USERNAME, TOKEN, None)
+        world.invoke(seconds=18.4).login.log_in_to_registry(USERNAME, TOKEN)
 
     assert len(route.calls) == 2
 
@@ -374,7 +374,7 @@ def test_the_deadline_is_looked_at_before_each_try(world: World) -> None:
 def test_no_timeout_is_longer_than_the_time_left(seconds: float, connect: float, others: float, world: World) -> None:
     route = DOCKER_LOGIN.replies(world, DOCKER_LOGIN.reply)
 
-    world.invoke(seconds=seconds).login.log_in_to_registry(USERNAME, TOKEN, None)
+    world.invoke(seconds=seconds).login.log_in_to_registry(USERNAME, TOKEN)
 
     timeouts = {"connect": connect, "read": others, "write": others, "pool": others}
     assert route.calls.last.request.extensions["timeout"] == timeouts
@@ -397,7 +397,7 @@ def test_a_host_none_of_whose_eight_addresses_answers_is_reported_in_time(
     due = clock.now + seconds
 
     with pytest.raises(DockerHubUnavailable):
-        World(respx.MockRouter(), clock).invoke(seconds=seconds).login.log_in_to_registry(USERNAME, TOKEN, None)
+        World(respx.MockRouter(), clock).invoke(seconds=seconds).login.log_in_to_registry(USERNAME, TOKEN)
 
     assert clock.now <= due
 

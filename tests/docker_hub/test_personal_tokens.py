@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -73,6 +74,45 @@ def test_a_token_is_made_with_every_scope_of_the_settings(world: World) -> None:
 
     assert made == NewToken(UUID, TOKEN)
     assert sent(route)[0]["scopes"] == ["repo:read", "repo:write"]
+
+
+EXPIRES_AT = datetime(2027, 3, 1, 12, 0, 7, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("told", ["2027-03-01T12:00:07Z", "2027-03-01T12:00:07.000000Z", "2027-03-01T14:00:07+02:00"])
+def test_a_token_that_is_to_expire_is_asked_for_so_and_told_so(told: str, world: World) -> None:
+    route = CREATE.replies(world, answer(201, uuid=UUID, token=TOKEN, expires_at=told))
+
+    assert world.invoke().tokens.create("ours", EXPIRES_AT) == NewToken(UUID, TOKEN)
+    assert sent(route)[0]["expires_at"] == "2027-03-01T12:00:07Z"
+
+
+def test_without_an_expiry_none_is_asked_for_and_none_is_looked_at(world: World) -> None:
+    route = CREATE.replies(world, answer(201, uuid=UUID, token=TOKEN, expires_at="2027-03-01T12:00:07Z"))
+
+    assert world.invoke().tokens.create("ours") == NewToken(UUID, TOKEN)
+    assert sent(route)[0].keys() == {"token_label", "scopes"}
+
+
+@pytest.mark.parametrize(
+    "told", [None, "", "2027-03-01T12:00:08Z", "2027-03-01T12:00:06Z", "2027-03-01T12:00:07", "0001-01-01T00:00:00Z"]
+)
+def test_a_token_that_expires_at_another_time_than_it_was_to_is_deleted(told: str | None, world: World) -> None:
+    """It would end in the midst of its life, or never."""
+    CREATE.replies(world, answer(201, uuid=UUID, token=TOKEN, expires_at=told))
+    deleted = world.on("DELETE", f"{TOKENS}/{UUID}", 204)
+
+    with pytest.raises(AnswerUnknown, match="made a token that does not expire when it was to .* It is deleted again"):
+        world.invoke().tokens.create("ours", EXPIRES_AT)
+
+    assert len(deleted.calls) == 1
+
+
+def test_a_refusal_to_make_a_token_that_expires_says_that_this_may_be_the_reason(world: World) -> None:
+    CREATE.replies(world, 400)
+
+    with pytest.raises(DockerHubRefused, match=r"it may have no token that expires at 2027-03-01 12:00:07\+00:00, or"):
+        world.invoke().tokens.create("ours", EXPIRES_AT)
 
 
 # Making a token is not idempotent

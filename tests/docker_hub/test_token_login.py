@@ -56,7 +56,7 @@ def test_logging_in_to_the_registry_is_basic_authentication_without_a_scope(worl
     """As `docker login` does it: the credential is proven, nothing is asked for."""
     route = DOCKER_LOGIN.replies(world, DOCKER_LOGIN.reply)
 
-    world.invoke().login.log_in_to_registry(USERNAME, TOKEN, None)
+    world.invoke().login.log_in_to_registry(USERNAME, TOKEN)
 
     request = route.calls.last.request
     asked = f"?service=registry.docker.io&client_id=dockerhub-rotation&account={USERNAME}"
@@ -250,6 +250,29 @@ def test_what_the_scopes_promise_is_asked_for_and_the_grant_is_shown_to_the_regi
 
     assert token.calls.last.request.url.params["scope"] == f"repository:acme/app:{','.join(actions)}"
     assert authorizations(registry) == [f"Bearer {grant}"]
+
+
+BOTH = (REPOSITORY, "acme/another")
+
+
+def test_several_repositories_are_asked_for_in_one_login_and_shown_once(world: World) -> None:
+    grant = registry_token(granted("pull"), granted("pull", name="acme/another"))
+    token = world.on("GET", REGISTRY_TOKEN, answer(200, token=grant))
+    registry = world.on("GET", REGISTRY, 200)
+
+    world.invoke().login.log_in_to_registry(USERNAME, TOKEN, *BOTH)
+
+    (asked,) = token.calls
+    assert asked.request.url.params.get_list("scope") == [f"repository:{name}:pull" for name in BOTH]
+    assert authorizations(registry) == [f"Bearer {grant}"]
+
+
+@pytest.mark.parametrize(("refused", "other"), [BOTH, BOTH[::-1]])
+def test_each_of_several_repositories_has_to_be_granted(refused: str, other: str, world: World) -> None:
+    world.on("GET", REGISTRY_TOKEN, answer(200, token=registry_token(granted("pull", name=other))))
+
+    with pytest.raises(DockerHubRefused, match=f"is not granted pull on {refused}[.]"):
+        world.invoke().login.log_in_to_registry(USERNAME, TOKEN, *BOTH)
 
 
 def test_the_registry_token_may_go_by_its_other_name(world: World) -> None:

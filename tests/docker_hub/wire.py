@@ -237,7 +237,7 @@ IDENTIFY = Deed(
 )
 DOCKER_LOGIN = Deed(
     "docker login",
-    lambda hub: hub.login.log_in_to_registry(USERNAME, TOKEN, None),
+    lambda hub: hub.login.log_in_to_registry(USERNAME, TOKEN),
     "GET",
     REGISTRY_TOKEN,
     answer(200, token="a bearer"),

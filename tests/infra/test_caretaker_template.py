@@ -64,11 +64,12 @@ def test_what_has_the_name_of_one_of_the_functions_parameters_has_its_default() 
             assert (parameter["Default"], parameter["Type"]) == (functions[name]["Default"], functions[name]["Type"])
 
 
-def test_it_reads_the_same_settings_as_the_function_but_for_those_of_a_new_token() -> None:
+def test_it_reads_the_same_settings_as_the_function_but_for_those_that_limit_no_tag() -> None:
+    """Without the function's scopes and expiry, it would call a tag wrong that the function takes."""
     variables = caretaker(**EVERYTHING).properties("Function")["Environment"]["Variables"]
     functions = TEMPLATES["function"]["Resources"]["Function"]["Properties"]["Environment"]["Variables"]
 
-    new_tokens = {"DOCKERHUB_TOKEN_SCOPES", "DOCKERHUB_COMPARE_SCOPES", "DOCKERHUB_PROBE_REPOSITORY"}
+    new_tokens = {"DOCKERHUB_COMPARE_SCOPES", "DOCKERHUB_PROBE_REPOSITORY"}
     for_proxies = {"HTTPS_PROXY", "NO_PROXY", "AWS_CA_BUNDLE", "SSL_CERT_FILE"}
     assert variables.keys() == functions.keys() - new_tokens - for_proxies | {"ROTATION_FUNCTION_ARN"}
     read = settings.read(variables)

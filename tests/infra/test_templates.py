@@ -91,7 +91,7 @@ def test_a_secrets_tag_says_how_long_its_superseded_tokens_live(values: dict[str
     made = {tag["Key"]: tag["Value"] for tag in secret(**values).properties("Secret")["Tags"]}
 
     assert made["dockerhub-rotation:grace"] == grace
-    assert tags.apply(made, Settings()).grace == duration.parse(grace)
+    assert tags.apply(made, Settings()).settings.grace == duration.parse(grace)
 
 
 @pytest.mark.parametrize("grace", ["", "a day", "24", "1h30m", "1000d", "99999h"])
@@ -99,6 +99,48 @@ def test_what_is_no_grace_is_refused_by_the_template(grace: str) -> None:
     pattern = TEMPLATES["secret"]["Parameters"]["GracePeriod"]["AllowedPattern"]
 
     assert re.fullmatch(pattern, grace) is None
+
+
+# What a secret's tags say of its new tokens
+
+OF_NEW_TOKENS = {
+    "TokenScopes": ("scopes", "repo:public_read repo:read"),
+    "ProbeRepository": ("probe-repository", "acme/app"),
+    "TokenExpiry": ("expiry", "90"),
+}
+
+
+def test_each_parameter_of_a_secrets_new_tokens_sets_its_tag_and_an_empty_one_sets_none() -> None:
+    made = {tag["Key"]: tag["Value"] for tag in secret().properties("Secret")["Tags"]}
+    chosen = secret(**{name: value for name, (_, value) in OF_NEW_TOKENS.items()}).properties("Secret")["Tags"]
+
+    assert {tag["Key"]: tag["Value"] for tag in chosen} == made | {
+        f"dockerhub-rotation:{name}": value for name, value in OF_NEW_TOKENS.values()
+    }
+    assert not made.keys() & {f"dockerhub-rotation:{name}" for name, _ in OF_NEW_TOKENS.values()}
+    applied = tags.apply({tag["Key"]: tag["Value"] for tag in chosen}, Settings())
+    assert applied.problems == ()
+    assert (applied.settings.scopes, applied.settings.expiry) == (("repo:public_read", "repo:read"), 90)
+    assert applied.settings.probe_repositories == ("acme/app",)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        *(("TokenScopes", text) for text in ("repo:all", "repo:read,repo:write", "repo:read ", "repo:read  repo:read")),
+        *(("ProbeRepository", text) for text in ("app", "acme/app:1", "acme/app acme/web")),
+        *(("TokenExpiry", text) for text in ("0", "90d", "3651", "9999", "1.5", "10000")),
+    ],
+)
+def test_what_is_no_such_tag_is_refused_by_the_template(parameter: str, value: str) -> None:
+    with pytest.raises(RefusedByTemplate, match=parameter):
+        secret(**{parameter: value})
+
+
+@pytest.mark.parametrize("days", ["1", "9", "10", "99", "100", "999", "1000", "1999", "2999", "3599", "3649", "3650"])
+def test_every_expiry_that_the_settings_take_is_taken(days: str) -> None:
+    assert settings.read(environment(TokenExpiry=days)).expiry == int(days)
+    secret(TokenExpiry=days)
 
 
 # The function's environment
@@ -174,6 +216,7 @@ def test_the_parameters_reach_the_settings() -> None:
         CompareScopes="false",
         Login="users-login",
         ProbeRepository="acme/probe",
+        TokenExpiry="90",
         ApiUrl="http://127.0.0.1:8080/hub",
         AuthUrl="https://auth.example.com",
         RegistryUrl="https://registry.example.com",
@@ -189,7 +232,8 @@ def test_the_parameters_reach_the_settings() -> None:
         scopes=("repo:read", "repo:write"),
         compare_scopes=False,
         login="users-login",
-        probe_repository="acme/probe",
+        probe_repositories=("acme/probe",),
+        expiry=90,
         api_url="http://127.0.0.1:8080/hub",
         auth_url="https://auth.example.com",
         registry_url="https://registry.example.com",
@@ -213,6 +257,9 @@ def test_the_parameters_reach_the_settings() -> None:
         ("Login", "DOCKERHUB_LOGIN", "password"),
         ("ProbeRepository", "DOCKERHUB_PROBE_REPOSITORY", "acme/probe:latest"),
         ("ProbeRepository", "DOCKERHUB_PROBE_REPOSITORY", "probe"),
+        ("TokenExpiry", "DOCKERHUB_TOKEN_EXPIRY", "90d"),
+        ("TokenExpiry", "DOCKERHUB_TOKEN_EXPIRY", "0"),
+        ("TokenExpiry", "DOCKERHUB_TOKEN_EXPIRY", "3651"),
         ("Grace", "DOCKERHUB_GRACE", "a day"),
         ("Grace", "DOCKERHUB_GRACE", "99999h"),
         ("GraceLimit", "DOCKERHUB_GRACE_LIMIT", "30"),

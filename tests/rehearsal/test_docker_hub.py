@@ -541,6 +541,21 @@ def test_an_expired_token_stays_listed_and_the_registry_says_what_is_wrong(hub: 
     }
 
 
+@pytest.mark.parametrize("change", [{"is_active": False}, {"is_active": True}, {"token_label": "ci 2"}])
+def test_an_expired_token_takes_no_change_and_can_be_deleted(
+    hub: DockerHub, clock: Clock, change: dict[str, object]
+) -> None:
+    """https://docs.docker.com/security/access-tokens/."""
+    token = hub.add_token("ci", expires_at=datetime.fromtimestamp(clock.now, UTC) + timedelta(hours=1))
+    assert manager(hub).patch(f"/v2/access-tokens/{token.uuid}", json={}).status_code == 200
+    clock.now += 3600
+    session = manager(hub)
+
+    assert session.patch(f"/v2/access-tokens/{token.uuid}", json=change).status_code == 400
+    assert (token.active, token.label) == (True, "ci")
+    assert session.delete(f"/v2/access-tokens/{token.uuid}").status_code == 204
+
+
 @every_login
 def test_a_login_is_noted_as_the_tokens_last_use(hub: DockerHub, clock: Clock, log_in: LogIn, worded_in: str) -> None:
     token = hub.add_token("ci")

@@ -32,7 +32,7 @@ README = Path(__file__).parents[2] / "README.md"
 
 WatchedWorld = Callable[..., tuple[World, Invariants]]
 
-HOUR = 3600
+HOUR, DAY = 3600, 86_400
 LOUD = {"POWERTOOLS_LOG_LEVEL": "DEBUG", "POWERTOOLS_LOGGER_LOG_EVENT": "true"}
 
 # The situations, and what a rotation asks for in each. createSecret meets a fresh sandbox, the later steps a warm one.
@@ -45,6 +45,7 @@ FIRST = "the first rotation"
 STEADY = "the steady state"
 CATCHING_UP = "the rotation after one that could not retire the hand-made token"
 GRACE = "the steady state with a grace"
+EXPIRED = "the rotation after the current token has expired"
 _PATCH, _DELETE = "PATCH /v2/access-tokens/{uuid}", "DELETE /v2/access-tokens/{uuid}"
 # With the token that is to be superseded, where no rotation has made it and ended well; and with the password.
 _ASK_IT = (*_READ, _LOG_IN, _LOG_IN, *_CREATE, *_SET_TO_LIST)
@@ -57,10 +58,17 @@ REQUESTS = {
     ),
     # A deadline for what is superseded, then the end of a grace, and of a token whose grace has ended a rotation ago.
     GRACE: (*_READ, _LOG_IN, _LIST, *_CREATE, *_SET_TO_LIST, _PATCH, *_PROMOTE, _PATCH, _DELETE),
+    # No deadline, for no label could be changed; and two are deleted, one of which was disabled before it expired.
+    EXPIRED: (*_READ, _LOG_IN, _LIST, *_CREATE, *_SET_TO_LIST, *_PROMOTE, _DELETE, _DELETE),
 }
-# At which request the faults begin: until the list of tokens, catching up and a grace are like the others.
-BEGIN_AT = {FIRST: 1, STEADY: 1, CATCHING_UP: len(_ASK_IT), GRACE: len((*_READ, *_CREATE, *_SET_TO_LIST)) + 2}
-SCENES = dict.fromkeys(REQUESTS, Scene(environment=LOUD)) | {GRACE: Scene(environment=LOUD, grace="1h")}
+# At which request the faults begin: until the list of tokens, catching up and a grace are like the others; an expiry
+# until the promotion.
+_TO_THE_LIST = len((*_READ, *_CREATE, *_SET_TO_LIST)) + 2
+BEGIN_AT = {FIRST: 1, STEADY: 1, CATCHING_UP: len(_ASK_IT), GRACE: _TO_THE_LIST, EXPIRED: _TO_THE_LIST + len(_PROMOTE)}
+SCENES = dict.fromkeys(REQUESTS, Scene(environment=LOUD)) | {
+    GRACE: Scene(environment=LOUD, grace="1h"),
+    EXPIRED: Scene(environment=LOUD | {"DOCKERHUB_TOKEN_EXPIRY": "60"}, grace="1h"),
+}
 
 COMPLETED = "each was completed, no invariant was broken"
 
@@ -105,10 +113,11 @@ def brought_to(situation: str, world: World) -> World:
     if situation == STEADY:
         world.rotate()
         world.rotate()
-    elif situation == GRACE:
+    elif situation in (GRACE, EXPIRED):
         for _ in range(3):
             world.rotate()
             world.passed += 2 * HOUR
+        world.passed += 60 * DAY if situation == EXPIRED else 0
     elif situation == CATCHING_UP:
         world.hub.faults += [HubFault("PATCH", "/v2/access-tokens/*", 400, {"message": "no", "errinfo": {}})] * 5
         assert world.rotate().count("RotationFailed") == 5

@@ -201,13 +201,19 @@ def test_the_readme_says_how_many_acts_there_are() -> None:
 class Histories(RuleBasedStateMachine):
     """A secret's life, in which anything may happen in any order."""
 
-    def __init__(self, watched_world: WatchedWorld) -> None:
+    def __init__(self, watched_world: WatchedWorld, clock: Any) -> None:
         super().__init__()
-        self._watched_world = watched_world
+        self._watched_world, self._clock = watched_world, clock
 
-    @initialize(shape=st.sampled_from(Shape), placeholder=st.booleans(), grace=st.sampled_from(["0", "1h", "1m"]))
-    def begin(self, shape: Shape, placeholder: bool, grace: str) -> None:
-        scene = Scene(shape=shape, placeholder=placeholder, others=3, environment=LOUD, grace=grace)
+    @initialize(
+        shape=st.sampled_from(Shape),
+        placeholder=st.booleans(),
+        grace=st.sampled_from(["0", "1h", "1m"]),
+        expiry=st.sampled_from(["", "2"]),
+    )
+    def begin(self, shape: Shape, placeholder: bool, grace: str, expiry: str) -> None:
+        environment = LOUD | {"DOCKERHUB_TOKEN_EXPIRY": expiry}
+        scene = Scene(shape=shape, placeholder=placeholder, others=3, environment=environment, grace=grace)
         self.world, self.watch = self._watched_world(scene)
 
     @rule()
@@ -267,9 +273,9 @@ class Histories(RuleBasedStateMachine):
         self.world.hub.add_token("laptop", active=active)
         self.watch.begin(self.world)
 
-    @rule(hours=st.sampled_from([0.5, 2.0]))
+    @rule(hours=st.sampled_from([0.5, 2.0, 48.0]))
     def a_while(self, hours: float) -> None:
-        self.world.passed += hours * 3600
+        self._clock.tick(hours * 3600)
 
     @rule()
     def a_fresh_sandbox(self) -> None:
@@ -304,7 +310,7 @@ def test_any_history_keeps_the_invariants_and_can_be_put_right(
 
     class InThisTest(Histories):
         def __init__(self) -> None:
-            super().__init__(watched_world)
+            super().__init__(watched_world, clock)
             next(histories)
 
     run_state_machine_as_test(

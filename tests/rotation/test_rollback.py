@@ -425,7 +425,7 @@ def test_a_secret_that_was_never_rotated_has_no_way_back(make_world: MakeWorld) 
 
 def commanded(world: World, refused: str) -> None:
     """Run the command in a message as it is printed."""
-    command = refused.partition("drop it: aws ")[2].partition(" and then")[0]
+    command = refused.partition("send the task again: `aws ")[2].partition("`")[0]
     world.aws_cli(*command.split())
 
 

@@ -39,6 +39,9 @@ ORDERS = {
 }
 # With a grace, only the last step is another.
 ORDERS_IN_GRACE = {("finishSecret", (0,)): 33, ("finishSecret", (1,)): 1}
+# Where the tokens before have expired, too.
+ORDERS_EXPIRED = {("finishSecret", (0,)): 21, ("finishSecret", (1,)): 3}
+DAYS = 60
 
 LOUD = {"POWERTOOLS_LOG_LEVEL": "DEBUG", "POWERTOOLS_LOGGER_LOG_EVENT": "true"}
 
@@ -219,11 +222,16 @@ def seen(report: list[RenderableType]) -> Iterator[Counter[str]]:
 
 
 @pytest.mark.parametrize(
-    ("step", "first", "orders", "grace"),
+    ("step", "first", "orders", "scene"),
     [
-        *((*shared, orders, "0") for shared, orders in ORDERS.items()),
-        *((*shared, orders, "1h") for shared, orders in ORDERS_IN_GRACE.items()),
+        *((*shared, orders, Scene(environment=LOUD)) for shared, orders in ORDERS.items()),
+        *((*shared, orders, Scene(environment=LOUD, grace="1h")) for shared, orders in ORDERS_IN_GRACE.items()),
+        *(
+            (*shared, orders, Scene(environment=LOUD | {"DOCKERHUB_TOKEN_EXPIRY": str(DAYS)}))
+            for shared, orders in ORDERS_EXPIRED.items()
+        ),
     ],
+    ids=lambda given: "" if isinstance(given, Scene) else str(given),
 )
 def test_twins_in_a_step_end_as_one_would_whatever_the_order_of_their_requests(
     make_world: Callable[..., World],
@@ -232,7 +240,7 @@ def test_twins_in_a_step_end_as_one_would_whatever_the_order_of_their_requests(
     step: str,
     first: tuple[int, ...],
     orders: int,
-    grace: str,
+    scene: Scene,
 ) -> None:
     invariants, turns = Invariants(), Turns()
 
@@ -241,15 +249,17 @@ def test_twins_in_a_step_end_as_one_would_whatever_the_order_of_their_requests(
         turns.served()
 
     with ExitStack() as stack:
-        world = make_world(Scene(environment=LOUD, grace=grace), on_request=look)
+        world = make_world(scene, on_request=look)
         world.hub.rate_limit_per_minute = 1_000_000  # there are hundreds of rotations in this minute
         twins = Pair(world, process_of_its_own, turns, stack)
         invariants.begin(world)
         world.rotate()
-        current = world.state().holder("AWSCURRENT")
-        twins.warm_up([event_of("finishSecret", world, current)] * 2)
+        twins.warm_up([event_of("finishSecret", world, world.state().holder("AWSCURRENT"))] * 2)
 
         def run(choices: list[int]) -> list[int]:
+            if scene.environment != LOUD:  # what was rotated in before has expired
+                world.passed += DAYS * 86_400
+                twins.warm_up([event_of("finishSecret", world, world.state().holder("AWSCURRENT"))] * 2)
             world.hold_before = step
             world.rotate()
             world.hold_before = None
@@ -270,5 +280,5 @@ def test_twins_in_a_step_end_as_one_would_whatever_the_order_of_their_requests(
 
 
 def test_the_readme_says_how_many_orders_there_are() -> None:
-    orders = sum(ORDERS.values()) + sum(ORDERS_IN_GRACE.values())
+    orders = sum(sum(each.values()) for each in (ORDERS, ORDERS_IN_GRACE, ORDERS_EXPIRED))
     assert f"in all {orders} orders" in README.read_text()

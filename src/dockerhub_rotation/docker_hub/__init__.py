@@ -4,6 +4,7 @@ Two kinds of login, never to be mixed up: the *management login* (the account's 
 tokens; *logging in with a token* is what consumers do, and tells whether a token works and which one it is.
 """
 
+from copy import copy
 from dataclasses import dataclass, field
 
 from dockerhub_rotation.deadline import Deadline
@@ -47,3 +48,11 @@ class DockerHub:
         self.management = ManagementLogin(settings, parameters, self.http, connection.management, deadline)
         self.tokens = PersonalTokens(self.management, settings.scopes)
         self.login = TokenLogin(settings, self.http, connection.known)
+        self._known = connection.known
+
+    def going_by(self, settings: Settings) -> "DockerHub":
+        """Return the same, which makes and tests tokens by other settings. To be asked for before anything is sent."""
+        other = copy(self)
+        other.tokens = PersonalTokens(self.management, settings.scopes)
+        other.login = TokenLogin(settings, self.http, self._known)
+        return other

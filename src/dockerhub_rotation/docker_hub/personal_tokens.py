@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from dockerhub_rotation.docker_hub import answers
@@ -41,10 +42,14 @@ class PersonalTokens:
         self._scopes = scopes
         self._listed_again: set[str] | None = None
 
-    def create(self, label: str) -> NewToken:
+    def create(self, label: str, expires_at: datetime | None = None) -> NewToken:
         """Make a token.
 
         Never repeated unless it surely had no effect: after an error there may be a token with this label.
+
+        Args:
+            expires_at: when it is to expire, in whole seconds and in UTC; None if never. It can't be changed later
+                (https://docs.docker.com/security/access-tokens/).
 
         Raises:
             DockerHubRefused: none is made.
@@ -56,16 +61,17 @@ class PersonalTokens:
             _PATH,
             repeatable=False,
             spare_seconds=_SECONDS_TO_STORE_A_TOKEN,
-            json={"token_label": label, "scopes": list(self._scopes)},
+            json={"token_label": label, "scopes": list(self._scopes)} | _expiry(expires_at),
         )
         if not answer.success:
+            may_not = "" if expires_at is None else f"or it may have no token that expires at {expires_at}, "
             raise answer.error(
-                "The account may have reached its number of tokens (delete those that nobody uses), or its e-mail "
-                "address may not be verified. Try it by hand in the account settings."
+                f"The account may have reached its number of tokens (delete those that nobody uses), {may_not}or its "
+                "e-mail address may not be verified. Try it by hand in the account settings."
             )
-        return self._made(answer)
+        return self._made(answer, expires_at)
 
-    def _made(self, answer: Answer) -> NewToken:
+    def _made(self, answer: Answer, expires_at: datetime | None) -> NewToken:
         """Return the token that was made, or delete it again: one that can't be read is of use to nobody.
 
         Without a readable uuid its label remains, by which finishSecret finds it.
@@ -79,6 +85,8 @@ class PersonalTokens:
             )
         elif fall_short(made.scopes, self._scopes):
             wrong = "a token that may do less than DOCKERHUB_TOKEN_SCOPES asks for; see what the account may do"
+        elif expires_at is not None and made.expires_at != expires_at:
+            wrong = "a token that does not expire when it was to (DOCKERHUB_TOKEN_EXPIRY, or the secret's tag)"
         else:
             return NewToken(made.uuid, value)
         then = "It is deleted again."
@@ -206,6 +214,11 @@ class PersonalTokens:
                 return False
             self._listed_again = listed
         return uuid.lower() not in self._listed_again
+
+
+def _expiry(expires_at: datetime | None) -> dict[str, str]:
+    """Return the field as it has been seen to come back unchanged: https://github.com/docker/terraform-provider-docker."""
+    return {} if expires_at is None else {"expires_at": expires_at.isoformat().replace("+00:00", "Z")}
 
 
 def _read(page: Answer) -> list[Token]:

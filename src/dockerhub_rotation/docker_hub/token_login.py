@@ -74,21 +74,21 @@ class TokenLogin:
             self._known[_digest(token)] = identity.token_uuid
         return identity
 
-    def log_in_to_registry(self, username: str, token: str, probe: str | None) -> None:
+    def log_in_to_registry(self, username: str, token: str, *probes: str) -> None:
         """Log in at the registry's token service, as `docker login` does.
 
         https://distribution.github.io/distribution/spec/auth/token/
 
         Args:
-            probe: a repository for which to ask what the scopes promise and to show the answer to the registry; None to
-                log in only.
+            probes: repositories for which to ask what the scopes promise, all in one request, and to show the answer to
+                the registry; without any it logs in only.
 
         Raises:
             LoginRefused: the token is disabled, deleted, expired, or none at all.
             DockerHubRefused: the token is not granted what its scopes promise.
         """
         actions = _registry_actions(self._settings.scopes)
-        wanted = {"scope": f"repository:{probe}:{','.join(actions)}"} if probe else {}
+        wanted = {"scope": [f"repository:{probe}:{','.join(actions)}" for probe in probes]} if probes else {}
         answer = self._log_in(
             "Logging in to the registry",
             "GET",
@@ -97,16 +97,17 @@ class TokenLogin:
             auth=(username, token),
         )
         if answer.refuses_login(401, 403):
-            if probe and "insufficient scopes" in answer.said():
-                raise _probe_failed(probe, actions)
+            if probes and "insufficient scopes" in answer.said():
+                raise _probe_failed(" and ".join(probes), actions)
             self._refused_logins += 1
             raise LoginRefused
         if not answer.success:
             raise answer.error(answers.CHECK_URLS)
         registry_token = answer.text("token" if "token" in answer.object() else "access_token")
-        if probe:
+        for probe in probes:
             if not claims.granted(claims.read(registry_token), probe).issuperset(actions):
                 raise _probe_failed(probe, actions)
+        if probes:
             self._show_to_registry(registry_token)
 
     def _log_in(self, what: str, method: str, url: str, **how: Any) -> Answer:
@@ -152,5 +153,5 @@ def _registry_actions(scopes: tuple[str, ...]) -> tuple[str, ...]:
 def _probe_failed(repository: str, actions: tuple[str, ...]) -> DockerHubRefused:
     return DockerHubRefused(
         f"The token is not granted {' and '.join(actions)} on {repository}. Check what the account may do there, "
-        "DOCKERHUB_TOKEN_SCOPES and DOCKERHUB_PROBE_REPOSITORY."
+        "DOCKERHUB_TOKEN_SCOPES and DOCKERHUB_PROBE_REPOSITORY, and the secret's tags that stand beside them."
     )

@@ -84,7 +84,7 @@ ASSUMPTIONS = (
     Assumption(
         "expiry",
         "A token made with expires_at is told with the same time.",
-        "Do not let tokens expire: leave their expiry unset, and see to it in the account settings.",
+        "Do not let tokens expire: leave DOCKERHUB_TOKEN_EXPIRY unset, or createSecret deletes each token again.",
         relied_on=False,
     ),
     Assumption(

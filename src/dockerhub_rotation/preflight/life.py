@@ -91,7 +91,7 @@ def disabled(bench: Bench) -> None:
     if hub is not None:
         _enable(bench)
     registry = _seconds_until_refused(
-        bench, "disabled-at-registry", lambda: bench.login.log_in_to_registry(name, value, None)
+        bench, "disabled-at-registry", lambda: bench.login.log_in_to_registry(name, value)
     )
     known = {"the Hub API": hub, "the registry": registry}
     seen = ", ".join(f"{who} {after(seconds)}" for who, seconds in known.items() if seconds is not None)

@@ -111,7 +111,7 @@ def registry_login(bench: Bench) -> None:
     found = bench.findings
     with found.judging("registry-login"):
         try:
-            bench.login.log_in_to_registry(bench.account.username, bench.token.value, None)
+            bench.login.log_in_to_registry(bench.account.username, bench.token.value)
             found.note("registry-login", True, shape(bench.http.login))
         except LoginRefused:
             found.note("registry-login", False, f"refused: {shape(bench.http.login)}")

@@ -1,15 +1,18 @@
 """createSecret: stage a new token."""
 
 import logging
+from datetime import UTC, datetime, timedelta
 
 from dockerhub_rotation import credential, retirement
 from dockerhub_rotation.docker_hub.personal_tokens import NewToken
 from dockerhub_rotation.errors import (
     AwsRefused,
     DockerHubRefused,
+    ExpiryTooSoon,
     LoginRefused,
     RotationError,
     SecretUnusable,
+    TagsInvalid,
     VersionAlreadyStored,
 )
 from dockerhub_rotation.secrets_manager import CURRENT, StoredValue
@@ -19,13 +22,17 @@ from dockerhub_rotation.token_labels import version_of
 
 logger = logging.getLogger(__name__)
 
+_DAY = 86_400
+# A rotation that fails is repeated in the next window, and somebody has to hear of it and to mend it before that.
+_SPARE_DAYS = 7
+
 
 def create_secret(rotation: Rotation) -> Outcome:
     """Stage a new token as the pending version's value.
 
     1. The pending version has a value: it is ours from an earlier try. Return.
-    2. It has none: make sure of the tags and of the account, make a token that is labelled for this secret and
-       version, and store it.
+    2. It has none: make sure of the tags, of the expiry and of the account, make a token that is labelled for this
+       secret and version, and store it.
     3. Another value was stored meanwhile: a twin was faster. Delete our token, return.
     4. Storing is refused: delete our token, raise. If it is unknown whether it was stored, the token stays: it may be
        the stored one, and if it is not, finishSecret finds it by its label. So it is after a crash between the two.
@@ -34,14 +41,14 @@ def create_secret(rotation: Rotation) -> Outcome:
 
     Raises:
         TagsInvalid: the secret's tags are wrong; nothing was changed.
+        ExpiryTooSoon: the new token would expire too soon; nothing was changed.
         SecretUnusable: the current value can't be kept in shape, or is another account's; nothing was changed.
         RotationError: of the client or the gateway.
     """
     request = rotation.request
     if rotation.value_of(request.version_id) is not None:  # case 1
         return Outcome("The pending version has a value already, from an earlier try.")
-    if rotation.wrong_tags is not None:
-        raise rotation.wrong_tags
+    _require_settings(rotation)
 
     stored = rotation.stored(rotation.versions.holder(CURRENT))
     if stored is None:
@@ -59,6 +66,34 @@ def create_secret(rotation: Rotation) -> Outcome:
         _delete_unstored(token, rotation)
         raise
     return Outcome(f"Token {token.uuid} is made and staged.")
+
+
+def _require_settings(rotation: Rotation) -> None:
+    """Refuse what is wrong with the secret's tags, and an expiry that comes too soon, all at once."""
+    too_soon = _too_soon(rotation)
+    if rotation.tags.error is not None:
+        raise TagsInvalid(" ".join(filter(None, (str(rotation.tags.error), too_soon))))
+    if too_soon is not None:
+        raise ExpiryTooSoon(too_soon)
+
+
+def _too_soon(rotation: Rotation) -> str | None:
+    """Return what is wrong with an expiry that leaves no time for the next rotation, its grace, and a failure.
+
+    Where AWS does not tell how often the secret is rotated, it is not guessed: the caretaker holds a token's expiry
+    against the date of the next rotation.
+    """
+    settings, every = rotation.tags.settings, rotation.versions.rotated_every_days
+    if settings.expiry is None or not every:
+        return None
+    if settings.expiry * _DAY >= (every + _SPARE_DAYS) * _DAY + settings.grace:
+        return None
+    least = every + _SPARE_DAYS - (-settings.grace // _DAY)
+    return (
+        f"A new token would expire after {settings.expiry} days, and has to live for {least}: {every} until the next "
+        f"rotation, its grace, and {_SPARE_DAYS} to mend what may fail. Set DOCKERHUB_TOKEN_EXPIRY (TokenExpiry in "
+        "infra/function.yaml) or the secret's tag dockerhub-rotation:expiry to more days, or rotate more often."
+    )
 
 
 def _require_our_account(rotation: Rotation, stored: StoredValue, token: str) -> None:
@@ -98,12 +133,20 @@ def _require_our_account(rotation: Rotation, stored: StoredValue, token: str) ->
 def _make(rotation: Rotation) -> NewToken:
     """Make a token; if that is refused, delete this secret's orphans and try once more."""
     try:
-        return rotation.docker_hub.tokens.create(rotation.label)
+        return rotation.docker_hub.tokens.create(rotation.label, _expires_at(rotation))
     except DockerHubRefused as refusal:
         refused = refusal
     if not retirement.sweep(rotation, rotation.versions.arn, empty=rotation.request.version_id):
         raise refused
-    return rotation.docker_hub.tokens.create(rotation.label)
+    return rotation.docker_hub.tokens.create(rotation.label, _expires_at(rotation))
+
+
+def _expires_at(rotation: Rotation) -> datetime | None:
+    """Return when a token that is made now is to expire, if it is."""
+    days = rotation.settings.expiry
+    if days is None:
+        return None
+    return datetime.fromtimestamp(int(rotation.docker_hub.http.now()), UTC) + timedelta(days=days)
 
 
 def _delete_unstored(token: NewToken, rotation: Rotation) -> None:

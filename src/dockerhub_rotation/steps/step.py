@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 
 from dockerhub_rotation import token_labels
 from dockerhub_rotation.docker_hub.answers import Token
-from dockerhub_rotation.errors import TagsInvalid
 from dockerhub_rotation.invocation import Invocation
 from dockerhub_rotation.request import RotationRequest
 from dockerhub_rotation.retirement import Retired
 from dockerhub_rotation.secrets_manager import SecretVersions, StoredValue
+from dockerhub_rotation.tags import Applied
 
 
 @dataclass(frozen=True)
@@ -18,12 +18,12 @@ class Rotation(Invocation):
     Attributes:
         request: what is asked for.
         versions: the staging labels, as they were when the invocation began.
-        wrong_tags: why the secret's tags are left out of the settings, or None.
+        tags: what came of the secret's tags. If any is wrong, the settings are the function's own.
     """
 
     request: RotationRequest
     versions: SecretVersions
-    wrong_tags: TagsInvalid | None = None
+    tags: Applied
 
     def value_of(self, version: str | None) -> str | None:
         """Return the value of a version, or None if there is no such version or it has no value."""

@@ -26,8 +26,8 @@ def test_secret(rotation: Rotation) -> Outcome:
     1. It logs in at the Hub API and at the registry: proven.
     2. It was made for this version and is disabled: enable it, then as 1.
     3. It was made for this version a moment ago: it may be too fresh. Try again a few times, slowly.
-    4. It is refused for any other reason: it was deleted or has expired. The error holds the command that unblocks the
-       rotation.
+    4. It is refused for any other reason: it was deleted or has expired, which nothing takes back. The error holds the
+       command that unblocks the rotation.
     5. The pending value is a copy of the current one: Secrets Manager calls this step alone when rotation is
        configured with RotateImmediately=false. Then a refusal means that consumers are refused, too.
     6. The pending version is empty: createSecret has to run first.
@@ -73,11 +73,11 @@ def _prove(rotation: Rotation, value: str, token: str) -> None:
     settings = rotation.settings
     identity = pending_value.identify(rotation, value, token)
     in_question = settings.compare_scopes and fall_short(identity.scopes, settings.scopes)
-    copy = (in_question or settings.probe_repository is not None) and pending_value.is_copy_of_current(rotation, value)
+    copy = (in_question or bool(settings.probe_repositories)) and pending_value.is_copy_of_current(rotation, value)
     if in_question and not copy:
         _require_scopes(rotation, value)
-    probe = None if copy else settings.probe_repository
-    rotation.docker_hub.login.log_in_to_registry(rotation.account.username, token, probe)
+    probes = () if copy else settings.probe_repositories
+    rotation.docker_hub.login.log_in_to_registry(rotation.account.username, token, *probes)
 
 
 def _require_scopes(rotation: Rotation, value: str) -> None:
@@ -107,6 +107,7 @@ def _works_in_the_end(rotation: Rotation, value: str, token: str) -> bool:
     rotation.docker_hub.management.presume_code_used(rotation.versions.changed_at)
     listed = _listed(rotation)
     made = [token for token in listed if rotation.is_for_pending(token)]
+    made = [token for token in made if not token.expired(refused_at)]
     disabled, fresh = [token for token in made if not token.active], _fresh(made, refused_at)
     for staged in disabled:  # case 2
         logger.warning("Token %s is staged but was disabled; enabling it", staged.uuid)

@@ -1,7 +1,7 @@
 """Reconcile: look at every secret, take away what is due, and say what somebody has to see to."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
 from dockerhub_rotation import changes, findings, retirement, tags
@@ -130,10 +130,12 @@ def _look_after(task: Task, arn: str, account: _Account) -> list[Care]:
         look = account.look(arn)
         if look.versions.rotation_function != task.function:
             return []
-        grace, wrong_tags = _grace(task, look.versions)
+        applied = tags.apply(look.versions.tags, task.settings)
+        settings = task.settings if applied.problems else applied.settings
+        grace = Grace(settings.grace, settings.grace_limit)
         current = CurrentToken(task)
         done = retirement.retire(task, look, account.tokens, grace, enables=False, spares=True, ask=current.ask)
-        return [_care(task, done, current, wrong_tags)]
+        return [_care(task, done, current, grace, applied.error)]
     except EventRefused:  # it was deleted meanwhile
         return []
     except SecretNotServed as stranger:  # which the rotation function refuses, too
@@ -142,18 +144,9 @@ def _look_after(task: Task, arn: str, account: _Account) -> list[Care]:
         return [Care(arn, checked=False, findings=(_unknown(failure),))]
 
 
-def _grace(task: Task, versions: SecretVersions) -> tuple[Grace, list[Finding]]:
-    """Return how long a superseded token lives; where tags are wrong, by the settings alone, and that they are."""
-    settings, wrong = task.settings, []
-    try:
-        settings = tags.apply(versions.tags, settings)
-    except TagsInvalid as failure:
-        wrong = [Finding(type(failure).__name__, str(failure))]
-    return Grace(settings.grace, settings.grace_limit), wrong
-
-
-def _care(task: Task, done: Retirement, current: CurrentToken, more: Iterable[Finding]) -> Care:
+def _care(task: Task, done: Retirement, current: CurrentToken, grace: Grace, wrong_tags: TagsInvalid | None) -> Care:
     now = task.docker_hub.http.now()
+    wrong = [] if wrong_tags is None else [Finding(type(wrong_tags).__name__, str(wrong_tags))]
     failures = [*done.failures, *([current.not_asked] if current.not_asked else [])]
     known = Known(
         versions=done.versions,
@@ -163,8 +156,9 @@ def _care(task: Task, done: Retirement, current: CurrentToken, more: Iterable[Fi
         used=done.remains.used,
         unidentified=done.asked.unidentified,
         now=now,
+        grace=grace.seconds,
     )
-    found = (*findings.find(known), *more, *map(_unknown, failures))
+    found = (*findings.find(known), *wrong, *map(_unknown, failures))
     return Care(done.versions.arn, not failures, found, _facts(done, current, now))
 
 

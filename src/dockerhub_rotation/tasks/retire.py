@@ -43,7 +43,7 @@ def _not_retired(done: Retirement) -> RetirementFailed:
 
 
 def _result(task: Task, done: Retirement) -> Result:
-    groups = grouped(done.tokens, done.versions, done.asked.stored)
+    groups, now = grouped(done.tokens, done.versions, done.asked.stored), task.docker_hub.http.now()
     works = [
         {
             "Token": token.uuid,
@@ -53,7 +53,7 @@ def _result(task: Task, done: Retirement) -> Result:
         }
         for version, group in groups.items()
         for token in group.tokens
-        if token.active
+        if token.active and not token.expired(now)
     ]
     left = [{"Token": one.token.uuid, "Version": one.version, "Why": one.why} for one in done.remains.left]
     doubts = [f"{sentence % version}." for version, sentence in done.asked.unidentified.items()]

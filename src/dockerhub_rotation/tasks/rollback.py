@@ -9,7 +9,6 @@ from dockerhub_rotation.docker_hub.answers import Token
 from dockerhub_rotation.errors import EventRefused, RetirementFailed, RollbackFailed, RotationError
 from dockerhub_rotation.groups import grouped
 from dockerhub_rotation.plan import Grace
-from dockerhub_rotation.remedies import Place, command
 from dockerhub_rotation.retirement import Retirement
 from dockerhub_rotation.secrets_manager import CURRENT, PENDING, PREVIOUS, SecretVersions
 from dockerhub_rotation.tasks import way_back
@@ -93,21 +92,14 @@ def _require_way_back(versions: SecretVersions, version: str) -> None:
             "The event's VersionId is neither that of AWSCURRENT nor that of AWSPREVIOUS, which alone is a way back: "
             f"{which}. Nothing was changed."
         )
-    if pending is None:
-        return
-    what = (
-        f"Version {pending} is AWSPENDING: its rotation has not ended, and Secrets Manager may promote it at any time"
-    )
-    then = f"drop it: {command('unblock', Place.of(versions.rotation_function or '', versions.arn, pending))}"
-    if pending == versions.holder(CURRENT):
-        what = (
-            f"Version {pending} is promoted, but AWSPENDING is still there, so Secrets Manager would promote it again"
+    if pending is not None:
+        promoted = pending == versions.holder(CURRENT)
+        raise EventRefused(
+            f"Version {pending} is {'promoted' if promoted else 'AWSPENDING'}, but its rotation has not ended, and "
+            "Secrets Manager may promote it at any time. Nothing was changed. Wait for its end; or drop it, and send "
+            f"the task again: `aws secretsmanager update-secret-version-stage --secret-id {versions.arn} "
+            f"--version-stage AWSPENDING --remove-from-version-id {pending}`."
         )
-        then = (
-            f"take that label off: `aws secretsmanager update-secret-version-stage --secret-id {versions.arn} "
-            f"--version-stage AWSPENDING --remove-from-version-id {pending}`"
-        )
-    raise EventRefused(f"{what}. Nothing was changed. Wait for the end of its rotation, or {then}.")
 
 
 def _prove_moved(task: Task, back: WayBack, arn: str, former: str | None) -> None:
