@@ -326,6 +326,20 @@ def test_a_current_version_that_does_not_work_is_said_and_nothing_is_taken_away(
     assert world.hub.refused_logins == 1
 
 
+def test_what_is_current_already_is_no_reason_to_touch_a_rotation_that_has_not_ended(make_world: MakeWorld) -> None:
+    world = make_world()
+    rotated(world)
+    world.hold_before = "finishSecret"
+    world.rotate()
+    token_under(world, "AWSPENDING").active = False
+    before = world.state()
+
+    answer = roll_back(world, holder(world, "AWSCURRENT"))
+
+    assert answer["Moved"] is False
+    assert world.state() == before
+
+
 # What it says
 
 
@@ -668,10 +682,14 @@ def test_what_could_not_be_disabled_is_an_error_and_the_next_try_goes_on(make_wo
 
 
 POINTS = 11
+IN_GRACE = Scene(grace="2h")
 
 
-@pytest.mark.parametrize("scene", [Scene(), Scene(grace="2h")], ids=["no grace", "a grace"])
-@pytest.mark.parametrize("task", ["Reconcile", "Rollback"])
+@pytest.mark.parametrize(
+    ("scene", "task"),
+    [(Scene(), "Reconcile"), (IN_GRACE, "Reconcile"), (IN_GRACE, "Rollback")],
+    ids=["Reconcile", "Reconcile, in grace", "Rollback, in grace"],
+)
 @pytest.mark.parametrize("point", range(1, POINTS + 1))
 def test_a_reconcile_or_a_twin_between_any_two_requests_breaks_nothing(
     make_world: MakeWorld, process_of_its_own: Callable[..., Function], scene: Scene, task: str, point: int
@@ -712,8 +730,9 @@ def test_a_reconcile_or_a_twin_between_any_two_requests_breaks_nothing(
 # A rotation that begins at any point of it
 
 
-@pytest.mark.parametrize("scene", [Scene(), Scene(grace="2h")], ids=["no grace", "a grace"])
-@pytest.mark.parametrize("held_before", [None, "finishSecret"])
+@pytest.mark.parametrize(
+    ("scene", "held_before"), [(Scene(), None), (IN_GRACE, "finishSecret")], ids=["whole", "held up, in grace"]
+)
 @pytest.mark.parametrize("point", range(1, POINTS + 1))
 def test_a_rotation_between_any_two_requests_breaks_nothing(
     make_world: MakeWorld, clock: Any, scene: Scene, held_before: str | None, point: int

@@ -61,7 +61,7 @@ def rollback(task: Task, versions: SecretVersions, version: str) -> Result:
     if look.versions.holder(CURRENT) == version:
         return _resume(task, back, look, tokens)  # a twin was faster
     _require_way_back(look.versions, version)
-    if look.versions.holder(CURRENT) != former or not task.secrets_manager.move_current(versions.arn, version, former):
+    if not task.secrets_manager.move_current(versions.arn, version, former):
         raise _moved_by_others(versions.arn)  # case 6
     _prove_moved(task, back, versions.arn, former)  # case 7
     return _settle(task, back, Look(look.versions.promoted(version), look.at), tokens, moved=True)  # case 8
@@ -140,7 +140,7 @@ def _taken_away(task: Task, back: WayBack, arn: str, former: str | None) -> Roll
 
 def _settle(task: Task, back: WayBack, look: Look, tokens: list[Token], *, moved: bool) -> Result:
     """Retire what is superseded, and return what came of the task."""
-    done = retirement.retire(task, look, tokens, _grace(task), enables=False, spares=True)
+    done = retirement.retire(task, look, tokens, _grace(task), enables=False)
     if done.failures:
         raise _not_settled(back, done.failures, asdict(done.retired)) from done.failures[0]
     if done.versions.holder(CURRENT) != back.version:
