@@ -115,7 +115,7 @@ def _works(task: Task, back: WayBack) -> bool:
     if not logs_in(task, back):
         return False
     try:
-        task.docker_hub.login.log_in_to_registry(task.account.username, back.value.token, None)
+        task.docker_hub.login.log_in_to_registry(task.account.username, back.value.token)
     except LoginRefused:
         return False
     return True
