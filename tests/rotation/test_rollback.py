@@ -656,7 +656,7 @@ def test_where_the_second_login_gets_no_answer_nothing_is_taken_away_and_the_nex
     world = with_a_meddler(make_world, Meddler(MOVE, down))
     former, replaced = rotated(world)
 
-    with pytest.raises(FunctionError, match="RetirementFailed: AWSCURRENT is version .* Send the task again"):
+    with pytest.raises(FunctionError, match="RetirementFailed: AWSCURRENT is version .* make rollback "):
         roll_back(world)
 
     assert holder(world, "AWSCURRENT") == former
