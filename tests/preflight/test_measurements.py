@@ -67,7 +67,7 @@ def test_the_other_login_is_assumed_to_take_no_password_of_an_account_with_two_f
 
 @pytest.mark.parametrize(("expiry", "holds"), [(None, True), (60, False)])
 def test_the_expiry_is_relied_on_where_tokens_are_to_expire(expiry: int | None, holds: bool) -> None:
-    """createSecret would delete each of them again."""
+    """Each of them would be deleted again."""
     hub = furnished(DEVIATIONS["expiry"])
 
     report = run(hub, expiry=expiry)
