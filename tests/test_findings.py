@@ -31,6 +31,7 @@ def known(**what: Any) -> Known:
         "used": [],
         "unidentified": {},
         "now": AT,
+        "grace": 0.0,
     }
     return Known(**usual | what)
 

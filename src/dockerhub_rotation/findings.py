@@ -108,7 +108,7 @@ class Known:
     used: Iterable[Token]
     unidentified: Mapping[str, str]
     now: float
-    grace: float = 0.0
+    grace: float
 
 
 def find(known: Known) -> tuple[Finding, ...]:

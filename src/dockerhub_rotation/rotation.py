@@ -74,4 +74,5 @@ def _settings(applied: Applied, own: Settings) -> Settings:
 
     The staged token may then have been made with fewer scopes, by a tag that was right; so of these any will do.
     """
-    return replace(own, scopes=SCOPES[:1]) if applied.problems else applied.settings
+    settings = applied.instead(own)
+    return replace(settings, scopes=SCOPES[:1]) if applied.problems else settings

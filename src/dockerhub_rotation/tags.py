@@ -27,6 +27,13 @@ class Applied:
     settings: Settings
     problems: tuple[str, ...] = ()
 
+    def instead(self, own: Settings) -> Settings:
+        """Return the settings for what goes on although tags are wrong: the function's own.
+
+        But for the grace, which every doubt makes longer: the tag that is wrong may be another.
+        """
+        return replace(own, grace=max(own.grace, self.settings.grace)) if self.problems else self.settings
+
     @property
     def error(self) -> TagsInvalid | None:
         """What is wrong with them, all at once, or None."""

@@ -65,6 +65,18 @@ def test_the_other_login_is_assumed_to_take_no_password_of_an_account_with_two_f
     assert hub.refused_logins == 2
 
 
+@pytest.mark.parametrize(("expiry", "holds"), [(None, True), (60, False)])
+def test_the_expiry_is_relied_on_where_tokens_are_to_expire(expiry: int | None, holds: bool) -> None:
+    """Each of them would be deleted again."""
+    hub = furnished(DEVIATIONS["expiry"])
+
+    report = run(hub, expiry=expiry)
+
+    assert set(differing(report)) == {"expiry"}
+    assert report.holds is holds
+    assert [row["relied_on"] for row in report.document()["measured"] if row["name"] == "expiry"] == [not holds]
+
+
 def test_an_account_without_any_other_token_has_no_pages_to_measure() -> None:
     hub = furnished()
     hub.tokens.clear()

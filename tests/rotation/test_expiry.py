@@ -278,11 +278,16 @@ def test_an_expired_pending_token_is_dropped_as_the_message_says(make_world: Mak
     assert ours(world) == {holder(world, "AWSCURRENT"): True, holder(world, "AWSPREVIOUS"): False}
 
 
-def test_an_expired_current_token_is_dead_to_the_caretaker_and_nothing_is_taken_away(make_world: MakeWorld) -> None:
+@pytest.mark.parametrize("active", [True, False])
+def test_an_expired_current_token_is_dead_to_the_caretaker_and_nothing_is_taken_away(
+    make_world: MakeWorld, active: bool
+) -> None:
+    """A disabled one, too: nobody could enable it."""
     world = make_world(expiring())
     world.rotate()
     world.rotate(RotationRules={"AutomaticallyAfterDays": 30})
     expire(world, token_under(world))
+    token_under(world).active = active
     before = world.state()
 
     answer = world.care()

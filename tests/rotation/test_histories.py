@@ -21,7 +21,7 @@ from rehearsal.docker_hub import Token
 from rehearsal.invariants import Invariants
 from rehearsal.sandbox import FunctionError
 from rehearsal.wire import Fault, FaultKind, Request
-from rehearsal.world import PLACEHOLDER, Scene, Shape, World
+from rehearsal.world import PLACEHOLDER, REPOSITORY, Scene, Shape, World
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -122,8 +122,26 @@ def acts(report: list[RenderableType]) -> Iterator[Counter[str]]:
     report.append(f"{done.total():3} requests at which somebody does something by hand, in all")
 
 
+# A grace is the scene's.
+TAGS = {
+    "scopes": ("repo:public_read", "repo:admin"),
+    "probe-repository": (REPOSITORY, "globex/app"),
+    "expiry": ("1", "3651"),
+    "typo": ("",),
+}
+
+
+def set_tag(world: World, name: str, value: str) -> None:
+    world.client.tag_resource(SecretId=world.secret_arn, Tags=[{"Key": f"dockerhub-rotation:{name}", "Value": value}])
+
+
+def take_tags_off(world: World) -> None:
+    world.client.untag_resource(SecretId=world.secret_arn, TagKeys=[f"dockerhub-rotation:{name}" for name in TAGS])
+
+
 def put_right(world: World, invariants: Invariants) -> None:
     """Do what README and error messages say, and rotate once more: then everything is as it should be."""
+    take_tags_off(world)
     world.hold_before = None
     world.wire.faults.clear()
     if world.state().holder("AWSPENDING") != world.state().holder("AWSCURRENT"):
@@ -267,6 +285,15 @@ class Histories(RuleBasedStateMachine):
     def an_act_of_somebody(self, act: str) -> None:
         ACTS[act](self.world)
         self.watch.begin(self.world)
+
+    @rule(tag=st.sampled_from([(name, value) for name, values in TAGS.items() for value in values]))
+    def a_tag_of_somebody(self, tag: tuple[str, str]) -> None:
+        """Some are wrong, and some ask for what the account may not do."""
+        set_tag(self.world, *tag)
+
+    @rule()
+    def no_tags(self) -> None:
+        take_tags_off(self.world)
 
     @rule(active=st.booleans())
     def a_token_of_somebody(self, active: bool) -> None:

@@ -1,13 +1,16 @@
 """A secret's tags say of its new tokens what the function's settings allow: fewer scopes, and one more probe."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import pytest
 
+from rehearsal.docker_hub import Token
 from rehearsal.world import REPOSITORY, Scene, World
 from tests.rotation.cared import findings, messages, names
 from tests.rotation.seen import asked, finished, holder, token_under, warnings
 
+HOUR = 3600
 ROTATED = ["RotationStarted", "RotationSucceeded"]
 REFUSED = ["RotationStarted"] + ["RotationFailed"] * 5
 ANOTHER, NOT_OURS = "acme/another", "globex/app"
@@ -134,3 +137,57 @@ def test_retire_reads_no_tags(make_world: MakeWorld) -> None:
 
     assert "tags" not in str(answer) + world.caretaker.log()
     assert not previous.active
+
+
+# How long a superseded token lives
+
+
+def without_a_deadline(world: World) -> Token:
+    """Return the superseded token, whose label somebody has cut short."""
+    token = token_under(world, "AWSPREVIOUS")
+    token.label = token.label.partition(" until ")[0]
+    return token
+
+
+def ends_in(world: World, token: Token) -> float:
+    written = token.label.partition(" until ")[2]
+    return datetime.strptime(written, "%Y%m%dT%H%M%S%z").timestamp() - world.now()
+
+
+@pytest.mark.parametrize(("grace", "hours", "in_doubt"), [("24h", 24, 24), ("1h", 1, 2)])
+def test_where_any_tag_is_wrong_the_longer_grace_counts_for_steps_and_caretaker(
+    make_world: MakeWorld, grace: str, hours: int, in_doubt: int
+) -> None:
+    world = make_world(Scene(grace="2h"))
+    world.rotate()
+    tag(world, grace=grace)
+    world.rotate()
+    assert ends_in(world, token_under(world, "AWSPREVIOUS")) == pytest.approx(hours * HOUR, abs=10)
+    cut = without_a_deadline(world)
+    world.care()
+    assert ends_in(world, cut) == pytest.approx(hours * HOUR, abs=10)
+
+    world.hold_before = "finishSecret"
+    world.rotate()
+    tag(world, typo="1")
+    world.hold_before = None
+    world.aws.retry(world.secret_arn)
+    world.aws.wait()
+
+    assert ends_in(world, token_under(world, "AWSPREVIOUS")) == pytest.approx(in_doubt * HOUR, abs=10)
+    cut = without_a_deadline(world)
+    world.care()
+    assert ends_in(world, cut) == pytest.approx(in_doubt * HOUR, abs=10)
+
+
+def test_a_tags_grace_has_to_be_over_before_the_token_expires(make_world: MakeWorld) -> None:
+    world = make_world()
+    world.rotate()
+    world.rotate(RotationRules={"AutomaticallyAfterDays": 30})
+    planned = world.client.describe_secret(SecretId=world.secret_arn)["NextRotationDate"]
+    token_under(world).expires_at = planned + timedelta(hours=12)
+    assert findings(world.care()) == []
+
+    tag(world, grace="24h")
+
+    assert findings(world.care()) == ["ExpiresBeforeRotation"]

@@ -34,6 +34,16 @@ def test_every_consumer_is_refused_as_often_as_its_interval_says_and_nothing_lin
     assert any(met.refused for met in happened.consumers)
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_consumer_whose_copy_expires_is_refused_from_then_on_and_what_has_expired_goes(seed: int) -> None:
+    """Some expire under AWSCURRENT, where a rotation was late or somebody has moved it back."""
+    planned = almanac.draw(Stretch(seed=seed, days=6, rotations=5, grace="3h", expiry=1))
+    happened = Life(planned).live()
+
+    assert table.problems(planned, happened) == []
+    assert happened.findings["ExpiresBeforeRotation"]
+
+
 def test_the_twenty_stretches_have_all_acts_and_troubles() -> None:
     planned = [almanac.draw(stretch(seed)) for seed in range(1, 21)]
 

@@ -98,7 +98,7 @@ class Bench:
         login = "users-login" if self.account.totp_seed else settings.login  # the only one that takes a code
         self.settings = replace(settings, scopes=SCOPES[:1], login=login)
         self.deadline = deadline
-        self.findings = Findings()
+        self.findings = Findings(("expiry",) if settings.expiry is not None else ())
         self.http = Watched(connection.pool, deadline)
         connection.management.login = None
         self.management = ManagementLogin(self.settings, accounts, self.http, connection.management, deadline)

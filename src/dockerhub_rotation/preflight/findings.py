@@ -1,9 +1,9 @@
 """What was measured: plain values, fit to be shown and to be pasted, for they hold no secret and no value of a body."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from dockerhub_rotation.docker_hub.answers import Answer
@@ -45,12 +45,16 @@ class Finding:
 class Findings:
     """What has been measured so far. The first word on an assumption is the last.
 
+    Args:
+        also_relied_on: assumptions on which the function relies as it is set, though not in general.
+
     Attributes:
         failures: what kept something from being measured that should have been.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, also_relied_on: Collection[str] = ()) -> None:
         self.failures: list[str] = []
+        self._also_relied_on = also_relied_on
         self._told: dict[str, tuple[Verdict, str]] = {}
 
     def note(self, name: str, holds: bool, seen: str) -> None:
@@ -95,7 +99,10 @@ class Findings:
     def all(self) -> list[Finding]:
         """Return a finding for each assumption, in their order."""
         why = self.failures[-1] if self.failures else "It did not come to that."
-        return [Finding(it, *self._told.get(it.name, ("not measured", why))) for it in ASSUMPTIONS]
+        return [Finding(self._here(it), *self._told.get(it.name, ("not measured", why))) for it in ASSUMPTIONS]
+
+    def _here(self, assumption: Assumption) -> Assumption:
+        return replace(assumption, relied_on=assumption.relied_on or assumption.name in self._also_relied_on)
 
     def _tell(self, name: str, verdict: Verdict, seen: str) -> None:
         self._told.setdefault(name, (verdict, seen))

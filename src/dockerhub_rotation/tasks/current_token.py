@@ -72,7 +72,7 @@ class CurrentToken:
             if token.active and not token.expired(now):
                 return Current(Standing.WORKS, token)
         for token in tokens:
-            if token.active:
+            if token.active or token.expired(now):  # which nobody can enable
                 return Current(Standing.EXPIRED, token)
         return Current(Standing.DISABLED, tokens[0]) if tokens else Current(Standing.UNKNOWN)
 

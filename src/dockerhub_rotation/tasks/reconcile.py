@@ -131,7 +131,7 @@ def _look_after(task: Task, arn: str, account: _Account) -> list[Care]:
         if look.versions.rotation_function != task.function:
             return []
         applied = tags.apply(look.versions.tags, task.settings)
-        settings = task.settings if applied.problems else applied.settings
+        settings = applied.instead(task.settings)
         grace = Grace(settings.grace, settings.grace_limit)
         current = CurrentToken(task)
         done = retirement.retire(task, look, account.tokens, grace, enables=False, spares=True, ask=current.ask)

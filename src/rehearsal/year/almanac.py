@@ -49,12 +49,14 @@ class Stretch:
     Attributes:
         seed: of everything random.
         grace: of superseded tokens: by default the one that `infra/secret.yaml` sets.
+        expiry: days after which a new token expires; None if it does not.
     """
 
     seed: int = 1
     days: int = 365
     rotations: int = 12
     grace: str = "24h"
+    expiry: int | None = None
 
     @property
     def seconds(self) -> float:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from rehearsal.year.almanac import Almanac, Trouble
 from rehearsal.year.chronicle import Chronicle, Phase, State
 from rehearsal.year.consumers import Consumer
-from rehearsal.year.moments import HOUR
+from rehearsal.year.moments import DAY, HOUR
 
 # Between a deadline and the promotion there may be all the time that an invocation has; a retirement takes seconds.
 _INVOCATION_SECONDS = 180
@@ -54,6 +54,8 @@ class Expected:
     def wrong(self) -> Iterator[str]:
         """Say of each token that lives too long or too short, and of each deadline that is none."""
         for token, phase, end in self._chronicle.phases(State.GRACE):
+            if phase.at >= self._expires(token):
+                continue  # nobody has anything of it
             since = f"token {token + 1}, superseded at {phase.at:.0f}"
             yield from (f"{since}: {wrong}" for wrong in self._wrong_with_grace(token, phase, end))
             yield from (f"{since}: {wrong}" for wrong in self._lingers(end, self._end(token, phase.deadline)))
@@ -69,6 +71,8 @@ class Expected:
                 yield "it has no deadline"
             return
         earliest = phase.at + grace - _INVOCATION_SECONDS
+        if end is not None and end >= self._expires(token):
+            return
         if not earliest <= deadline <= self._next_sweep(phase.at) + grace + _AT_WORK_SECONDS:
             yield f"its deadline is {deadline:.0f}"
         if end is not None and end < deadline and self._current_at(end + 1) != token:
@@ -83,10 +87,17 @@ class Expected:
         if self.is_down(login):
             return False
         held = self._current_at(read)
+        if login >= self._expires(held):
+            return True
         if held == self._current_at(login):
             return False
         superseded = [end for at, end in self._ends.get(held, ()) if at <= login]
         return bool(superseded) and login >= superseded[-1]
+
+    def _expires(self, token: int) -> float:
+        """Return when a token ends by itself."""
+        life, days = self._chronicle.lives[token], self._chronicle.stretch.expiry
+        return math.inf if days is None or life.origin != "made by a rotation" else life.phases[0].at + days * DAY
 
     def _current_at(self, moment: float) -> int:
         return self._chronicle.current[bisect.bisect(self._moved, moment) - 1][1]

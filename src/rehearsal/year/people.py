@@ -25,11 +25,11 @@ def do(act: Act, world: Watched, client: Any) -> bool:
 
 
 def _move_back(world: Watched, client: Any) -> bool:
-    """As the README says: enable the previous token, if it is disabled, and move AWSCURRENT."""
+    """As the README says: enable the previous token, if it is disabled and has not expired, and move AWSCURRENT."""
     labels = world.state()
     previous, current = labels.holder("AWSPREVIOUS"), labels.holder("AWSCURRENT")
     token = _token_under(world, "AWSPREVIOUS")
-    if previous is None or current is None or token is None:
+    if previous is None or current is None or token is None or token.expired(world.hub.moment):
         return False
     token.active = True
     client.update_secret_version_stage(

@@ -60,7 +60,7 @@ def problems(planned: Almanac, lived: Chronicle) -> list[str]:
         if met.refused != expected:
             found.append(f"{consumer.name} was refused {met.refused} times, and should have been {expected} times")
         patient = consumer.interval is not None and consumer.interval <= planned.stretch.grace_seconds
-        if patient and met.refused:
+        if patient and met.refused and planned.stretch.expiry is None:
             found.append(f"{consumer.name} was refused, and keeps its copy no longer than the grace")
     return found
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _BEGINS = 1_800_000_000.0  # a whole hour
 _ATTEMPTS, _PAUSE_SECONDS = 5, 300.0  # assumed as for a fleet: see `rehearsal.fleet.scenes`
 _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.")  # of those that Docker Hub has issued there are too many to look for each
-_GRACE_TAG = "dockerhub-rotation:grace"
+_TAG = "dockerhub-rotation:"
 
 
 class YearsWorld:
@@ -75,7 +75,7 @@ class YearsWorld:
         )
         self.client = aws_client("secretsmanager", self.aws.app)
         with self.time.everywhere():
-            self.secret_arn = self._furnish(stretch.grace)
+            self.secret_arn = self._furnish(stretch)
         self._lot = random.Random(stretch.seed)  # noqa: S311 - chance, not cryptography
         self.lambdas = Lambda(
             LambdasScene(),
@@ -86,12 +86,15 @@ class YearsWorld:
         )
         self._recorder = Recorder(self.chronicle, self.hub, self.aws, self.secret_arn, self.elapsed)
 
-    def _furnish(self, grace: str) -> str:
+    def _furnish(self, stretch: Stretch) -> str:
         """Make what is there at the beginning, and return the secret's ARN."""
         for number in range(12):
             self.hub.add_token(f"build-farm-{number + 1}", active=number % 4 != 3)
         arn = self.aws.create_secret(SECRET_NAME, self.hub.add_token("made by hand").value)
-        self.client.tag_resource(SecretId=arn, Tags=[{"Key": _GRACE_TAG, "Value": grace}])
+        tags = {"grace": stretch.grace, "expiry": stretch.expiry}
+        self.client.tag_resource(
+            SecretId=arn, Tags=[{"Key": _TAG + name, "Value": str(value)} for name, value in tags.items() if value]
+        )
         self.aws.attach(arn, FUNCTION_ARN)
         self.aws.put_parameter("DOCKER_HUB_USERNAME", self.hub.username)
         self.aws.put_parameter("DOCKER_HUB_PASSWORD", self.hub.password)
