@@ -27,6 +27,10 @@ class Kind(StrEnum):
     TOKEN_LEFT_ACTIVE = "TokenLeftActive"  # noqa: S105
     TOKEN_UNIDENTIFIED = "TokenUnidentified"  # noqa: S105
     COPY_IN_USE = "CopyInUse"
+    HEAL_STARTED = "HealStarted"
+    HEAL_BLOCKED = "HealBlocked"
+    HEAL_TOO_SOON = "HealTooSoon"
+    LIST_DOUBTFUL = "ListDoubtful"
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,7 @@ def find(known: Known) -> tuple[Finding, ...]:
 
 def _of_current(known: Known) -> Iterator[Finding]:
     """A dead token is one that the right account does not list as active; what tells the right account is told."""
-    current, rotate = known.current, command("rotate", _place(known.versions))
+    current, rotate = known.current, command("rotate", place(known.versions))
     match current.standing:
         case Standing.DISABLED:
             yield Finding(
@@ -185,27 +189,37 @@ def _made_for_another_version(token: Token, versions: SecretVersions) -> bool:
     return made_for is not None and made_for != versions.holder(CURRENT)
 
 
-def _place(versions: SecretVersions, version: str | None = None) -> Place:
+def place(versions: SecretVersions, version: str | None = None) -> Place:
+    """Return the place of the commands that mend a secret, or one of its versions."""
     return Place.of(versions.rotation_function or "", versions.arn, version)
 
 
 def _of_pending(known: Known) -> Iterator[Finding]:
     """An unfinished rotation keeps Secrets Manager from beginning another."""
     versions = known.versions
-    pending = versions.holder(PENDING)
-    if pending is None or pending == versions.holder(CURRENT):
-        return
-    born = [token.created_at for token in known.tokens if version_of(token, versions.arn, [pending]) == pending]
-    since = min((moment.timestamp() for moment in born if moment), default=versions.changed_at)
+    pending, since = versions.holder(PENDING), pending_since(known)
     if not since or known.now - since <= _DAY:
         return
     yield Finding(
         Kind.PENDING_TOO_LONG,
         f"Version {pending} is AWSPENDING since {said(since)} or longer: its rotation has not ended, and no other can "
         "begin. Mend what the rotation function's log names, or drop the version and rotate again: "
-        f"{command('unblock', _place(versions, pending))}.",
+        f"{command('unblock', place(versions, pending))}.",
         moment=since + _DAY,
     )
+
+
+def pending_since(known: Known) -> float:
+    """Return when the rotation that goes on, or hangs, has begun at the latest, in seconds since 1970; 0 if none does.
+
+    It has made its token by then, or the secret has not changed since.
+    """
+    versions = known.versions
+    pending = versions.holder(PENDING)
+    if pending is None or not versions.is_rotating:
+        return 0.0
+    born = [token.created_at for token in known.tokens if version_of(token, versions.arn, [pending]) == pending]
+    return min((moment.timestamp() for moment in born if moment), default=versions.changed_at)
 
 
 def _of_schedule(known: Known) -> Iterator[Finding]:
@@ -216,7 +230,7 @@ def _of_schedule(known: Known) -> Iterator[Finding]:
     yield Finding(
         Kind.ROTATION_OVERDUE,
         f"The secret should have been rotated by {said(due)}. If nothing is wrong in the rotation function's log, look "
-        f"for a rotation that could not begin in CloudTrail, and rotate it: {command('rotate', _place(versions))}.",
+        f"for a rotation that could not begin in CloudTrail, and rotate it: {command('rotate', place(versions))}.",
         moment=due + _DAY,
     )
 

@@ -66,6 +66,11 @@ class SecretVersions:
         """Return the version that carries a staging label, or None."""
         return next((version for version, labels in self.labels.items() if label in labels), None)
 
+    @property
+    def is_rotating(self) -> bool:
+        """Whether a version waits to become AWSCURRENT: its rotation goes on, or has stopped on its way."""
+        return self.holder(PENDING) not in (None, self.holder(CURRENT))
+
     def rotated_since(self, stored: StoredValue | None) -> bool:
         """Tell whether a rotation has ended well since a value was stored: then one has made it, or superseded it."""
         return stored is not None and 0 < stored.created_at <= self.rotated_at
@@ -238,6 +243,39 @@ class SecretsManager:
                 "it, and start a new rotation.",
                 verbs=("unblock",),
             )
+
+    def start_rotation(self, arn: str, version_id: str) -> bool:
+        """Start a rotation by the function and the schedule that the secret has. Started before is started.
+
+        https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html: without further parameters
+        it takes the values that are stored. It would switch rotation on where that is off. AWS refuses it while a
+        version is AWSPENDING, and never makes a version twice.
+
+        Args:
+            version_id: of the version that is to be rotated in; it must not be there yet.
+
+        Returns:
+            Whether that version is being rotated in, or has been; False if it is another one that is.
+        """
+        try:
+            answer = ask(
+                "secretsmanager:RotateSecret",
+                "Check that the caretaker's role allows secretsmanager:RotateSecret on this secret, and "
+                "lambda:InvokeFunction on the rotation function: Heal=rotate in its stack does both.",
+                lambda: self._client.rotate_secret(SecretId=arn, ClientRequestToken=version_id),
+            )
+            _expect(answer, "VersionId", "secretsmanager:RotateSecret")
+        except RotationError as failure:
+            unclear = failure
+        else:
+            return True
+        # A twin, or an earlier try whose answer was lost, may have started it; or somebody else another.
+        versions = self.versions(arn)
+        if version_id in versions.labels:
+            return True
+        if versions.is_rotating:
+            return False
+        raise unclear
 
 
 def _unless(refusal: type[Exception], call: Callable[[], _T]) -> _T | None:

@@ -14,6 +14,7 @@ from dockerhub_rotation import duration
 from dockerhub_rotation.errors import SecretNotServed, SettingsInvalid
 
 LoginKind = Literal["auth-token", "users-login"]
+Heal = Literal["report", "rotate"]
 
 # Weakest first, each implies those before it: https://docs.docker.com/reference/api/hub/latest/
 SCOPES = ("repo:public_read", "repo:read", "repo:write", "repo:admin")
@@ -62,6 +63,7 @@ class Settings:
         probe_repository: `namespace/name` on which a new token must be granted what its scopes promise, or None.
         grace: how long a superseded token lives, in seconds; a secret's tag may say otherwise.
         grace_limit: ... and how long it may live at most, whatever a tag or a label says.
+        heal: what the caretaker does about a token under AWSCURRENT that is dead: `report` it, or `rotate` the secret.
         api_url: Hub API, without a slash at the end.
         auth_url: registry token service, asked at `/token`.
         registry_url: registry.
@@ -81,6 +83,7 @@ class Settings:
     probe_repository: str | None = None
     grace: int = 0
     grace_limit: int = 30 * 86_400
+    heal: Heal = "report"
     api_url: str = "https://hub.docker.com"
     auth_url: str = "https://auth.docker.io"
     registry_url: str = "https://registry-1.docker.io"
@@ -141,6 +144,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         probe_repository=ask("DOCKERHUB_PROBE_REPOSITORY", _repository, default.probe_repository),
         grace=ask("DOCKERHUB_GRACE", duration.parse, default.grace),
         grace_limit=ask("DOCKERHUB_GRACE_LIMIT", duration.parse, default.grace_limit),
+        heal=ask("DOCKERHUB_HEAL", _heal, default.heal),
         api_url=ask("DOCKERHUB_API_URL", _base_url, default.api_url),
         auth_url=ask("DOCKERHUB_AUTH_URL", _base_url, default.auth_url),
         registry_url=ask("DOCKERHUB_REGISTRY_URL", _base_url, default.registry_url),
@@ -273,6 +277,14 @@ def _login(text: str) -> LoginKind:
             return text
         case _:
             raise ValueError("must be auth-token or users-login")
+
+
+def _heal(text: str) -> Heal:
+    match text:
+        case "report" | "rotate":
+            return text
+        case _:
+            raise ValueError("must be report or rotate")
 
 
 def _repository(text: str) -> str:

@@ -34,6 +34,7 @@ _ALLOWED = {
     "GetSecretValue": _EVERY_STEP,
     "GetParameters": _EVERY_STEP,
     "ListSecrets": {"Reconcile"},
+    "RotateSecret": {"Reconcile"},
     "PutSecretValue": {"createSecret"},
     "UpdateSecretVersionStage": {"finishSecret"},
 }
