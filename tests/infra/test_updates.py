@@ -96,7 +96,7 @@ def test_the_function_reads_the_account_where_it_is_and_may_do_so(made_with: dic
     was, becomes = (it.properties("Function")["Environment"]["Variables"] for it in (before, after))
 
     assert was.items() <= becomes.items()
-    new = {"DOCKERHUB_SECRETS": "*", "DOCKERHUB_GRACE": "0", "DOCKERHUB_GRACE_LIMIT": "30d"}
+    new = {"DOCKERHUB_SECRETS": "*", "DOCKERHUB_GRACE": "0", "DOCKERHUB_GRACE_LIMIT": "30d", "DOCKERHUB_HEAL": "report"}
     assert {name: value for name, value in becomes.items() if name not in was} == new
     assert resources(after, "ReadParameters") == resources(before, "ReadParameters")
 
