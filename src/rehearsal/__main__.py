@@ -16,6 +16,7 @@ from rehearsal import bench, rehearse, replay
 from rehearsal.fleet import table as fleet
 from rehearsal.fleet.scenes import Past
 from rehearsal.fleet.scenes import Scene as FleetScene
+from rehearsal.heal import heal
 from rehearsal.wire import Fault, FaultKind
 from rehearsal.world import Scene, Shape
 from rehearsal.year import table as year_table
@@ -65,6 +66,9 @@ def main(arguments: list[str]) -> int:
         default=[],
         metavar="KIND@N",
         help=f"what befalls request N of the function; may be given again. KIND: {', '.join(FaultKind)}",
+    )
+    rotate.add_argument(
+        "--heal", action="store_true", help="delete the token at Docker Hub, and let the caretaker have it replaced"
     )
     rotate.add_argument("--serve", action="store_true", help="keep the servers up for your own aws commands")
 
@@ -141,6 +145,8 @@ def main(arguments: list[str]) -> int:
         return 0 if year_table.show(Stretch(asked.seed), asked.to, console) else 1
     if asked.serve and (asked.rotations > 1 or asked.fault):
         rotate.error("--serve shows the rotations that you start: it goes with neither --rotations nor --fault")
+    if asked.heal and (asked.serve or asked.rotations > 1):
+        rotate.error("--heal shows one rotation and one heal: it goes with neither --serve nor --rotations")
     scene = Scene(
         shape=asked.shape,
         two_factor=asked.two_factor,
@@ -150,6 +156,8 @@ def main(arguments: list[str]) -> int:
         cold=asked.cold,
         grace=asked.grace,
     )
+    if asked.heal:
+        return 0 if heal(scene, console) else 1
     if asked.serve:
         rehearse.serve(scene, console)
         return 0

@@ -33,7 +33,7 @@ def rehearse(scene: Scene, rotations: int, console: Console) -> bool:
 
     with World(scene, on_request=on_request, on_step=on_step) as world:
         invariants.begin(world)
-        console.print(_the_world(world))
+        console.print(the_world(world))
         before, succeeded, keeper = world.state(), True, Keeper(world)
         with Consumer(world) as consumer:
             for number in range(1, rotations + 1):
@@ -84,7 +84,7 @@ def serve(scene: Scene, console: Console) -> None:
         console.print(step_line(run), soft_wrap=True)
 
     with World(scene, on_step=on_step) as world:
-        console.print(_the_world(world))
+        console.print(the_world(world))
         console.print("\nIn another terminal:\n")
         console.out("unset AWS_PROFILE AWS_SESSION_TOKEN")
         for name, value in world.environment.items():
@@ -102,7 +102,8 @@ def serve(scene: Scene, console: Console) -> None:
             Event().wait(_SERVE_SECONDS)
 
 
-def _the_world(world: World) -> Text:
+def the_world(world: World) -> Text:
+    """Say who is there."""
     scene = world.scene
     holds = "a placeholder" if world.current_token() == PLACEHOLDER else "a token made by hand"
     second = ", with two-factor login" if scene.two_factor else ""

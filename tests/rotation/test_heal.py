@@ -16,7 +16,7 @@ from rehearsal.sandbox import Function, FunctionError
 from rehearsal.secret_descriptions import Refused
 from rehearsal.wire import Fault, FaultKind, Request, Server
 from rehearsal.world import FUNCTION_ARN, SECRET_NAME, Scene, Shape, World
-from tests.rotation.cared import DAY, HOUR, counts, findings, messages, names, store_by_hand
+from tests.rotation.cared import DAY, HOUR, counts, findings, messages, names, rotated_secret, store_by_hand
 from tests.rotation.seen import holder, token_under
 from tests.rotation.test_reports import Slack
 from tests.rotation.test_right_account import another_account, store_parameters_of
@@ -155,6 +155,30 @@ def test_slack_is_told_of_each_heal(make_world: MakeWorld, slack: tuple[Slack, s
     assert f"version {holder(world, 'AWSCURRENT')}" in told
     assert "Where it says that a rotation was started, wait for its end first." in told
     assert "mends nothing of it by itself" not in told
+
+
+def test_with_one_time_codes_each_heal_leaves_a_code_of_its_own_to_its_rotation(
+    make_world: MakeWorld, clock: Any
+) -> None:
+    codes: list[int] = []
+
+    def note(request: Request) -> None:
+        if request.name in ("POST /v2/users/2fa-login", ROTATE):
+            codes.append(int(world.now() // 30))
+
+    world = make_world(replace(HEALS, two_factor=True, shape=Shape.ECS), on_request=note)
+    world.rotate()
+    another = rotated_secret(world, "another/token")
+    clock.tick(2 * DAY)
+    deleted(world, token_under(world))
+    disabled(world, next(it for it in world.hub.tokens.values() if it.value == world.aws.value(another)))
+    codes.clear()
+
+    answer = world.care()
+
+    assert findings(answer, world.secret_arn)[-1] == findings(answer, another)[-1] == "HealStarted"
+    login, first, second = codes
+    assert (first, second) == (login + 1, login + 2)
 
 
 # It does not

@@ -59,6 +59,7 @@ def heal(task: Task, known: Known, found: Iterable[Finding]) -> tuple[Finding, .
     young = _too_young(versions, stored)  # case 4
     if young:
         return (*found, *young)
+    task.docker_hub.management.leave_the_next_code()  # to the rotation, whose first step logs in at once
     if not _is_refused(task, stored):  # case 5
         return (*(one for one in found if one.kind not in _DEAD), _list_is_wrong(versions))
     seen = task.secrets_manager.versions(versions.arn)
@@ -66,6 +67,7 @@ def heal(task: Task, known: Known, found: Iterable[Finding]) -> tuple[Finding, .
         return found
     version = str(uuid5(_IDS, f"{seen.arn} {current} {seen.changed_at!r}"))
     started = task.secrets_manager.start_rotation(seen.arn, version)
+    task.docker_hub.management.presume_code_used(task.docker_hub.http.now())
     return (*found, _started(version)) if started else found
 
 
