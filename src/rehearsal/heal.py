@@ -1,4 +1,4 @@
-"""`make rehearse ARGS="--heal"`: a token is deleted at Docker Hub, and the caretaker's next look has the secret rotated."""
+"""`make rehearse ARGS="--heal"`: a token is deleted at Docker Hub, and the caretaker has the secret rotated."""
 
 from __future__ import annotations
 

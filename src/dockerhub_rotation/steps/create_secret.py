@@ -66,9 +66,9 @@ def _require_our_account(rotation: Rotation, stored: StoredValue, current: Crede
     """Refuse to replace the token of another account: its consumers would get what ours may pull, and it would live on.
 
     A token that a rotation has made is proven by the list, if that shows any token of this secret: then it is the right
-    account, though this very token may be gone, which rotating cures. So it is where the value names the account, if
-    none is left to show. A login for each secret whose token is gone would lock the user name. A value that somebody has
-    stored is asked itself.
+    account, though this very token may be gone, which rotating cures. Where none is left to show, the user name in the
+    value proves as much. A login for each secret whose token is gone would lock the user name. A value that somebody
+    has stored is asked itself.
 
     Raises:
         SecretUnusable: the current token is another account's, or nothing speaks for ours.

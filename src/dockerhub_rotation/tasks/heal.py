@@ -152,7 +152,8 @@ def _list_is_wrong(versions: SecretVersions) -> Finding:
 def _started(version: str) -> Finding:
     return Finding(
         Kind.HEAL_STARTED,
-        f"Docker Hub has refused a login with the token under AWSCURRENT, so a rotation was started: version {version}. "
-        "If it ends well, consumers work again and there is nothing more to do; the rotation function tells if not.",
+        "Docker Hub has refused a login with the token under AWSCURRENT, so a rotation was started: version "
+        f"{version}. If it ends well, consumers work again and there is nothing more to do; the rotation function tells "
+        "if not.",
         consumers_affected=True,
     )
