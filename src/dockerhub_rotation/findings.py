@@ -1,5 +1,6 @@
 """What there is to say of a secret between its rotations: a pure function of what is known of it, and of the time."""
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
@@ -7,6 +8,7 @@ from enum import Enum, StrEnum
 from dockerhub_rotation.docker_hub.answers import Token
 from dockerhub_rotation.remaining import Left
 from dockerhub_rotation.remedies import Place, command
+from dockerhub_rotation.replicas import behind, why_waiting
 from dockerhub_rotation.secrets_manager import CURRENT, PENDING, SecretVersions
 from dockerhub_rotation.token_labels import said, until, version_of
 
@@ -14,6 +16,8 @@ _DAY = 86_400
 # How often the caretaker looks at everything, and how late it may be (EventBridge Scheduler is to the minute): rather
 # something is said twice than not at all. https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
 _INTERVAL = 3600 + 60
+# A change reaches a replica within seconds, people say; until then it is behind, and nothing is wrong.
+_REPLICATES_SECONDS = 900
 
 
 class Kind(StrEnum):
@@ -27,6 +31,7 @@ class Kind(StrEnum):
     TOKEN_LEFT_ACTIVE = "TokenLeftActive"  # noqa: S105
     TOKEN_UNIDENTIFIED = "TokenUnidentified"  # noqa: S105
     COPY_IN_USE = "CopyInUse"
+    REPLICA_BEHIND = "ReplicaBehind"
     HEAL_STARTED = "HealStarted"
     HEAL_BLOCKED = "HealBlocked"
     HEAL_TOO_SOON = "HealTooSoon"
@@ -236,13 +241,36 @@ def _of_schedule(known: Known) -> Iterator[Finding]:
 
 
 def _of_left(known: Known) -> Iterator[Finding]:
-    """What people have pinned they know of."""
+    """What people have pinned they know of. For all that wait for replicas there is one thing to do."""
+    waits = why_waiting(known.versions.replicas)
+    if waiting := [one.token for one in known.left if one.why == waits]:
+        yield _replica_behind(known.versions, waiting)
     for left in known.left:
+        if left.token in waiting:
+            continue
         yield Finding(
             Kind.TOKEN_LEFT_ACTIVE,
             f"Token {left.token.uuid} of version {left.version} is left active: {left.why}.",
             needs_attention=not known.versions.pins(left.version),
         )
+
+
+def _replica_behind(versions: SecretVersions, waiting: list[Token]) -> Finding:
+    late = behind(versions.replicas)
+    where, regions = place(versions), " ".join(shlex.quote(one.region) for one in late)
+    remove = f"aws secretsmanager remove-regions-from-replication --secret-id {shlex.quote(versions.arn)}"
+    lately = versions.seen_at - versions.changed_at < _REPLICATES_SECONDS
+    over = min((moment for moment in map(until, waiting) if moment), default=0.0)
+    return Finding(
+        Kind.REPLICA_BEHIND,
+        f"The grace of {len(waiting)} superseded tokens is over, and they stay active, for consumers may still read "
+        f"them there: {why_waiting(late)} (`aws secretsmanager describe-secret --secret-id "
+        f"{shlex.quote(versions.arn)} --region {where.region}` shows more). Mend the replica, or remove it: `{remove} "
+        f"--remove-replica-regions {regions} --region {where.region}`. To disable the tokens all the same: "
+        f"{command('retire', where)}.",
+        needs_attention=not lately,
+        moment=max(over, versions.changed_at + _REPLICATES_SECONDS),
+    )
 
 
 def _copy_in_use(token: Token, now: float) -> Finding:

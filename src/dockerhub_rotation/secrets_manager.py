@@ -7,6 +7,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from dockerhub_rotation import replicas
 from dockerhub_rotation.aws import ask
 from dockerhub_rotation.errors import (
     AwsUnavailable,
@@ -15,6 +16,7 @@ from dockerhub_rotation.errors import (
     SecretUnusable,
     VersionAlreadyStored,
 )
+from dockerhub_rotation.replicas import Replica
 from dockerhub_rotation.request import RotationRequest
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ class SecretVersions:
         tags: the secret's tags.
         rotation_function: ARN of the function that rotates it; None if none does.
         next_rotation_at: until when it is to be rotated, in seconds since 1970; 0 if that is not planned.
+        replicas: those in other Regions.
         seen_at: the moment, by the clock of AWS that dates the changes, in seconds since 1970.
     """
 
@@ -60,6 +63,7 @@ class SecretVersions:
     tags: Mapping[str, str] = field(default_factory=dict)
     rotation_function: str | None = None
     next_rotation_at: float = 0.0
+    replicas: tuple[Replica, ...] = ()
     seen_at: float = 0.0
 
     def holder(self, label: str) -> str | None:
@@ -129,6 +133,7 @@ class SecretsManager:
             tags={tag["Key"]: tag.get("Value", "") for tag in answer.get("Tags", [])},  # absent if there are none
             rotation_function=answer.get("RotationLambdaARN"),
             next_rotation_at=_seconds(answer.get("NextRotationDate")),
+            replicas=replicas.read(answer),
             seen_at=_told_at(answer),
         )
 

@@ -22,11 +22,13 @@ DELETE_LATER = "no token is deleted by the rotation that disabled it"
 ONLY_OURS = "no token of anybody else is touched"
 NO_REMAINS = "one active token of ours, the previous one disabled, nothing else"
 GRACE_KEPT = "no superseded token is disabled before its deadline, and each has one within its limit"
+REPLICAS_WORK = "what a replica in another Region holds logs in at Docker Hub, until Retire"
 REPEATABLE = "every step once more changes nothing"
 NO_LEAK = "no secret value in anything the function printed"
 CONTRACT = "the function asks of AWS only what the contract allows"
 
 _CLOCKS_AGREE_SECONDS = 10
+_LEAST_WITH_REPLICAS_SECONDS = 3600  # of a grace, as the README promises it
 
 _EVERY_STEP = {"createSecret", "setSecret", "testSecret", "finishSecret", "Reconcile", "Retire"}
 _ALLOWED = {
@@ -87,6 +89,7 @@ class Invariants:
     _last: State | None = None
     _values: dict[str, str] = field(default_factory=dict, repr=False)
     _dead_by_hand: set[str] = field(default_factory=set, repr=False)
+    _given_up: set[str] = field(default_factory=set, repr=False)
     _disabled_lately: set[str] = field(default_factory=set, repr=False)
     others: Mapping[str, tuple[str, bool]] | None = None
     at_work: frozenset[str] = frozenset()
@@ -134,6 +137,7 @@ class Invariants:
         self._check(DELETE_LATER, not gone & self._disabled_lately, where)
         self._disabled_lately |= (_active(self._last) - _active(state)) & state.tokens.keys()
         self._look_at_graces(world, self._last, state, where)
+        self._look_at_replicas(world, retired)
         self._check(ONLY_OURS, all(state.tokens.get(uuid) == was for uuid, was in self.others.items()), where)
         if request.party == "AWS":
             allowed = bool({world.step, *self.at_work} & ({None} | _ALLOWED.get(request.name, set())))
@@ -151,6 +155,8 @@ class Invariants:
     def _look_at_graces(self, world: Watched, last: State, state: State, where: str) -> None:
         """Check that nothing in grace has lost it but by Retire, and that no grace is longer than it may be."""
         now, longest = world.now() + _CLOCKS_AGREE_SECONDS, world.scene.grace_seconds
+        if world.aws.replicas.of(world.secret_arn):
+            longest = max(longest, _LEAST_WITH_REPLICAS_SECONDS)
         values = (world.aws.value(world.secret_arn, label) for label in ("AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"))
         stored = {token_in(value) for value in values if value}  # others are twins, which nobody can hold
         cut_short = [
@@ -161,6 +167,18 @@ class Invariants:
         ]
         endless = [label for label, active in state.tokens.values() if active and _time_in(label) > now + longest]
         self._check(GRACE_KEPT, not endless and (not cut_short or "Retire" in {world.step, *self.at_work}), where)
+
+    def _look_at_replicas(self, world: Watched, retired: set[str]) -> None:
+        if "Retire" in {world.step, *self.at_work}:
+            self._given_up |= retired
+        for replica in world.aws.replicas.of(world.secret_arn):
+            token = token_in(replica.value("AWSCURRENT", world.now()) or PLACEHOLDER)
+            works = world.hub.authenticates(token) or token in {
+                PLACEHOLDER,
+                *self._dead_by_hand,
+                *self._given_up,
+            }
+            self._check(REPLICAS_WORK, works, f"in {replica.region}")
 
     def at_rest(self, world: Watched) -> None:
         """Check what must hold after a rotation that succeeded."""

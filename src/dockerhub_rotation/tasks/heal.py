@@ -153,7 +153,7 @@ def _started(version: str) -> Finding:
     return Finding(
         Kind.HEAL_STARTED,
         "Docker Hub has refused a login with the token under AWSCURRENT, so a rotation was started: version "
-        f"{version}. If it ends well, consumers work again and there is nothing more to do; the rotation function tells "
-        "if not.",
+        f"{version}. If it ends well, consumers work again and there is nothing more to do; the rotation function "
+        "tells if not.",
         consumers_affected=True,
     )

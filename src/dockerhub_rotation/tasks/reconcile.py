@@ -151,7 +151,7 @@ def _grace(task: Task, versions: SecretVersions) -> tuple[Grace, list[Finding]]:
         settings = tags.apply(versions.tags, settings)
     except TagsInvalid as failure:
         wrong = [Finding(type(failure).__name__, str(failure))]
-    return Grace(settings.grace, settings.grace_limit), wrong
+    return Grace.of(settings, versions), wrong
 
 
 def _care(task: Task, done: Retirement, current: CurrentToken, more: Iterable[Finding]) -> Care:
