@@ -263,8 +263,8 @@ def _replica_behind(versions: SecretVersions, waiting: list[Token]) -> Finding:
     over = min((moment for moment in map(until, waiting) if moment), default=0.0)
     return Finding(
         Kind.REPLICA_BEHIND,
-        f"The grace of {len(waiting)} superseded tokens is over, and they stay active, for consumers may still read "
-        f"them there: {why_waiting(late)} (`aws secretsmanager describe-secret --secret-id "
+        f"Superseded tokens ({len(waiting)}) stay active although their grace is over, for consumers in other Regions "
+        f"may still get them: {why_waiting(late)} (`aws secretsmanager describe-secret --secret-id "
         f"{shlex.quote(versions.arn)} --region {where.region}` shows more). Mend the replica, or remove it: `{remove} "
         f"--remove-replica-regions {regions} --region {where.region}`. To disable the tokens all the same: "
         f"{command('retire', where)}.",

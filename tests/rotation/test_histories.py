@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import hypothesis
 import pytest
@@ -205,10 +205,19 @@ class Histories(RuleBasedStateMachine):
         super().__init__()
         self._watched_world = watched_world
 
-    @initialize(shape=st.sampled_from(Shape), placeholder=st.booleans(), grace=st.sampled_from(["0", "1h", "1m"]))
-    def begin(self, shape: Shape, placeholder: bool, grace: str) -> None:
-        scene = Scene(shape=shape, placeholder=placeholder, others=3, environment=LOUD, grace=grace)
+    @initialize(
+        shape=st.sampled_from(Shape),
+        placeholder=st.booleans(),
+        grace=st.sampled_from(["0", "1h", "1m"]),
+        heal=st.sampled_from(["report", "rotate"]),
+        replicated=st.booleans(),
+    )
+    def begin(self, shape: Shape, placeholder: bool, grace: str, heal: str, replicated: bool) -> None:
+        environment = {**LOUD, "DOCKERHUB_HEAL": heal}
+        scene = Scene(shape=shape, placeholder=placeholder, others=3, environment=environment, grace=grace)
         self.world, self.watch = self._watched_world(scene)
+        if replicated:
+            self.world.aws.replicate(self.world.secret_arn, "eu-west-1")
 
     @rule()
     def a_rotation(self) -> None:
@@ -245,6 +254,7 @@ class Histories(RuleBasedStateMachine):
     def a_look_of_the_caretaker(self) -> None:
         with suppress(FunctionError):
             self.world.care()
+        self.world.aws.wait()
 
     @rule()
     def superseded_tokens_are_retired(self) -> None:
@@ -261,7 +271,14 @@ class Histories(RuleBasedStateMachine):
         self.world.hub.add_token("laptop", active=active)
         self.watch.begin(self.world)
 
-    @rule(hours=st.sampled_from([0.5, 2.0]))
+    @rule(ails=st.sampled_from(["fails", "hangs", None]))
+    def a_replica_that_ails_or_is_mended(self, ails: Literal["fails", "hangs"] | None) -> None:
+        for replica in self.world.aws.replicas.of(self.world.secret_arn):
+            replica.ails = ails
+            if ails is None:
+                replica.mend(self.world.now())
+
+    @rule(hours=st.sampled_from([0.5, 2.0, 30.0]))
     def a_while(self, hours: float) -> None:
         self.world.passed += hours * 3600
 
@@ -286,6 +303,7 @@ class Histories(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "world"):
             try:
+                self.world.aws.replicas.clear()  # as people remove one that can't be mended
                 put_right(self.world, self.watch)
             finally:
                 self.world.__exit__(None, None, None)
@@ -304,7 +322,7 @@ def test_any_history_keeps_the_invariants_and_can_be_put_right(
     run_state_machine_as_test(
         InThisTest,
         settings=hypothesis.settings(
-            max_examples=25, stateful_step_count=10, suppress_health_check=list(hypothesis.HealthCheck)
+            max_examples=120, stateful_step_count=10, suppress_health_check=list(hypothesis.HealthCheck)
         ),
     )
     report.append(f"{next(histories):3} histories drawn by lot: no invariant was broken, and all could be put right")

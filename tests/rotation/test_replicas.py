@@ -177,7 +177,7 @@ def test_all_tokens_that_wait_are_said_at_once_and_end_together(watched_world: W
     answer = world.care()
 
     assert findings(answer) == ["ReplicaBehind"]
-    assert "The grace of 2 superseded tokens is over" in messages(answer)
+    assert "Superseded tokens (2) stay active" in messages(answer)
     assert finished(world)[1]["left"] == 1  # of the rotation: the other was in its grace
     replica.mend(world.now())
     world.passed += HOUR
