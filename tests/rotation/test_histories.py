@@ -322,7 +322,7 @@ def test_any_history_keeps_the_invariants_and_can_be_put_right(
     run_state_machine_as_test(
         InThisTest,
         settings=hypothesis.settings(
-            max_examples=120, stateful_step_count=10, suppress_health_check=list(hypothesis.HealthCheck)
+            max_examples=25, stateful_step_count=10, suppress_health_check=list(hypothesis.HealthCheck)
         ),
     )
     report.append(f"{next(histories):3} histories drawn by lot: no invariant was broken, and all could be put right")
