@@ -10,6 +10,7 @@ import pytest
 from dockerhub_rotation.findings import Current, Finding, Kind, Known, Standing, find
 from dockerhub_rotation.remaining import Left
 from dockerhub_rotation.remedies import Place, command
+from dockerhub_rotation.replicas import Replica
 from dockerhub_rotation.token_labels import label_for
 from tests.accounts import ARN, AT, NEXT, NOW, OLD, ROTATED, foreign, made, versions
 
@@ -283,6 +284,46 @@ def test_a_token_that_people_have_pinned_is_said_and_needs_nobody() -> None:
     found = only(versions=versions(current=NOW, pinned=OLD), left=[Left(made(OLD), OLD, "its version is pinned")])
 
     assert (found.kind, found.needs_attention) == (Kind.TOKEN_LEFT_ACTIVE, False)
+
+
+def behind(changed_at: float = AT - DAY) -> Any:
+    replicas = (Replica("eu-west-1", "Failed", explained=True), Replica("us-east-1", "InSync"))
+    return replace(ROTATED, replicas=replicas, changed_at=changed_at, seen_at=AT)
+
+
+WAITS = Left(IN_GRACE, OLD, "the replica in eu-west-1 is Failed, for which AWS gives a reason")
+
+
+def test_a_token_that_waits_for_a_replica_is_said_with_what_mends_it() -> None:
+    found = only(versions=behind(), left=[WAITS])
+
+    assert (found.kind, found.needs_attention, found.consumers_affected) == (Kind.REPLICA_BEHIND, True, False)
+    assert found.moment == AT + HOUR
+    assert found.message == (
+        "Superseded tokens (1) stay active although their grace is over, for consumers in other Regions may still get "
+        "them: the replica in eu-west-1 is Failed, for which AWS gives a reason (`aws secretsmanager describe-secret "
+        f"--secret-id {ARN} --region eu-central-1` shows more). Mend the replica, or remove it: `aws secretsmanager "
+        f"remove-regions-from-replication --secret-id {ARN} --remove-replica-regions eu-west-1 --region eu-central-1`. "
+        f"To disable the tokens all the same: {command('retire', Place('dockerhub-rotation', 'eu-central-1', ARN))}."
+    )
+
+
+def test_what_is_left_for_another_reason_is_said_beside_it() -> None:
+    other = Left(made(OLD, "old"), OLD, "its age can't be read")
+
+    assert kinds(find(known(versions=behind(), left=[other, WAITS]))) == [Kind.REPLICA_BEHIND, Kind.TOKEN_LEFT_ACTIVE]
+
+
+@pytest.mark.parametrize(("ago", "attention"), [(899, False), (900, True)])
+def test_a_replica_has_a_while_to_take_over_a_change_before_anybody_is_called(ago: float, attention: bool) -> None:
+    found = only(versions=behind(changed_at=AT - ago), left=[WAITS])
+
+    assert found.needs_attention is attention
+    assert found.moment == max(AT + HOUR, AT - ago + 900)
+
+
+def test_a_replica_that_is_behind_is_nothing_to_say_while_no_token_waits_for_it() -> None:
+    assert find(known(versions=behind())) == ()
 
 
 def test_tokens_that_could_not_be_told_apart_are_said() -> None:

@@ -8,7 +8,9 @@ import pytest
 from dockerhub_rotation.docker_hub.answers import Token
 from dockerhub_rotation.plan import NO_GRACE, Change, Grace, plan
 from dockerhub_rotation.remaining import in_grace, left_active, still_used
+from dockerhub_rotation.replicas import Replica
 from dockerhub_rotation.secrets_manager import SecretVersions
+from dockerhub_rotation.settings import Settings
 from dockerhub_rotation.token_labels import label_for, until
 from tests.accounts import ARN, AT, BIRTHDAY, NEXT, NOW, OLD, OLDEST, ROTATED, apply, foreign, made, outcome, versions
 
@@ -296,3 +298,52 @@ def test_a_copy_of_an_older_value_is_planned_for_once() -> None:
 
     assert outcome(changes) == {copied.uuid: "active", long_disabled.uuid: "deleted"}
     assert plan(apply(changes, [copied, long_disabled]), labels, stored, AT, GRACE) == []
+
+
+# Replicas
+
+
+BEHIND = Grace.of(Settings(), replace(ROTATED, replicas=(Replica("eu-west-1", "Failed"),)))
+WHY = "the replica in eu-west-1 is Failed"
+
+
+@pytest.mark.parametrize(
+    ("replicas", "settings", "grace"),
+    [
+        ((), Settings(), Grace(0, 30 * DAY)),
+        ((), Settings(grace=60, grace_limit=60), Grace(60, 60)),
+        ((Replica("eu-west-1", "InSync"),), Settings(), Grace(HOUR, 30 * DAY)),
+        ((Replica("eu-west-1", "InSync"),), Settings(grace=60, grace_limit=60), Grace(HOUR, HOUR)),
+        ((Replica("eu-west-1", "InSync"),), Settings(grace=7200), Grace(2 * HOUR, 30 * DAY)),
+        ((Replica("eu-west-1", "Failed"),), Settings(), Grace(HOUR, 30 * DAY, WHY)),
+    ],
+)
+def test_with_replicas_a_grace_is_an_hour_at_least(
+    replicas: tuple[Replica, ...], settings: Settings, grace: Grace
+) -> None:
+    assert Grace.of(settings, replace(ROTATED, replicas=replicas)) == grace
+
+
+@pytest.mark.parametrize("labels", [ROTATED, versions(current=NOW)])
+def test_while_a_replica_is_behind_a_token_is_not_disabled_at_its_deadline_and_that_is_said(
+    labels: SecretVersions,
+) -> None:
+    tokens = [made(NOW), dated(made(OLD), AT - HOUR)]
+
+    assert plan(tokens, labels, {}, AT, BEHIND) == []
+    assert [left.why for left in left_active(tokens, labels, {}, AT, BEHIND)] == [WHY]
+    assert list(in_grace(tokens, labels, {}, AT, BEHIND)) == []
+    assert [change.becomes for change in plan(tokens, labels, {}, AT, NO_GRACE)] == ["disabled"]
+
+
+def test_a_replica_keeps_no_deadline_from_being_written_no_orphan_and_nothing_that_is_disabled() -> None:
+    unlabelled, orphan = made(OLD), made(OLDEST)
+    gone = replace(dated(made(NEXT), BORN - DAY), active=False)
+
+    changes = plan([made(NOW), unlabelled, orphan, gone], ROTATED, {}, AT, BEHIND)
+
+    assert [(change.token.uuid, change.becomes) for change in changes] == [
+        (unlabelled.uuid, "active"),
+        (orphan.uuid, "deleted"),
+        (gone.uuid, "deleted"),
+    ]

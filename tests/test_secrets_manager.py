@@ -428,6 +428,90 @@ def test_a_promotion_is_looked_up_if_its_answer_is_lost(world: World, kind: Faul
     assert (world.aws.value("hub") == "second") is (kind is not FaultKind.HTML)
 
 
+# Starting a rotation
+
+
+def attached(world: World) -> World:
+    """Let a rotation have ended well: what is current is SECOND, and the secret has its function and its schedule."""
+    world.client.rotate_secret(
+        SecretId="hub",
+        ClientRequestToken=SECOND,
+        RotationLambdaARN=FUNCTION,
+        RotationRules={"ScheduleExpression": "rate(30 days)"},
+        RotateImmediately=True,
+    )
+    world.aws.wait()
+    world.put(SECOND, "second", PENDING)
+    world.gateway.promote("hub", SECOND, FIRST)
+    world.during.append(promoting(world))
+    return world
+
+
+def promoting(world: World) -> Callable[[dict[str, str]], object]:
+    """Return a rotation function that does all there is to do in its last step."""
+
+    def finish(event: dict[str, str]) -> None:
+        if event["Step"] == "createSecret":
+            world.client.put_secret_value(
+                **{field: event[field] for field in ("SecretId", "ClientRequestToken", "RotationToken")},
+                SecretString=event["ClientRequestToken"],
+                VersionStages=[PENDING],
+            )
+        if event["Step"] == "finishSecret":
+            world.gateway.promote("hub", event["ClientRequestToken"], world.gateway.versions("hub").holder(CURRENT))
+
+    return finish
+
+
+def rotations(world: World) -> int:
+    world.aws.wait()
+    return sum(event.name == "RotationStarted" for event in world.aws.events)
+
+
+def test_a_rotation_is_started_by_the_function_and_the_schedule_that_the_secret_has(world: World) -> None:
+    attached(world)
+    asked: list[dict[str, Any]] = []
+    world.client.meta.events.register("provide-client-params.*.RotateSecret", lambda params, **_: asked.append(params))
+
+    assert world.gateway.start_rotation(world.arn, THIRD)
+
+    assert asked == [{"SecretId": world.arn, "ClientRequestToken": THIRD}]
+    assert rotations(world) == 2
+    described = world.client.describe_secret(SecretId="hub")
+    assert described["RotationLambdaARN"] == FUNCTION
+    assert described["RotationRules"]["ScheduleExpression"] == "rate(30 days)"
+    assert world.gateway.versions("hub").holder(CURRENT) == THIRD
+
+
+def test_starting_the_same_rotation_again_is_done_also_once_it_has_ended(world: World) -> None:
+    attached(world)
+    world.gateway.start_rotation("hub", THIRD)
+    world.aws.wait()
+
+    assert world.gateway.start_rotation("hub", THIRD)
+
+    assert rotations(world) == 2
+
+
+@pytest.mark.parametrize("kind", [FaultKind.LOST_AFTER, FaultKind.UNAVAILABLE_AFTER])
+def test_a_rotation_whose_answer_is_lost_is_looked_up_and_none_is_started_twice(world: World, kind: FaultKind) -> None:
+    attached(world)
+    world.break_next(kind)
+
+    assert world.gateway.start_rotation("hub", THIRD)
+
+    assert rotations(world) == 2
+
+
+def test_beside_another_rotation_none_is_started(world: World) -> None:
+    world.rotate()
+
+    assert world.gateway.start_rotation("hub", THIRD) is False
+
+    assert rotations(world) == 1
+    assert world.gateway.versions("hub").is_rotating
+
+
 # Every failure is one of this function's own
 
 CALLS: dict[str, Callable[[SecretsManager], object]] = {
@@ -435,6 +519,7 @@ CALLS: dict[str, Callable[[SecretsManager], object]] = {
     "GetSecretValue": lambda gateway: gateway.value("hub", FIRST),
     "PutSecretValue": lambda gateway: gateway.store_pending(pending(), SECRET),
     "UpdateSecretVersionStage": lambda gateway: gateway.promote("hub", SECOND, FIRST),
+    "RotateSecret": lambda gateway: gateway.start_rotation("hub", SECOND),
 }
 
 

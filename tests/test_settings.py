@@ -66,6 +66,8 @@ def test_variables_of_others_mean_nothing() -> None:
         ("DOCKERHUB_GRACE", "90m", {"grace": 5400}),
         ("DOCKERHUB_GRACE", "30d", {"grace": 2_592_000}),
         ("DOCKERHUB_GRACE_LIMIT", "0", {"grace_limit": 0}),
+        ("DOCKERHUB_HEAL", "report", {"heal": "report"}),
+        ("DOCKERHUB_HEAL", "rotate", {"heal": "rotate"}),
         ("DOCKERHUB_GRACE_LIMIT", "365d", {"grace_limit": 31_536_000}),
         ("DOCKERHUB_API_URL", "https://hub.example.com/", {"api_url": "https://hub.example.com"}),
         ("DOCKERHUB_API_URL", "https://example.com:8443/hub//", {"api_url": "https://example.com:8443/hub"}),

@@ -1,5 +1,6 @@
 """What there is to say of a secret between its rotations: a pure function of what is known of it, and of the time."""
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
@@ -7,6 +8,7 @@ from enum import Enum, StrEnum
 from dockerhub_rotation.docker_hub.answers import Token
 from dockerhub_rotation.remaining import Left
 from dockerhub_rotation.remedies import Place, command
+from dockerhub_rotation.replicas import behind, why_waiting
 from dockerhub_rotation.secrets_manager import CURRENT, PENDING, SecretVersions
 from dockerhub_rotation.token_labels import said, until, version_of
 
@@ -15,6 +17,8 @@ _WEEK = 7 * _DAY
 # How often the caretaker looks at everything, and how late it may be (EventBridge Scheduler is to the minute): rather
 # something is said twice than not at all. https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
 _INTERVAL = 3600 + 60
+# A change reaches a replica within seconds, people say; until then it is behind, and nothing is wrong.
+_REPLICATES_SECONDS = 900
 
 
 class Kind(StrEnum):
@@ -29,6 +33,11 @@ class Kind(StrEnum):
     TOKEN_LEFT_ACTIVE = "TokenLeftActive"  # noqa: S105
     TOKEN_UNIDENTIFIED = "TokenUnidentified"  # noqa: S105
     COPY_IN_USE = "CopyInUse"
+    REPLICA_BEHIND = "ReplicaBehind"
+    HEAL_STARTED = "HealStarted"
+    HEAL_BLOCKED = "HealBlocked"
+    HEAL_TOO_SOON = "HealTooSoon"
+    LIST_DOUBTFUL = "ListDoubtful"
 
 
 @dataclass(frozen=True)
@@ -126,7 +135,7 @@ def find(known: Known) -> tuple[Finding, ...]:
 
 def _of_current(known: Known) -> Iterator[Finding]:
     """A dead token is one that the right account does not list as active; what tells the right account is told."""
-    current, rotate = known.current, command("rotate", _place(known.versions))
+    current, rotate = known.current, command("rotate", place(known.versions))
     match current.standing:
         case Standing.DISABLED:
             yield Finding(
@@ -190,27 +199,37 @@ def _made_for_another_version(token: Token, versions: SecretVersions) -> bool:
     return made_for is not None and made_for != versions.holder(CURRENT)
 
 
-def _place(versions: SecretVersions, version: str | None = None) -> Place:
+def place(versions: SecretVersions, version: str | None = None) -> Place:
+    """Return the place of the commands that mend a secret, or one of its versions."""
     return Place.of(versions.rotation_function or "", versions.arn, version)
 
 
 def _of_pending(known: Known) -> Iterator[Finding]:
     """An unfinished rotation keeps Secrets Manager from beginning another."""
     versions = known.versions
-    pending = versions.holder(PENDING)
-    if pending is None or pending == versions.holder(CURRENT):
-        return
-    born = [token.created_at for token in known.tokens if version_of(token, versions.arn, [pending]) == pending]
-    since = min((moment.timestamp() for moment in born if moment), default=versions.changed_at)
+    pending, since = versions.holder(PENDING), pending_since(known)
     if not since or known.now - since <= _DAY:
         return
     yield Finding(
         Kind.PENDING_TOO_LONG,
         f"Version {pending} is AWSPENDING since {said(since)} or longer: its rotation has not ended, and no other can "
         "begin. Mend what the rotation function's log names, or drop the version and rotate again: "
-        f"{command('unblock', _place(versions, pending))}.",
+        f"{command('unblock', place(versions, pending))}.",
         moment=since + _DAY,
     )
+
+
+def pending_since(known: Known) -> float:
+    """Return when the rotation that goes on, or hangs, has begun at the latest, in seconds since 1970; 0 if none does.
+
+    It has made its token by then, or the secret has not changed since.
+    """
+    versions = known.versions
+    pending = versions.holder(PENDING)
+    if pending is None or not versions.is_rotating:
+        return 0.0
+    born = [token.created_at for token in known.tokens if version_of(token, versions.arn, [pending]) == pending]
+    return min((moment.timestamp() for moment in born if moment), default=versions.changed_at)
 
 
 def _of_schedule(known: Known) -> Iterator[Finding]:
@@ -221,7 +240,7 @@ def _of_schedule(known: Known) -> Iterator[Finding]:
     yield Finding(
         Kind.ROTATION_OVERDUE,
         f"The secret should have been rotated by {said(due)}. If nothing is wrong in the rotation function's log, look "
-        f"for a rotation that could not begin in CloudTrail, and rotate it: {command('rotate', _place(versions))}.",
+        f"for a rotation that could not begin in CloudTrail, and rotate it: {command('rotate', place(versions))}.",
         moment=due + _DAY,
     )
 
@@ -244,19 +263,42 @@ def _of_expiry(known: Known) -> Iterator[Finding]:
         Kind.EXPIRES_BEFORE_ROTATION,
         f"The token under AWSCURRENT{_called(known.current)} expires at {said(ends)}, and the secret {when}{kept}. Let "
         "tokens live longer (DOCKERHUB_TOKEN_EXPIRY, or the tag dockerhub-rotation:expiry) or rotate more often, and "
-        f"rotate it before that: {command('rotate', _place(versions))}.",
+        f"rotate it before that: {command('rotate', place(versions))}.",
         moment=(versions.changed_at or None) if planned else ends - _WEEK,
     )
 
 
 def _of_left(known: Known) -> Iterator[Finding]:
-    """What people have pinned they know of."""
+    """What people have pinned they know of. For all that wait for replicas there is one thing to do."""
+    waits = why_waiting(known.versions.replicas)
+    if waiting := [one.token for one in known.left if one.why == waits]:
+        yield _replica_behind(known.versions, waiting)
     for left in known.left:
+        if left.token in waiting:
+            continue
         yield Finding(
             Kind.TOKEN_LEFT_ACTIVE,
             f"Token {left.token.uuid} of version {left.version} is left active: {left.why}.",
             needs_attention=not known.versions.pins(left.version),
         )
+
+
+def _replica_behind(versions: SecretVersions, waiting: list[Token]) -> Finding:
+    late = behind(versions.replicas)
+    where, regions = place(versions), " ".join(shlex.quote(one.region) for one in late)
+    remove = f"aws secretsmanager remove-regions-from-replication --secret-id {shlex.quote(versions.arn)}"
+    lately = versions.seen_at - versions.changed_at < _REPLICATES_SECONDS
+    over = min((moment for moment in map(until, waiting) if moment), default=0.0)
+    return Finding(
+        Kind.REPLICA_BEHIND,
+        f"Superseded tokens ({len(waiting)}) stay active although their grace is over, for consumers in other Regions "
+        f"may still get them: {why_waiting(late)} (`aws secretsmanager describe-secret --secret-id "
+        f"{shlex.quote(versions.arn)} --region {where.region}` shows more). Mend the replica, or remove it: `{remove} "
+        f"--remove-replica-regions {regions} --region {where.region}`. To disable the tokens all the same: "
+        f"{command('retire', where)}.",
+        needs_attention=not lately,
+        moment=max(over, versions.changed_at + _REPLICATES_SECONDS),
+    )
 
 
 def _copy_in_use(token: Token, now: float) -> Finding:

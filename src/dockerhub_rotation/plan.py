@@ -26,6 +26,7 @@ A value may be a copy of an older one, made by hand, whose token it then holds. 
 is said:
 
 - While it is not known which token AWSCURRENT holds, or AWSPENDING if that has a value, none is disabled or deleted.
+- While a replica in another Region may hold one, none that is active is disabled at its deadline.
 - Where a pinned version may hold one, none of the last two rows is disabled or deleted.
 - Where AWSPREVIOUS may hold one, none of the last two rows is deleted: it may have been promised a grace, and is the
   way back.
@@ -47,7 +48,9 @@ from typing import Literal
 from dockerhub_rotation import token_labels
 from dockerhub_rotation.docker_hub.answers import Token
 from dockerhub_rotation.groups import NOTHING, Group, Stored, grouped
+from dockerhub_rotation.replicas import LEAST_GRACE_SECONDS, why_waiting
 from dockerhub_rotation.secrets_manager import CURRENT, PENDING, PREVIOUS, SecretVersions
+from dockerhub_rotation.settings import Settings
 
 State = Literal["active", "disabled", "deleted"]
 
@@ -63,10 +66,24 @@ _DEAD = "the token under AWSCURRENT does not work, and this one may be all that 
 
 @dataclass(frozen=True)
 class Grace:
-    """How many seconds a superseded token lives, and how many at most, whatever its label says."""
+    """How long a superseded token lives.
+
+    Attributes:
+        seconds: from now on, if its label does not say until when.
+        limit: at most, whatever its label says.
+        waits: why it lives on although that is over, or None.
+    """
 
     seconds: float = 0.0
     limit: float = 0.0
+    waits: str | None = None
+
+    @classmethod
+    def of(cls, settings: Settings, versions: SecretVersions) -> "Grace":
+        """Return what holds for a secret. With replicas it is longer, and has no end while one may be behind."""
+        least = LEAST_GRACE_SECONDS if versions.replicas else 0
+        seconds = max(settings.grace, least)
+        return cls(seconds, max(settings.grace_limit, seconds), why_waiting(versions.replicas))
 
 
 NO_GRACE = Grace()
@@ -218,16 +235,17 @@ def fates(
     for version, group in groups.items():
         for token in group.tokens:
             fate = _by_the_table(token, version, group, account)
-            doubt = _doubt(fate, version, group, account) if fate is not None else None
+            doubt = _doubt(fate, token, version, group, account) if fate is not None else None
             yield Planned(token, version, group, None if doubt else fate, doubt)
 
 
-def _doubt(fate: Fate, version: str, group: Group, account: _Account) -> str | None:
+def _doubt(fate: Fate, token: Token, version: str, group: Group, account: _Account) -> str | None:
     """Return why a token is not taken away although the table says so, or None if nothing speaks against it."""
     if fate.becomes == "active" or version == account.empty:
         return None
     of_no_label = account.doubt_of_copies or (account.doubt_of_previous if fate.becomes == "deleted" else None)
-    return account.doubt or (None if group.labels else of_no_label)
+    of_replicas = account.grace.waits if fate.becomes == "disabled" and token.active else None
+    return account.doubt or of_replicas or (None if group.labels else of_no_label)
 
 
 def _doubt_of_those_in_use(groups: Iterable[Group]) -> str | None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from dockerhub_rotation import replicas
 from dockerhub_rotation.aws import ask
 from dockerhub_rotation.errors import (
     AwsUnavailable,
@@ -15,6 +16,7 @@ from dockerhub_rotation.errors import (
     SecretUnusable,
     VersionAlreadyStored,
 )
+from dockerhub_rotation.replicas import Replica
 from dockerhub_rotation.request import RotationRequest
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ class SecretVersions:
         tags: the secret's tags.
         rotation_function: ARN of the function that rotates it; None if none does.
         next_rotation_at: until when it is to be rotated, in seconds since 1970; 0 if that is not planned.
+        replicas: those in other Regions.
         seen_at: the moment, by the clock of AWS that dates the changes, in seconds since 1970.
         rotated_every_days: days from one rotation to the next; 0 if AWS does not tell. It works them out after each
             rotation: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotationRulesType.html
@@ -62,12 +65,18 @@ class SecretVersions:
     tags: Mapping[str, str] = field(default_factory=dict)
     rotation_function: str | None = None
     next_rotation_at: float = 0.0
+    replicas: tuple[Replica, ...] = ()
     seen_at: float = 0.0
     rotated_every_days: int = 0
 
     def holder(self, label: str) -> str | None:
         """Return the version that carries a staging label, or None."""
         return next((version for version, labels in self.labels.items() if label in labels), None)
+
+    @property
+    def is_rotating(self) -> bool:
+        """Whether a version waits to become AWSCURRENT: its rotation goes on, or has stopped on its way."""
+        return self.holder(PENDING) not in (None, self.holder(CURRENT))
 
     def rotated_since(self, stored: StoredValue | None) -> bool:
         """Tell whether a rotation has ended well since a value was stored: then one has made it, or superseded it."""
@@ -127,6 +136,7 @@ class SecretsManager:
             tags={tag["Key"]: tag.get("Value", "") for tag in answer.get("Tags", [])},  # absent if there are none
             rotation_function=answer.get("RotationLambdaARN"),
             next_rotation_at=_seconds(answer.get("NextRotationDate")),
+            replicas=replicas.read(answer),
             seen_at=_told_at(answer),
             rotated_every_days=answer.get("RotationRules", {}).get("AutomaticallyAfterDays", 0),
         )
@@ -252,6 +262,39 @@ class SecretsManager:
         if holder == former:
             raise unclear
         return holder == version_id
+
+    def start_rotation(self, arn: str, version_id: str) -> bool:
+        """Start a rotation by the function and the schedule that the secret has. Started before is started.
+
+        https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html: without further parameters
+        it takes the values that are stored. It would switch rotation on where that is off. AWS refuses it while a
+        version is AWSPENDING, and never makes a version twice.
+
+        Args:
+            version_id: of the version that is to be rotated in; it must not be there yet.
+
+        Returns:
+            Whether that version is being rotated in, or has been; False if it is another one that is.
+        """
+        try:
+            answer = ask(
+                "secretsmanager:RotateSecret",
+                "Check that the caretaker's role allows secretsmanager:RotateSecret on this secret, and "
+                "lambda:InvokeFunction on the rotation function: Heal=rotate in its stack does both.",
+                lambda: self._client.rotate_secret(SecretId=arn, ClientRequestToken=version_id),
+            )
+            _expect(answer, "VersionId", "secretsmanager:RotateSecret")
+        except RotationError as failure:
+            unclear = failure
+        else:
+            return True
+        # A twin, or an earlier try whose answer was lost, may have started it; or somebody else another.
+        versions = self.versions(arn)
+        if version_id in versions.labels:
+            return True
+        if versions.is_rotating:
+            return False
+        raise unclear
 
 
 def _unless(refusal: type[Exception], call: Callable[[], _T]) -> _T | None:

@@ -11,6 +11,7 @@ from dockerhub_rotation import duration, library_settings
 from dockerhub_rotation.errors import SecretNotServed, SettingsInvalid
 
 LoginKind = Literal["auth-token", "users-login"]
+Heal = Literal["report", "rotate"]
 
 # Weakest first, each implies those before it: https://docs.docker.com/reference/api/hub/latest/
 SCOPES = ("repo:public_read", "repo:read", "repo:write", "repo:admin")
@@ -60,6 +61,7 @@ class Settings:
         expiry: days after which a new token expires; None if it does not.
         grace: how long a superseded token lives, in seconds; a secret's tag may say otherwise.
         grace_limit: ... and how long it may live at most, whatever a tag or a label says.
+        heal: what the caretaker does about a token under AWSCURRENT that is dead: `report` it, or `rotate` the secret.
         api_url: Hub API, without a slash at the end.
         auth_url: registry token service, asked at `/token`.
         registry_url: registry.
@@ -80,6 +82,7 @@ class Settings:
     expiry: int | None = None
     grace: int = 0
     grace_limit: int = 30 * 86_400
+    heal: Heal = "report"
     api_url: str = "https://hub.docker.com"
     auth_url: str = "https://auth.docker.io"
     registry_url: str = "https://registry-1.docker.io"
@@ -143,6 +146,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         expiry=ask("DOCKERHUB_TOKEN_EXPIRY", duration.days, default.expiry),
         grace=ask("DOCKERHUB_GRACE", duration.parse, default.grace),
         grace_limit=ask("DOCKERHUB_GRACE_LIMIT", duration.parse, default.grace_limit),
+        heal=ask("DOCKERHUB_HEAL", _heal, default.heal),
         api_url=ask("DOCKERHUB_API_URL", _base_url, default.api_url),
         auth_url=ask("DOCKERHUB_AUTH_URL", _base_url, default.auth_url),
         registry_url=ask("DOCKERHUB_REGISTRY_URL", _base_url, default.registry_url),
@@ -246,6 +250,14 @@ def _login(text: str) -> LoginKind:
             return text
         case _:
             raise ValueError("must be auth-token or users-login")
+
+
+def _heal(text: str) -> Heal:
+    match text:
+        case "report" | "rotate":
+            return text
+        case _:
+            raise ValueError("must be report or rotate")
 
 
 def _bool(text: str) -> bool:

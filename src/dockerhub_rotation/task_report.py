@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dockerhub_rotation import logs
 from dockerhub_rotation.errors import RotationError, Verb
-from dockerhub_rotation.findings import Finding
+from dockerhub_rotation.findings import Finding, Kind
 from dockerhub_rotation.parameters import Parameters
 from dockerhub_rotation.remedies import Place
 from dockerhub_rotation.report import Cost, Report
@@ -116,7 +116,10 @@ class News:
     @property
     def advice(self) -> str:
         """What the reader is asked to do."""
-        return "Do what the message says. The caretaker looks again every hour, and mends nothing of it by itself."
+        again = "Do what the message says. The caretaker looks again every hour"
+        if any(finding.kind == Kind.HEAL_STARTED for _, finding in self.found):
+            return f"{again}. Where it says that a rotation was started, wait for its end first."
+        return f"{again}, and mends nothing of it by itself."
 
     @property
     def consumers(self) -> str:

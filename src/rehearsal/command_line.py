@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from rich.console import Console
 
@@ -18,6 +18,7 @@ from rehearsal import bench, rehearse, replay
 from rehearsal.fleet import table as fleet
 from rehearsal.fleet.scenes import Past
 from rehearsal.fleet.scenes import Scene as FleetScene
+from rehearsal.heal import heal
 from rehearsal.served import show as served
 from rehearsal.served.broken import BROKEN
 from rehearsal.wire import Fault, FaultKind
@@ -84,6 +85,9 @@ def main(arguments: list[str]) -> int:
         default=[],
         metavar="KIND@N",
         help=f"what befalls request N of the function; may be given again. KIND: {', '.join(FaultKind)}",
+    )
+    rotate.add_argument(
+        "--heal", action="store_true", help="delete the token at Docker Hub, and let the caretaker have it replaced"
     )
     rotate.add_argument(
         "--serve",
@@ -174,8 +178,14 @@ def main(arguments: list[str]) -> int:
         return 0 if all(held) else 1
     if asked.command == "year":
         return 0 if year_table.show(Stretch(asked.seed), asked.to, console) else 1
+    return _rehearse(asked, rotate.error, console)
+
+
+def _rehearse(asked: argparse.Namespace, error: Callable[[str], NoReturn], console: Console) -> int:
+    if asked.heal and (asked.serve or asked.rotations):
+        error("--heal shows one rotation and one heal: it goes with neither --serve nor --rotations")
     if asked.broken and not asked.serve:
-        rotate.error("--broken is for a world to work on: it needs --serve")
+        error("--broken is for a world to work on: it needs --serve")
     scene = Scene(
         shape=asked.shape,
         two_factor=asked.two_factor,
@@ -185,6 +195,8 @@ def main(arguments: list[str]) -> int:
         cold=asked.cold,
         grace=asked.grace,
     )
+    if asked.heal:
+        return 0 if heal(scene, console) else 1
     if asked.serve:
         broken = BROKEN.get(asked.broken)
         served.serve(scene, asked.rotations or (broken.rotations if broken else 0), broken, console)

@@ -22,6 +22,7 @@ DELETE_LATER = "no token is deleted by the rotation that disabled it"
 ONLY_OURS = "no token of anybody else is touched"
 NO_REMAINS = "one active token of ours, the previous one disabled, nothing else"
 GRACE_KEPT = "no superseded token is disabled before its deadline, and each has one within its limit"
+REPLICAS_WORK = "what a replica in another Region holds logs in at Docker Hub, until Retire"
 REPEATABLE = "every step once more changes nothing"
 NO_LEAK = "no secret value in anything the function printed"
 CONTRACT = "the function asks of AWS only what the contract allows"
@@ -29,6 +30,7 @@ CONTRACT = "the function asks of AWS only what the contract allows"
 _CLOCKS_AGREE_SECONDS = 10
 # So long a rollback keeps what it enables, for its own invocation.
 _HELD_SECONDS = 1200
+_LEAST_WITH_REPLICAS_SECONDS = 3600  # of a grace, as the README promises it
 
 _EVERY_STEP = {"createSecret", "setSecret", "testSecret", "finishSecret", "Reconcile", "Retire", "Rollback"}
 _ALLOWED = {
@@ -36,6 +38,7 @@ _ALLOWED = {
     "GetSecretValue": _EVERY_STEP,
     "GetParameters": _EVERY_STEP | {"Preflight"},
     "ListSecrets": {"Reconcile"},
+    "RotateSecret": {"Reconcile"},
     "PutSecretValue": {"createSecret"},
     "UpdateSecretVersionStage": {"finishSecret", "Rollback"},
 }
@@ -89,6 +92,7 @@ class Invariants:
     _values: dict[str, str] = field(default_factory=dict, repr=False)
     _dead_by_hand: set[str] = field(default_factory=set, repr=False)
     _expired: set[str] = field(default_factory=set, repr=False)
+    _given_up: set[str] = field(default_factory=set, repr=False)
     _disabled_lately: set[str] = field(default_factory=set, repr=False)
     _rolled_back: bool = False
     _brought_back: set[str] = field(default_factory=set, repr=False)
@@ -139,6 +143,7 @@ class Invariants:
         self._check(DELETE_LATER, not gone & self._disabled_lately, where)
         self._disabled_lately |= (_active(self._last) - _active(state)) & state.tokens.keys()
         self._look_at_graces(world, self._last, state, where)
+        self._look_at_replicas(world, retired)
         self._check(ONLY_OURS, all(state.tokens.get(uuid) == was for uuid, was in self.others.items()), where)
         if request.party == "AWS":
             allowed = bool({world.step, *self.at_work} & ({None} | _ALLOWED.get(request.name, set())))
@@ -157,6 +162,8 @@ class Invariants:
         """Check that nothing in grace has lost it but by Retire, and that no grace is longer than it may be."""
         now, longest = world.now() + _CLOCKS_AGREE_SECONDS, world.scene.grace_seconds
         self._rolled_back |= "Rollback" in {world.step, *self.at_work}
+        if world.aws.replicas.of(world.secret_arn):
+            longest = max(longest, _LEAST_WITH_REPLICAS_SECONDS)
         values = (world.aws.value(world.secret_arn, label) for label in ("AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"))
         stored = {token_in(value) for value in values if value}  # others are twins, which nobody can hold
         cut_short = [
@@ -175,6 +182,18 @@ class Invariants:
         may_be = max(longest, _HELD_SECONDS) if self._rolled_back else longest
         endless = [label for label, active in state.tokens.values() if active and _time_in(label) > now + may_be]
         self._check(GRACE_KEPT, not endless and (not cut_short or "Retire" in {world.step, *self.at_work}), where)
+
+    def _look_at_replicas(self, world: Watched, retired: set[str]) -> None:
+        if "Retire" in {world.step, *self.at_work}:
+            self._given_up |= retired
+        for replica in world.aws.replicas.of(world.secret_arn):
+            token = token_in(replica.value("AWSCURRENT", world.now()) or PLACEHOLDER)
+            works = world.hub.authenticates(token) or token in {
+                PLACEHOLDER,
+                *self._dead_by_hand,
+                *self._given_up,
+            }
+            self._check(REPLICAS_WORK, works, f"in {replica.region}")
 
     def at_rest(self, world: Watched) -> None:
         """Check what must hold after a rotation that succeeded."""

@@ -25,8 +25,9 @@ from moto.secretsmanager.responses import SecretsManagerResponse
 from moto.ssm.responses import SimpleSystemManagerResponse
 from werkzeug.wrappers import Response
 
-from rehearsal import secret_descriptions
+from rehearsal import replicas, secret_descriptions
 from rehearsal.native_rotation import Engine, Rotation, detach, holder_of
+from rehearsal.replicas import Replica, Replicas
 from rehearsal.secret_descriptions import Refused, require_taggable
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Aws:
     Attributes:
         engine: what does the rotations.
         events: what CloudTrail would show, oldest first.
+        replicas: those of the secrets, in other Regions.
         refuse: actions that are refused until they are taken out again, with the error's name and message:
             `aws.refuse["PutSecretValue"] = ("AccessDeniedException", "Access to KMS is not allowed")`.
     """
@@ -73,6 +75,7 @@ class Aws:
         thread: Callable[..., Thread] = Thread,
     ) -> None:
         self.refuse: dict[str, tuple[str, str]] = {}
+        self.replicas = Replicas()
         self._account_id = account_id
         self._empty_test_version = empty_test_version
         self._clock = clock
@@ -114,7 +117,7 @@ class Aws:
         self.wait()
         self._secrets_manager.reset()
         self._ssm.reset()
-        for memory in (self.events, self.refuse, self.engine.rotations, self._rotation_rules):
+        for memory in (self.events, self.refuse, self.replicas, self.engine.rotations, self._rotation_rules):
             memory.clear()
 
     # The world, without requests.
@@ -186,6 +189,14 @@ class Aws:
             self._changed(secret)
             secret.last_rotation_date = secret.last_changed_date
 
+    def replicate(self, secret_id: str, region: str) -> Replica:
+        """Make a replica of a secret in another Region, which has all it holds, and return it."""
+        with self._lock:
+            secret, replica = self._find(secret_id), Replica(region)
+            replica.change(float("-inf"), replicas.values(secret))
+            self.replicas.of(secret.arn).append(replica)
+            return replica
+
     def retry(self, secret_id: str) -> None:
         """Open the next rotation window: start the rotation that was given up again, with the same pending version.
 
@@ -242,7 +253,8 @@ class Aws:
     def _describe_secret(self, call: dict[str, Any], _moto: Callable[[], Response]) -> Response:
         """Leave deprecated versions out, and show the whole schedule."""
         secret = self._find(call["SecretId"])
-        return _json(secret_descriptions.describe(secret, self._rotation_rules.get(secret.arn)))
+        described = secret_descriptions.describe(secret, self._rotation_rules.get(secret.arn))
+        return _json(described | self.replicas.described(secret.arn, self._clock()))
 
     def _list_versions(self, call: dict[str, Any], _moto: Callable[[], Response]) -> Response:
         """Tell when each version was made, a page at a time."""
@@ -275,6 +287,7 @@ class Aws:
 
     def _changed(self, secret: FakeSecret) -> None:
         secret.last_changed_date = self._moment()  # type: ignore[assignment]  # moto has no fractions
+        self.replicas.changed(secret, self._clock())
 
     def _put_secret_value(self, call: dict[str, Any], moto: Callable[[], Response]) -> Response:
         """Let nobody but the running attempt fill its version, and nobody change a value that is there.

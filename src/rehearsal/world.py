@@ -13,13 +13,14 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from threading import Event, Thread, local
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 import boto3
@@ -30,6 +31,9 @@ from rehearsal.docker_hub import DockerHub
 from rehearsal.sandbox import Function, FunctionError
 from rehearsal.secrets_manager import Aws
 from rehearsal.wire import Fault, Request, Server, Wire
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 REGION = "eu-central-1"
 SECRET_NAME = "dockerhub-token"
@@ -203,6 +207,9 @@ class World:
         self.step: str | None = None
         self.hold_before: str | None = None
         self._held = False
+        self._asking = local()
+        self._rests = Event()
+        self._rests.set()
         self.passed = passed
         self.secrets: set[str] = set()
         self.answers: list[object] = []
@@ -216,7 +223,7 @@ class World:
             repositories={REPOSITORY: {"pull", "push"}},
             clock=self.now,
         )
-        self.aws = Aws(invoke=self.invoke, clock=self.now)
+        self.aws = Aws(invoke=self.invoke, clock=self.now, thread=self._thread)
         self.wire = Wire(faults=scene.faults, on_request=self._look)
         self._furnish(seed)
 
@@ -245,7 +252,7 @@ class World:
             for app in (
                 self.aws.app,
                 self.hub.app,
-                self.wire.door(self.aws.app, "AWS"),
+                self.wire.door(self._asked_by_a_function, "AWS"),
                 self.wire.door(self.hub.app, "Docker Hub"),
             )
         )
@@ -278,6 +285,8 @@ class World:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        with suppress(TimeoutError):
+            self.aws.wait()  # nobody may have waited for what the caretaker has started
         self._stack.close()
 
     def function_environment(self, aws_url: str, hub_url: str) -> dict[str, str]:
@@ -336,12 +345,31 @@ class World:
             FunctionError: it failed.
         """
         self.step = task
+        self._rests.clear()
         try:
             answer = self.caretaker.invoke({"Task": task, **fields})
         finally:
             self.step = None
+            self._rests.set()
         self.answers.append(answer)
         return answer
+
+    def _asked_by_a_function(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer as AWS, and remember meanwhile that no person is asking."""
+        self._asking.function = True
+        try:
+            return self.aws.app(environ, start_response)
+        finally:
+            self._asking.function = False
+
+    def _thread(self, target: Callable[..., None], **how: Any) -> Thread:
+        """Make the thread of a rotation, which comes after the task that has started it: it is asynchronous."""
+
+        def later(*args: Any) -> None:
+            self._rests.wait()
+            target(*args)
+
+        return Thread(target=later if getattr(self._asking, "function", False) else target, **how)
 
     def rotate(self, **options: Any) -> list[str]:
         """Start a rotation, wait for its end, and return the names of the events it caused.

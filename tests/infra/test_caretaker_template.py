@@ -17,6 +17,7 @@ TOPIC = f"arn:aws:sns:{HERE}:acme-alarms"
 KEY = f"arn:aws:kms:{HERE}:key/1"
 
 EVERYTHING = {
+    "Heal": "rotate",
     "ParametersKeyArn": KEY,
     "SecretKeyArns": KEY,
     "SubnetIds": "subnet-0a",
@@ -75,6 +76,10 @@ def test_it_reads_the_same_settings_as_the_function_but_for_those_that_limit_no_
     read = settings.read(variables)
     assert read.rotation_function == FUNCTION
     assert (read.totp_parameter, read.login, read.webhook_parameter) == ("/hub/totp", "users-login", "SLACK")
+    assert (read.heal, settings.read(caretaker().properties("Function")["Environment"]["Variables"]).heal) == (
+        "rotate",
+        "report",
+    )
 
 
 def test_its_handler_is_there_and_it_has_as_long_as_lambda_gives() -> None:
@@ -105,6 +110,36 @@ def test_of_secrets_it_may_find_and_read_those_that_name_the_function_and_move_a
     assert on_secrets[1]["Condition"]["StringEquals"] == ours | {"secretsmanager:VersionStage": "AWSCURRENT"}
 
 
+def test_where_it_heals_it_may_start_rotations_as_they_are_configured_and_nothing_else_is_added() -> None:
+    secrets, own = "team-a/*,hub", f"{FUNCTION}-caretaker"
+    without, healing = permissions(Secrets=secrets), permissions(Secrets=secrets, Heal="rotate")
+
+    assert permissions(Secrets=secrets, Heal="report") == without
+    assert [it for it in healing if it not in without] == [
+        {
+            "Sid": "StartRotationsAsTheyAreConfigured",
+            "Effect": "Allow",
+            "Action": ["secretsmanager:RotateSecret"],
+            "Resource": [f"arn:*:secretsmanager:*:*:secret:{name}-??????" for name in secrets.split(",")],
+            "Condition": {
+                "StringEquals": {"secretsmanager:resource/AllowRotationLambdaArn": FUNCTION},
+                "ArnEquals": {"lambda:SourceFunctionArn": own},
+                "ArnEqualsIfExists": {"secretsmanager:RotationLambdaARN": FUNCTION},
+                "BoolIfExists": {"secretsmanager:ModifyRotationRules": "false"},
+                "Null": {"secretsmanager:ExternalSecretRotationRoleArn": "true"},
+            },
+        },
+        {
+            "Sid": "LetSecretsManagerInvokeTheRotationFunction",
+            "Effect": "Allow",
+            "Action": ["lambda:InvokeFunction"],
+            "Resource": [FUNCTION],
+            "Condition": {"ArnEqualsIfExists": {"lambda:SourceFunctionArn": own}},
+        },
+    ]
+    assert len(healing) == len(without) + 2
+
+
 @pytest.mark.parametrize("secrets", ["*", "team-a/*,hub"])
 def test_it_reads_changes_and_decrypts_no_other_secrets_than_are_served(secrets: str) -> None:
     names = [f"arn:*:secretsmanager:*:*:secret:{name}-??????" for name in secrets.split(",")]
@@ -124,6 +159,7 @@ def test_its_role_is_of_no_use_in_another_function() -> None:
     free = [it["Sid"] for it in permissions(**EVERYTHING) if it["Condition"].get("ArnEquals") != only_here]
 
     assert free == [
+        "LetSecretsManagerInvokeTheRotationFunction",  # there too, as far as that is said
         "DecryptParameters",
         "UseKeysOfSecretsOfThisAccount",
         "UseKeysOfSecrets",

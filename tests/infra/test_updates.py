@@ -101,6 +101,7 @@ def test_the_function_reads_the_account_where_it_is_and_may_do_so(made_with: dic
         "DOCKERHUB_TOKEN_EXPIRY": "",
         "DOCKERHUB_GRACE": "0",
         "DOCKERHUB_GRACE_LIMIT": "30d",
+        "DOCKERHUB_HEAL": "report",
     }
     assert {name: value for name, value in becomes.items() if name not in was} == new
     assert resources(after, "ReadParameters") == resources(before, "ReadParameters")

@@ -18,8 +18,9 @@ from rich.console import RenderableType
 from rehearsal.invariants import Invariants
 from rehearsal.sandbox import Function
 from rehearsal.wire import Request
-from rehearsal.world import CARETAKER, FUNCTION_ARN, TASKS, Scene, World
-from tests.rotation.cared import HOUR
+from rehearsal.world import CARETAKER, FUNCTION_ARN, TASKS, Scene, Shape, World
+from tests.rotation.cared import DAY, HOUR
+from tests.rotation.seen import token_under
 from tests.rotation.test_histories import STEPS
 from tests.rotation.test_twins import LOUD, Pair, Turns, event_of, every_order
 
@@ -37,6 +38,8 @@ ORDERS = {
     ("Rollback", "Reconcile"): 103,
     ("Rollback", "createSecret"): 75,
 }
+# Two that heal the same secret.
+ORDERS_OF_A_HEAL = 14
 
 # Two minutes of processor time are more than `make test` has for one test: `make faults` runs those with more orders.
 _SHORT = 100
@@ -147,5 +150,50 @@ def test_the_caretaker_beside_whatever_else_is_at_work_breaks_nothing(
         assert found == orders
 
 
+def test_two_caretakers_that_find_the_same_token_dead_start_one_rotation(
+    make_world: Callable[..., World], process_of_its_own: Callable[..., Function], seen: Counter[tuple[str, str]]
+) -> None:
+    invariants, turns = Invariants(), Turns()
+
+    def look(request: Request) -> None:
+        invariants.look(world, request)
+        turns.served()
+
+    heals = {**_CARETAKERS, "DOCKERHUB_HEAL": "rotate"}
+    with ExitStack() as stack:
+        # Its value names the account: what shows that it is the right one is not taken away with the dead token.
+        world = make_world(Scene(shape=Shape.ECS, environment=LOUD), on_request=look)
+        world.hub.rate_limit_per_minute = 1_000_000
+        pair = Pair(world, process_of_its_own, turns, stack, [heals, heals])
+        invariants.begin(world)
+        world.passed += DAY
+        world.rotate()
+        invariants.at_work = frozenset({"Reconcile"})
+        pair.warm_up([{"Task": "Reconcile"}] * 2)
+
+        def run(choices: list[int]) -> list[int]:
+            world.passed += 2 * DAY
+            del world.hub.tokens[token_under(world).uuid]
+            invariants.begin(world)
+            world.hold_before, began = "createSecret", len(world.aws.events)
+            made, errors = pair.invoke([{"Task": "Reconcile"}] * 2, choices)
+            world.aws.wait()
+            assert errors == []
+            assert [event.name for event in world.aws.events[began:]].count("RotationStarted") == 1
+            world.hold_before = None
+            world.aws.retry(world.secret_arn)
+            world.aws.wait()
+            assert world.aws.events[-1].name == "RotationSucceeded"
+            assert world.hub.authenticates(world.current_token())
+            assert invariants.broken == []
+            return made
+
+        for _ in range(2):
+            run([])
+        found = sum(not turns.repeated for _ in every_order(run, ()))
+        seen["Reconcile", "Reconcile"] += found
+        assert found == ORDERS_OF_A_HEAL
+
+
 def test_the_readme_says_how_many_orders_there_are() -> None:
-    assert f"in all {sum(ORDERS.values())} orders of the caretaker's" in README.read_text()
+    assert f"in all {sum(ORDERS.values()) + ORDERS_OF_A_HEAL} orders of the caretaker's" in README.read_text()

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import hypothesis
 import pytest
@@ -228,11 +228,15 @@ class Histories(RuleBasedStateMachine):
         placeholder=st.booleans(),
         grace=st.sampled_from(["0", "1h", "1m"]),
         expiry=st.sampled_from(["", "2"]),
+        heal=st.sampled_from(["report", "rotate"]),
+        replicated=st.booleans(),
     )
-    def begin(self, shape: Shape, placeholder: bool, grace: str, expiry: str) -> None:
-        environment = LOUD | {"DOCKERHUB_TOKEN_EXPIRY": expiry}
+    def begin(self, shape: Shape, placeholder: bool, grace: str, expiry: str, heal: str, replicated: bool) -> None:
+        environment = LOUD | {"DOCKERHUB_TOKEN_EXPIRY": expiry, "DOCKERHUB_HEAL": heal}
         scene = Scene(shape=shape, placeholder=placeholder, others=3, environment=environment, grace=grace)
         self.world, self.watch = self._watched_world(scene)
+        if replicated:
+            self.world.aws.replicate(self.world.secret_arn, "eu-west-1")
 
     @rule()
     def a_rotation(self) -> None:
@@ -269,6 +273,7 @@ class Histories(RuleBasedStateMachine):
     def a_look_of_the_caretaker(self) -> None:
         with suppress(FunctionError):
             self.world.care()
+        self.world.aws.wait()
 
     @rule()
     def superseded_tokens_are_retired(self) -> None:
@@ -300,6 +305,13 @@ class Histories(RuleBasedStateMachine):
         self.world.hub.add_token("laptop", active=active)
         self.watch.begin(self.world)
 
+    @rule(ails=st.sampled_from(["fails", "hangs", None]))
+    def a_replica_that_ails_or_is_mended(self, ails: Literal["fails", "hangs"] | None) -> None:
+        for replica in self.world.aws.replicas.of(self.world.secret_arn):
+            replica.ails = ails
+            if ails is None:
+                replica.mend(self.world.now())
+
     @rule(hours=st.sampled_from([0.5, 2.0, 48.0]))
     def a_while(self, hours: float) -> None:
         self._clock.tick(hours * 3600)
@@ -325,6 +337,7 @@ class Histories(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "world"):
             try:
+                self.world.aws.replicas.clear()  # as people remove one that can't be mended
                 put_right(self.world, self.watch)
             finally:
                 self.world.__exit__(None, None, None)

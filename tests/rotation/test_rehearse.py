@@ -67,6 +67,24 @@ def test_every_scene_ends_with_status_0_and_no_invariant_broken(
     assert "BROKEN" not in printed
 
 
+def test_a_heal_is_shown_from_the_deleted_token_to_consumers_that_work_again(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["rotate", "--heal"]) == 0
+
+    printed = capsys.readouterr().out
+    said = ["somebody deletes token", "consumers are refused", "HealStarted", "finishSecret", "consumers work"]
+    assert sorted(said, key=printed.rindex) == said
+    assert "BROKEN" not in printed
+
+
+def test_a_heal_is_shown_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["rotate", "--heal", "--rotations", "2"])
+
+    assert "neither --serve nor --rotations" in capsys.readouterr().err
+
+
 def test_what_is_no_grace_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["rotate", "--grace", "forever"])

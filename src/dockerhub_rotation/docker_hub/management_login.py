@@ -141,6 +141,17 @@ class ManagementLogin:
         """
         self._remembered.last_code = max(self._remembered.last_code, int(at // _TOTP_SECONDS))
 
+    def leave_the_next_code(self) -> None:
+        """Wait, if need be, until the one-time code is none that was used: somebody else is about to log in.
+
+        Without two-factor login there is nothing to wait for.
+
+        Raises:
+            OutOfTime: that takes longer than this invocation lives.
+        """
+        if self._parameters.account().totp_seed:
+            self._await_unused_code()
+
     def send(self, what: str, method: str, path: str, **request: Any) -> Answer:
         """Make a request with the management login, as `Http.send` does.
 

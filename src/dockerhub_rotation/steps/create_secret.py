@@ -4,6 +4,7 @@ import logging
 from datetime import UTC, datetime, timedelta
 
 from dockerhub_rotation import credential, retirement
+from dockerhub_rotation.credential import Credential
 from dockerhub_rotation.docker_hub.personal_tokens import NewToken
 from dockerhub_rotation.errors import (
     AwsRefused,
@@ -54,7 +55,7 @@ def create_secret(rotation: Rotation) -> Outcome:
     if stored is None:
         raise SecretUnusable("The secret has no current value. Store one; a placeholder will do.")
     current = pending_value.parse(stored.text, rotation)
-    _require_our_account(rotation, stored, current.token)
+    _require_our_account(rotation, stored, current)
 
     token = _make(rotation)  # cases 2, 5 and 6
     try:
@@ -96,21 +97,24 @@ def _too_soon(rotation: Rotation) -> str | None:
     )
 
 
-def _require_our_account(rotation: Rotation, stored: StoredValue, token: str) -> None:
+def _require_our_account(rotation: Rotation, stored: StoredValue, current: Credential) -> None:
     """Refuse to replace the token of another account: its consumers would get what ours may pull, and it would live on.
 
     A token that a rotation has made is proven by the list, if that shows any token of this secret: then it is the right
-    account, though this very token may be gone, which rotating cures. A login for each secret whose token is gone would
-    lock the user name. A value that somebody has stored is asked itself.
+    account, though this very token may be gone, which rotating cures. Where none is left to show, the user name in the
+    value proves as much. A login for each secret whose token is gone would lock the user name. A value that somebody
+    has stored is asked itself.
 
     Raises:
         SecretUnusable: the current token is another account's, or nothing speaks for ours.
     """
-    by_rotation = rotation.versions.rotated_since(stored)
+    by_rotation, token = rotation.versions.rotated_since(stored), current.token
     if not credential.looks_like_token(token):
         return
     tokens = rotation.docker_hub.tokens
     if by_rotation and tokens.any(lambda listed: version_of(listed, rotation.versions.arn) is not None):
+        return
+    if by_rotation and current.username is not None:  # another's has been refused
         return
     known = rotation.docker_hub.login.known(token)
     if known and tokens.find(known):

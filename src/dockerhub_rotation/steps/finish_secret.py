@@ -67,7 +67,7 @@ def finish_secret(rotation: Rotation) -> Outcome:
 
 
 def _grace(rotation: Rotation) -> Grace:
-    return Grace(rotation.settings.grace, rotation.settings.grace_limit)
+    return Grace.of(rotation.settings, rotation.versions)
 
 
 def _resume(rotation: Rotation) -> Outcome:

@@ -22,6 +22,7 @@ from dockerhub_rotation.plan import Grace
 from dockerhub_rotation.retirement import Retirement
 from dockerhub_rotation.secrets_manager import CURRENT, SecretVersions
 from dockerhub_rotation.tasks.current_token import CurrentToken
+from dockerhub_rotation.tasks.heal import heal
 from dockerhub_rotation.tasks.task import Care, Result, Task
 from dockerhub_rotation.token_labels import said, until, written
 
@@ -40,7 +41,8 @@ def reconcile(task: Task, versions: SecretVersions | None = None) -> Result:
     """Look after all secrets that the rotation function rotates, or after the one that is named.
 
     What is due is retired, and orphans are deleted, by the same plan as in a rotation. Nothing is enabled, made, or
-    moved: somebody may have disabled a token because it leaked. What is found is the result; what could not be looked
+    moved: somebody may have disabled a token because it leaked. At most a rotation is started, which makes a token
+    where the one in use is dead. What is found is the result; what could not be looked
     at, because Docker Hub is down or time was up, is counted. There is one management login and one list of tokens,
     whatever the number of secrets; the list is read again only where it may be too old to tell.
 
@@ -158,8 +160,13 @@ def _care(task: Task, done: Retirement, current: CurrentToken, grace: Grace, wro
         now=now,
         grace=grace.seconds,
     )
-    found = (*findings.find(known), *wrong, *map(_unknown, failures))
-    return Care(done.versions.arn, not failures, found, _facts(done, current, now))
+    found = findings.find(known)
+    try:
+        found = heal(task, known, found)
+    except RotationError as failure:
+        failures.append(failure)
+    said_of_all = (*found, *wrong, *map(_unknown, failures))
+    return Care(done.versions.arn, not failures, said_of_all, _facts(done, current, now))
 
 
 def _unknown(failure: RotationError) -> Finding:
