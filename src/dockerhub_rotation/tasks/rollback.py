@@ -56,7 +56,8 @@ def rollback(task: Task, versions: SecretVersions, version: str) -> Result:
     held = way_back.held(task, versions, version, made)  # case 4
     way_back.prove(task, back, listed=bool(made))  # case 5
     tokens = [held.get(token.uuid, token) for token in tokens]
-    tokens = retirement.set_deadline(task, Look(versions, task.deadline.began), tokens, _grace(task))
+    grace = Grace.of(task.settings, versions)
+    tokens = retirement.set_deadline(task, Look(versions, task.deadline.began), tokens, grace)
     look = changes.look(task, versions.arn)
     if look.versions.holder(CURRENT) == version:
         return _resume(task, back, look, tokens)  # a twin was faster
@@ -140,7 +141,7 @@ def _taken_away(task: Task, back: WayBack, arn: str, former: str | None) -> Roll
 
 def _settle(task: Task, back: WayBack, look: Look, tokens: list[Token], *, moved: bool) -> Result:
     """Retire what is superseded, and return what came of the task."""
-    done = retirement.retire(task, look, tokens, _grace(task), enables=False)
+    done = retirement.retire(task, look, tokens, Grace.of(task.settings, look.versions), enables=False)
     if done.failures:
         raise _not_settled(back, done.failures, asdict(done.retired)) from done.failures[0]
     if done.versions.holder(CURRENT) != back.version:
@@ -196,7 +197,3 @@ def _moved_by_others(arn: str) -> EventRefused:
         "AWSCURRENT was moved to another version meanwhile, and is left there. Look where it is, and send the task "
         f"again if that is not as wanted: aws secretsmanager describe-secret --secret-id {arn}"
     )
-
-
-def _grace(task: Task) -> Grace:
-    return Grace(task.settings.grace, task.settings.grace_limit)
