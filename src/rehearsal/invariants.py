@@ -89,6 +89,7 @@ class Invariants:
     _last: State | None = None
     _values: dict[str, str] = field(default_factory=dict, repr=False)
     _dead_by_hand: set[str] = field(default_factory=set, repr=False)
+    _longest_grace: int = 0
     _given_up: set[str] = field(default_factory=set, repr=False)
     _disabled_lately: set[str] = field(default_factory=set, repr=False)
     others: Mapping[str, tuple[str, bool]] | None = None
@@ -154,16 +155,17 @@ class Invariants:
 
     def _look_at_graces(self, world: Watched, last: State, state: State, where: str) -> None:
         """Check that nothing in grace has lost it but by Retire, and that no grace is longer than it may be."""
-        now, longest = world.now() + _CLOCKS_AGREE_SECONDS, world.scene.grace_seconds
+        now, grace = world.now() + _CLOCKS_AGREE_SECONDS, world.scene.grace_seconds
         if world.aws.replicas.of(world.secret_arn):
-            longest = max(longest, _LEAST_WITH_REPLICAS_SECONDS)
+            grace = max(grace, _LEAST_WITH_REPLICAS_SECONDS)
+        self._longest_grace = longest = max(self._longest_grace, grace)
         values = (world.aws.value(world.secret_arn, label) for label in ("AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"))
         stored = {token_in(value) for value in values if value}  # others are twins, which nobody can hold
         cut_short = [
             uuid
             for uuid in _active(last) - _active(state)
             if _time_in(last.tokens[uuid][0]) > now
-            or (longest and self._values[uuid] in stored and _was_staged(last, last.tokens[uuid][0], world))
+            or (grace and self._values[uuid] in stored and _was_staged(last, last.tokens[uuid][0], world))
         ]
         endless = [label for label, active in state.tokens.values() if active and _time_in(label) > now + longest]
         self._check(GRACE_KEPT, not endless and (not cut_short or "Retire" in {world.step, *self.at_work}), where)
