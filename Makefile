@@ -25,6 +25,7 @@ FUNCTION_PARAMETERS =
 SECRET_PARAMETERS =
 TAGS =
 SERVICE_ROLE =
+RELEASE =
 PROTECT =
 TOKEN =
 YES =
@@ -35,7 +36,7 @@ DEPLOYED =
 FOLLOW =
 VERSION =
 ARGS =
-export PROJECT SECRET BUCKET FUNCTION_PARAMETERS SECRET_PARAMETERS TAGS SERVICE_ROLE VERSION
+export PROJECT SECRET BUCKET FUNCTION_PARAMETERS SECRET_PARAMETERS TAGS SERVICE_ROLE VERSION RELEASE
 # The rule for all of them that are switches. What is no clear yes or no is an error, before anything has begun.
 CLEAR = $(if $(filter-out 1 yes true y 0 no,$($1))$(word 2,$($1)),$(error $1=$($1) is neither yes (1, yes, true, y) nor no (0, no)))
 IF_YES = $(call CLEAR,$1)$(if $(filter 1 yes true y,$($1)),$2)
@@ -47,6 +48,9 @@ DEPLOYMENT := $(NAMED) --secret "$$SECRET" $(ARGS)
 # All of them, unless one is named.
 SECRETS := $(NAMED) $(if $(findstring command,$(origin SECRET)),--secret "$$SECRET") $(ARGS)
 STACKS = --tags "$$TAGS" --service-role "$$SERVICE_ROLE" $(call IF_YES,PROTECT,--protect) $(call IF_NO,WAIT,--no-wait)
+# A released package needs no build.
+PACKAGE = $(if $(RELEASE),--release "$$RELEASE")
+PACKED := $(if $(RELEASE),$(OPERATE)/.ready,archive)
 FIRST_TOKEN = $(if $(filter-out ask,$(TOKEN)),$(error Only TOKEN=ask is understood: the token is asked for then))$(if $(TOKEN),--ask-token)
 
 help: ## Show this list
@@ -159,20 +163,20 @@ archive: $(OPERATE)/.ready
 wheel: archive $(READY) ## Build a wheel with the commands and all they deploy, in dist
 	@$(VENV)/bin/python -m hatchling build -t wheel
 
-deploy: archive ## Make or update everything in AWS: bucket, package, function, caretaker, secret
-	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) $(FIRST_TOKEN)
+deploy: $(PACKED) ## Make or update everything in AWS: bucket, package, function, caretaker, secret
+	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) $(PACKAGE) $(FIRST_TOKEN)
 
 deploy-bucket: $(OPERATE)/.ready ## Make or update the bucket of packages alone
 	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) --only bucket
 
-deploy-package: archive ## Upload the package alone
-	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) --only package
+deploy-package: $(PACKED) ## Upload the package alone
+	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) $(PACKAGE) --only package
 
-deploy-function: archive ## Make or update the function and its alarms, and the caretaker that is there
-	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) --only function
+deploy-function: $(PACKED) ## Make or update the function and its alarms, and the caretaker that is there
+	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) $(PACKAGE) --only function
 
-deploy-caretaker: archive ## Make or update the caretaker alone, as the function is set
-	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) --only caretaker
+deploy-caretaker: $(PACKED) ## Make or update the caretaker alone, as the function is set
+	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) $(PACKAGE) --only caretaker
 
 deploy-secret: $(OPERATE)/.ready ## Make or update one secret alone: make deploy-secret SECRET=team-a/dockerhub
 	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) --only secret $(FIRST_TOKEN)
