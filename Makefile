@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup rehearse replay bench fleet year check test faults e2e mutants lint format package archive lock clean \
-	wheel deploy deploy-bucket deploy-package deploy-function deploy-caretaker deploy-secret destroy credentials preflight \
-	rotate status logs unblock rollback reconcile retire
+	wheel release-files deploy deploy-bucket deploy-package deploy-function deploy-caretaker deploy-secret destroy \
+	credentials preflight rotate status logs unblock rollback reconcile retire
 
 PYTHON ?= python3
 VENV := .venv
@@ -26,6 +26,7 @@ SECRET_PARAMETERS =
 TAGS =
 SERVICE_ROLE =
 RELEASE =
+TAG =
 PROTECT =
 TOKEN =
 YES =
@@ -36,7 +37,7 @@ DEPLOYED =
 FOLLOW =
 VERSION =
 ARGS =
-export PROJECT SECRET BUCKET FUNCTION_PARAMETERS SECRET_PARAMETERS TAGS SERVICE_ROLE VERSION RELEASE
+export PROJECT SECRET BUCKET FUNCTION_PARAMETERS SECRET_PARAMETERS TAGS SERVICE_ROLE VERSION RELEASE TAG
 # The rule for all of them that are switches. What is no clear yes or no is an error, before anything has begun.
 CLEAR = $(if $(filter-out 1 yes true y 0 no,$($1))$(word 2,$($1)),$(error $1=$($1) is neither yes (1, yes, true, y) nor no (0, no)))
 IF_YES = $(call CLEAR,$1)$(if $(filter 1 yes true y,$($1)),$2)
@@ -161,7 +162,10 @@ archive: $(OPERATE)/.ready
 	@$(OPERATE)/bin/python infra/package.py >&2 # standard output belongs to the verb that needs it
 
 wheel: archive $(READY) ## Build a wheel with the commands and all they deploy, in dist
-	@$(VENV)/bin/python -m hatchling build -t wheel
+	@$(VENV)/bin/python -m hatchling build -t wheel >&2
+
+release-files: package wheel ## Build what a release publishes, in dist/release: make release-files TAG=v0.1.0
+	@$(VENV)/bin/python infra/release.py --tag "$$TAG"
 
 deploy: $(PACKED) ## Make or update everything in AWS: bucket, package, function, caretaker, secret
 	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) $(PACKAGE) $(FIRST_TOKEN)
