@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse replay bench fleet year check test faults e2e mutants lint format package archive lock clean \
-	wheel release-files deploy deploy-bucket deploy-package deploy-function deploy-caretaker deploy-secret destroy \
+.PHONY: help setup rehearse replay bench fleet year check test faults e2e synth mutants lint format package archive lock \
+	clean wheel release-files deploy deploy-bucket deploy-package deploy-function deploy-caretaker deploy-secret destroy \
 	credentials preflight rotate status logs unblock rollback reconcile retire
 
 PYTHON ?= python3
@@ -10,6 +10,7 @@ SCAN := $(VENV)/scan
 EMULATOR := $(VENV)/emulator
 MUTATION := $(VENV)/mutation
 OPERATE := $(VENV)/operate
+CDK := $(VENV)/cdk
 REGISTRY := $(VENV)/registry
 EVENT ?= events/finish_secret.json
 
@@ -86,6 +87,13 @@ $(EMULATOR)/.ready: requirements/emulator.txt | $(READY)
 	@$(VENV)/bin/uv pip install -qq --python $(EMULATOR)/bin/python --require-hashes -r requirements/emulator.txt
 	@touch $@
 
+# CDK is larger than all of these together.
+$(CDK)/.ready: requirements/cdk.txt | $(READY)
+	@echo "Setting up $(CDK) (once)" >&2
+	@$(VENV)/bin/uv venv -q --clear --python $(VENV)/bin/python $(CDK)
+	@$(VENV)/bin/uv pip install -qq --python $(CDK)/bin/python --require-hashes -r requirements/cdk.txt
+	@touch $@
+
 # The mutants run the tests, so they need what those need as well.
 $(MUTATION)/.ready: requirements/dev.txt requirements/mutation.txt | $(READY)
 	@echo "Setting up $(MUTATION) (once)" >&2
@@ -128,7 +136,7 @@ check: $(READY) ## Look at style and types, and run the tests that start no serv
 	@$(VENV)/bin/python -m pytest -q -n auto --without-servers $(ARGS)
 
 test: $(READY) $(EMULATOR)/.ready ## Run the tests: make test ARGS="-k finish"
-	@$(VENV)/bin/python -m pytest -q -n auto --dist loadgroup --ignore tests/e2e -m "not long" $(ARGS)
+	@$(VENV)/bin/python -m pytest -q -n auto --dist loadgroup --ignore tests/e2e --ignore tests/synth -m "not long" $(ARGS)
 
 faults: $(READY) ## Show what becomes of a fault, a twin or somebody's act at every request of a rotation
 	@$(VENV)/bin/python -m pytest -q tests/rotation/test_faults.py tests/rotation/test_twins.py \
@@ -138,6 +146,10 @@ faults: $(READY) ## Show what becomes of a fault, a twin or somebody's act at ev
 e2e: $(READY) ## Pull a private image with skopeo, from Debian's registry, while its token rotates
 	@tests/e2e/programs $(REGISTRY)
 	@PATH="$$PATH:$(CURDIR)/$(REGISTRY)/usr/bin" $(VENV)/bin/python -m pytest -q tests/e2e $(ARGS)
+
+synth: $(READY) $(CDK)/.ready ## Synthesize what docs/terraform-and-cdk.md shows for CDK; needs Node.js
+	@command -v node >/dev/null || { echo "CDK runs on Node.js, and there is no node here" >&2; exit 1; }
+	@$(VENV)/bin/python -m pytest -q tests/synth $(ARGS)
 
 mutants: $(MUTATION)/.ready ## Change the function everywhere, and see whether tests notice: make mutants ARGS="plan steps"
 	@PATH="$(CURDIR)/$(MUTATION)/bin:$$PATH" PYTHONPATH= python tests/mutants.py $(ARGS)
@@ -226,6 +238,7 @@ lock: $(READY) ## Renew the locked versions and hashes in requirements/
 	@$(COMPILE) -o lambda.txt lambda.in
 	@$(COMPILE) -o scan.txt scan.in
 	@$(COMPILE) -o emulator.txt emulator.in
+	@$(COMPILE) -o cdk.txt cdk.in
 	@$(COMPILE) -c dev.txt -o baseline.txt baseline.in
 	@$(COMPILE) -c dev.txt -o mutation.txt mutation.in
 
