@@ -88,7 +88,13 @@ def _told(**names: str) -> dict[str, str]:
 def _released(options: argparse.Namespace) -> dict[str, str]:
     """Return the package of a release, if one is to be deployed, by a name that holds in every folder."""
     given = getattr(options, "release", "")
-    return {"release": str(Path(given).expanduser().resolve())} if given else {}
+    if not given:
+        return {}
+    try:
+        path = Path(given).expanduser()  # which not every shell does after RELEASE=
+    except RuntimeError:
+        path = Path(given)
+    return {"release": str(path.resolve())}
 
 
 def _do(options: argparse.Namespace, show: Show, aws: Aws, wanted: Deployment) -> dict[str, object]:

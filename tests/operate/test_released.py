@@ -66,6 +66,15 @@ def test_a_release_without_its_checksum_is_deployed_and_that_is_said(aws: Accoun
     assert aws.functions[PROJECT] == checksum(packed())
 
 
+def test_home_is_found_where_the_shell_has_left_it_to_others(
+    aws: Account, run: Command, release: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(release.parents[1]))
+
+    assert run("deploy", "--only", "bucket", "--release", f"~/downloads/{release.name}").status == 0
+    assert "can't be read" in run("deploy", "--release", "~nobody-of-that-name/it.zip").err
+
+
 def _cut_short(path: Path) -> None:
     path.write_bytes(packed()[:-40])
 
