@@ -3,7 +3,7 @@
 The tag's workflow publishes what this gathers and nothing else, so whoever runs it in the same clone can hold the two
 against each other. In it are the package with its checksum and bill of materials, the templates, the wheel, and
 SHA256SUMS over all of them. The package and what describes it are the same bytes on any machine. The wheel is the same
-wherever zlib is, since a wheel's entries are compressed.
+with the same Python and zlib, since a wheel's entries are compressed.
 
 The notes are the changelog's section of the version. With --tag it has to be there, and the tag has to be `v` and the
 project's version; without, the notes of a version that has no section yet are those of the unreleased changes.
