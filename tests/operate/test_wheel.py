@@ -70,8 +70,8 @@ def test_the_wheel_holds_the_commands_the_templates_and_the_package_and_none_of_
 
 def test_what_deploys_is_smaller_than_60_megabytes(environment: Path) -> None:
     """As `du` counts it, after every part was used once; `make deploy` has the same, without the package in it."""
-    program = [environment / "bin" / "dockerhub-rotation", "--help"]
-    told = subprocess.run(program, check=True, capture_output=True, text=True).stdout
+    program = environment / "bin" / "dockerhub-rotation"
+    told = subprocess.run([program, "--help"], check=True, capture_output=True, text=True).stdout
     installed = [path for path in environment.rglob("*") if path.is_file() and not path.is_symlink()]
     package = [path for path in installed if path.name == "dockerhub-rotation.zip"]
 
