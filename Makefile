@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse replay bench fleet year check test faults e2e mutants lint format package archive lock clean \
-	wheel deploy deploy-bucket deploy-package deploy-function deploy-caretaker deploy-secret destroy credentials preflight \
-	rotate status logs unblock rollback reconcile retire
+.PHONY: help setup rehearse replay bench fleet year check test faults e2e synth mutants lint format package archive lock \
+	clean wheel release-files deploy deploy-bucket deploy-package deploy-function deploy-caretaker deploy-secret destroy \
+	credentials preflight rotate status logs unblock rollback reconcile retire
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,6 +10,7 @@ SCAN := $(VENV)/scan
 EMULATOR := $(VENV)/emulator
 MUTATION := $(VENV)/mutation
 OPERATE := $(VENV)/operate
+CDK := $(VENV)/cdk
 REGISTRY := $(VENV)/registry
 EVENT ?= events/finish_secret.json
 
@@ -25,6 +26,8 @@ FUNCTION_PARAMETERS =
 SECRET_PARAMETERS =
 TAGS =
 SERVICE_ROLE =
+RELEASE =
+TAG =
 PROTECT =
 TOKEN =
 YES =
@@ -35,7 +38,7 @@ DEPLOYED =
 FOLLOW =
 VERSION =
 ARGS =
-export PROJECT SECRET BUCKET FUNCTION_PARAMETERS SECRET_PARAMETERS TAGS SERVICE_ROLE VERSION
+export PROJECT SECRET BUCKET FUNCTION_PARAMETERS SECRET_PARAMETERS TAGS SERVICE_ROLE VERSION RELEASE TAG
 # The rule for all of them that are switches. What is no clear yes or no is an error, before anything has begun.
 CLEAR = $(if $(filter-out 1 yes true y 0 no,$($1))$(word 2,$($1)),$(error $1=$($1) is neither yes (1, yes, true, y) nor no (0, no)))
 IF_YES = $(call CLEAR,$1)$(if $(filter 1 yes true y,$($1)),$2)
@@ -47,6 +50,9 @@ DEPLOYMENT := $(NAMED) --secret "$$SECRET" $(ARGS)
 # All of them, unless one is named.
 SECRETS := $(NAMED) $(if $(findstring command,$(origin SECRET)),--secret "$$SECRET") $(ARGS)
 STACKS = --tags "$$TAGS" --service-role "$$SERVICE_ROLE" $(call IF_YES,PROTECT,--protect) $(call IF_NO,WAIT,--no-wait)
+# A released package needs no build.
+PACKAGE = $(if $(RELEASE),--release "$$RELEASE")
+PACKED := $(if $(RELEASE),$(OPERATE)/.ready,archive)
 FIRST_TOKEN = $(if $(filter-out ask,$(TOKEN)),$(error Only TOKEN=ask is understood: the token is asked for then))$(if $(TOKEN),--ask-token)
 
 help: ## Show this list
@@ -79,6 +85,13 @@ $(EMULATOR)/.ready: requirements/emulator.txt | $(READY)
 	@echo "Setting up $(EMULATOR) (once)" >&2
 	@$(VENV)/bin/uv venv -q --clear --python $(VENV)/bin/python $(EMULATOR)
 	@$(VENV)/bin/uv pip install -qq --python $(EMULATOR)/bin/python --require-hashes -r requirements/emulator.txt
+	@touch $@
+
+# CDK is larger than all of these together.
+$(CDK)/.ready: requirements/cdk.txt | $(READY)
+	@echo "Setting up $(CDK) (once)" >&2
+	@$(VENV)/bin/uv venv -q --clear --python $(VENV)/bin/python $(CDK)
+	@$(VENV)/bin/uv pip install -qq --python $(CDK)/bin/python --require-hashes -r requirements/cdk.txt
 	@touch $@
 
 # The mutants run the tests, so they need what those need as well.
@@ -123,7 +136,7 @@ check: $(READY) ## Look at style and types, and run the tests that start no serv
 	@$(VENV)/bin/python -m pytest -q -n auto --without-servers $(ARGS)
 
 test: $(READY) $(EMULATOR)/.ready ## Run the tests: make test ARGS="-k finish"
-	@$(VENV)/bin/python -m pytest -q -n auto --dist loadgroup --ignore tests/e2e -m "not long" $(ARGS)
+	@$(VENV)/bin/python -m pytest -q -n auto --dist loadgroup --ignore tests/e2e --ignore tests/synth -m "not long" $(ARGS)
 
 faults: $(READY) ## Show what becomes of a fault, a twin or somebody's act at every request of a rotation
 	@$(VENV)/bin/python -m pytest -q tests/rotation/test_faults.py tests/rotation/test_twins.py \
@@ -133,6 +146,10 @@ faults: $(READY) ## Show what becomes of a fault, a twin or somebody's act at ev
 e2e: $(READY) ## Pull a private image with skopeo, from Debian's registry, while its token rotates
 	@tests/e2e/programs $(REGISTRY)
 	@PATH="$$PATH:$(CURDIR)/$(REGISTRY)/usr/bin" $(VENV)/bin/python -m pytest -q tests/e2e $(ARGS)
+
+synth: $(READY) $(CDK)/.ready ## Synthesize what docs/terraform-and-cdk.md shows for CDK; needs Node.js
+	@command -v node >/dev/null || { echo "CDK runs on Node.js, and there is no node here" >&2; exit 1; }
+	@$(VENV)/bin/python -m pytest -q tests/synth $(ARGS)
 
 mutants: $(MUTATION)/.ready ## Change the function everywhere, and see whether tests notice: make mutants ARGS="plan steps"
 	@PATH="$(CURDIR)/$(MUTATION)/bin:$$PATH" PYTHONPATH= python tests/mutants.py $(ARGS)
@@ -157,22 +174,25 @@ archive: $(OPERATE)/.ready
 	@$(OPERATE)/bin/python infra/package.py >&2 # standard output belongs to the verb that needs it
 
 wheel: archive $(READY) ## Build a wheel with the commands and all they deploy, in dist
-	@$(VENV)/bin/python -m hatchling build -t wheel
+	@$(VENV)/bin/python -m hatchling build -t wheel >&2
 
-deploy: archive ## Make or update everything in AWS: bucket, package, function, caretaker, secret
-	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) $(FIRST_TOKEN)
+release-files: package wheel ## Build what a release publishes, in dist/release: make release-files TAG=v0.1.0
+	@$(VENV)/bin/python infra/release.py --tag "$$TAG"
+
+deploy: $(PACKED) ## Make or update everything in AWS: bucket, package, function, caretaker, secret
+	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) $(PACKAGE) $(FIRST_TOKEN)
 
 deploy-bucket: $(OPERATE)/.ready ## Make or update the bucket of packages alone
 	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) --only bucket
 
-deploy-package: archive ## Upload the package alone
-	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) --only package
+deploy-package: $(PACKED) ## Upload the package alone
+	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) $(PACKAGE) --only package
 
-deploy-function: archive ## Make or update the function and its alarms, and the caretaker that is there
-	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) --only function
+deploy-function: $(PACKED) ## Make or update the function and its alarms, and the caretaker that is there
+	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) $(PACKAGE) --only function
 
-deploy-caretaker: archive ## Make or update the caretaker alone, as the function is set
-	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) --only caretaker
+deploy-caretaker: $(PACKED) ## Make or update the caretaker alone, as the function is set
+	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) $(PACKAGE) --only caretaker
 
 deploy-secret: $(OPERATE)/.ready ## Make or update one secret alone: make deploy-secret SECRET=team-a/dockerhub
 	@$(DEPLOY) deploy $(DEPLOYMENT) $(STACKS) --only secret $(FIRST_TOKEN)
@@ -218,6 +238,7 @@ lock: $(READY) ## Renew the locked versions and hashes in requirements/
 	@$(COMPILE) -o lambda.txt lambda.in
 	@$(COMPILE) -o scan.txt scan.in
 	@$(COMPILE) -o emulator.txt emulator.in
+	@$(COMPILE) -o cdk.txt cdk.in
 	@$(COMPILE) -c dev.txt -o baseline.txt baseline.in
 	@$(COMPILE) -c dev.txt -o mutation.txt mutation.in
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import dockerhub_rotation
+import operate
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "dockerhub_rotation"
@@ -38,8 +39,8 @@ def users_of(*libraries: str) -> set[str]:
     return {name for name, tree in MODULES.items() if {it.partition(".")[0] for it in imports(tree)} & set(libraries)}
 
 
-def test_the_package_and_the_project_have_one_version() -> None:
-    assert dockerhub_rotation.__version__ == PROJECT["version"]
+def test_the_package_the_commands_and_the_project_have_one_version() -> None:
+    assert dockerhub_rotation.__version__ == operate.__version__ == PROJECT["version"]
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -6,6 +6,8 @@ no file and no other program gets to see it.
 
 from pathlib import Path
 
+__version__ = "0.1.0"
+
 _HERE = Path(__file__).resolve().parent
 
 # The wheel has the templates and the package in here, laid out as in a clone.

@@ -11,6 +11,7 @@ import getpass
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from operate.arguments import assignments, parser, tags
 from operate.credentials import credentials
@@ -70,7 +71,7 @@ def run(options: argparse.Namespace, show: Show) -> dict[str, object]:
             secret_parameters=assignments(options.secret_parameters),
         )
     # A prefix among the parameters is part of the secret's name: without it, a command would be about another secret.
-    told = _told(**names | {"secret": wanted.secret_name})
+    told = _told(**names | {"secret": wanted.secret_name}) | _released(options)
     with carrying({}, told):
         check_names(wanted)
         aws = connect()
@@ -82,6 +83,18 @@ def _told(**names: str) -> dict[str, str]:
     """Return the names that are not the usual ones."""
     usual = {"project": PROJECT, "secret": SECRET, "bucket": ""}
     return {name: value for name, value in names.items() if value != usual[name]}
+
+
+def _released(options: argparse.Namespace) -> dict[str, str]:
+    """Return the package of a release, if one is to be deployed, by a name that holds in every folder."""
+    given = getattr(options, "release", "")
+    if not given:
+        return {}
+    try:
+        path = Path(given).expanduser()  # which not every shell does after RELEASE=
+    except RuntimeError:
+        path = Path(given)
+    return {"release": str(path.resolve())}
 
 
 def _do(options: argparse.Namespace, show: Show, aws: Aws, wanted: Deployment) -> dict[str, object]:
@@ -104,6 +117,7 @@ def _deploy(options: argparse.Namespace, aws: Aws, show: Show, wanted: Deploymen
         token=options.token,
         wait=not options.no_wait,
         ways=Ways(tags(options.tags), options.service_role, options.protect),
+        release=Path(_released(options)["release"]) if options.release else None,
     )
     return deploy(aws, show, wanted, [options.only] if options.only else STEPS, made)
 

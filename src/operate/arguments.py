@@ -90,6 +90,7 @@ def _deploying(verbs: _Verbs) -> None:
 
     making = verbs.add("deploy", "make everything, or bring it up to date")
     making.add_argument("--only", choices=STEPS, help="this step alone")
+    making.add_argument("--release", default="", help="the package of a release, in place of the one that is here")
     making.add_argument("--ask-token", action="store_true", help="ask for the secret's first token, without echo")
     making.set_defaults(token="")
     making.add_argument("--no-wait", action="store_true", help="do not wait for a new secret's first rotation")

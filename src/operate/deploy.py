@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 from operate.bucket import find_bucket
 from operate.caretaker_stack import caretaker_parameters, require_same_package
@@ -37,10 +38,12 @@ class Options:
         token: the secret's first token; empty for a placeholder, or to leave the secret as it is.
         wait: whether to follow the first rotation of a secret that is made to its end.
         ways: how the stacks are made.
+        release: the package of a release, in place of the one that was built.
     """
 
     token: str = ""
     wait: bool = True
+    release: Path | None = None
     ways: Ways = field(default_factory=Ways)
 
 
@@ -57,7 +60,7 @@ class _Site:
     @cached_property
     def package(self) -> Package:
         """The package, read once."""
-        return Package()
+        return Package(self.options.release)
 
 
 def deploy(aws: Aws, show: Show, wanted: Deployment, steps: Sequence[str], options: Options) -> dict[str, object]:
@@ -90,6 +93,8 @@ def _look_ahead(site: _Site, steps: Sequence[str]) -> None:
         Problem: saying what it is.
     """
     wanted, stacks = site.wanted, site.stacks
+    if site.options.release and site.package.origin:
+        site.show.step("release", site.package.origin)
     check_service_role(site.options.ways.service_role)
     if "secret" in steps:
         check_new_secret(wanted)

@@ -6,8 +6,10 @@ import base64
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from operate import IN_A_CLONE, ROOT
+from operate.released import read_released
 from operate.session import Aws, Refused
 from operate.show import Problem
 from operate.typed import aws_command, command
@@ -29,17 +31,27 @@ class Uploaded:
 
 
 class Package:
-    """The built package, read once.
+    """The built package, or a released one, read once.
+
+    Args:
+        released: where the released one is; None for the one that was built.
+
+    Attributes:
+        origin: where it comes from, and what was looked at; empty for the one that was built.
 
     Raises:
-        Problem: it has not been built.
+        Problem: it has not been built, or is not what was released.
     """
 
-    def __init__(self) -> None:
-        if not ARCHIVE.exists():
-            mend = f"run `{command('package')}` first" if IN_A_CLONE else "install this distribution again"
-            raise Problem(f"{ARCHIVE.relative_to(ROOT)} is missing: {mend}.")
-        self._content = ARCHIVE.read_bytes()
+    def __init__(self, released: Path | None = None) -> None:
+        self.origin = ""
+        if released:
+            looked_at = read_released(released)
+            beside = "as its checksum says" if looked_at.checked else "no checksum is beside it"
+            self.origin = f"{released}, SHA-256 {looked_at.digest}, {beside}"
+            self._content = looked_at.content
+        else:
+            self._content = _built()
         self._seen_in: dict[str, Uploaded] = {}
 
     def key(self, project: str) -> str:
@@ -131,6 +143,13 @@ class Package:
             f"for UpdateFunctionCode in CloudTrail). Its code's SHA-256 is {runs}, the package's {self.checksum}. This "
             f"gives it the package:\n  {aws_command(f'lambda update-function-code --function-name {function} {place}')}"
         )
+
+
+def _built() -> bytes:
+    if not ARCHIVE.exists():
+        mend = f"run `{command('package')}` first" if IN_A_CLONE else "install this distribution again"
+        raise Problem(f"{ARCHIVE.relative_to(ROOT)} is missing: {mend}.")
+    return ARCHIVE.read_bytes()
 
 
 def _foreign(bucket: str, key: str, version: str) -> str:

@@ -1,7 +1,7 @@
 """Commands as they are typed where this runs: whole, so that they mean the same deployment in another shell.
 
 What the command line or the environment says, and the defaults do not, goes with each: project, secret, bucket, Region
-and profile. It is set once, for the run of a verb.
+and profile, the package of a release. It is set once, for the run of a verb.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ _ABOUT_A_SECRET = (
     *("status", "unblock", "rollback", "reconcile", "retire", "logs"),
 )
 _ABOUT_A_BUCKET = ("deploy", "deploy-bucket", "deploy-package", "deploy-function", "preflight")
+_ABOUT_A_PACKAGE = ("deploy", "deploy-package", "deploy-function", "deploy-caretaker")
 
 _AS_VARIABLE: Mapping[str, str] = {
     "yes": "YES=1",
@@ -42,7 +43,7 @@ def carrying(environment: Mapping[str, str], names: Mapping[str, str]) -> Iterat
 
     Args:
         environment: variables that stand before it: AWS_REGION, AWS_PROFILE.
-        names: project, secret and bucket, as far as they are not the usual ones.
+        names: project, secret, bucket and release, as far as they are not the usual ones.
     """
     tokens = _ENVIRONMENT.set(environment), _NAMES.set(names)
     try:
@@ -80,7 +81,7 @@ def aws_command(words: str) -> str:
 
 def _names_for(step: str) -> Mapping[str, str]:
     names = _NAMES.get()
-    concerned = {"secret": _ABOUT_A_SECRET, "bucket": _ABOUT_A_BUCKET}
+    concerned = {"secret": _ABOUT_A_SECRET, "bucket": _ABOUT_A_BUCKET, "release": _ABOUT_A_PACKAGE}
     return {name: value for name, value in names.items() if step in concerned.get(name, (step,))}
 
 

@@ -139,6 +139,25 @@ def test_make_asks_for_a_token_only_if_told_so_on_its_command_line(tmp_path: Pat
     assert "dckr_pat_first" not in refused
 
 
+PACKED = ("deploy", "deploy-package", "deploy-function", "deploy-caretaker")
+
+
+@pytest.mark.parametrize("target", PACKED)
+def test_a_released_package_is_deployed_without_a_build(tmp_path: Path, target: str) -> None:
+    (options,) = make(tmp_path / "told", target, "RELEASE=a folder/it.zip")
+    (environment,) = make(tmp_path / "environment", target, RELEASE="theirs.zip")
+    planned = {
+        word: subprocess.run(["make", "-n", target, word], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+        for word in ("RELEASE=it.zip", "RELEASE=")
+    }
+
+    assert (options.release, environment.release) == ("a folder/it.zip", "")
+    assert {word: "infra/package.py" in said for word, said in planned.items()} == {
+        "RELEASE=it.zip": False,
+        "RELEASE=": True,
+    }
+
+
 def test_make_rotates_after_a_leak_only_if_told_so_on_its_command_line(tmp_path: Path) -> None:
     (told,) = make(tmp_path / "told", "rotate", "LEAKED=1")
     (environment,) = make(tmp_path / "environment", "rotate", LEAKED="1")

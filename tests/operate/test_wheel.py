@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import shutil
@@ -10,6 +12,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import boto3
 import pytest
 
 from rehearsal.docker_hub import DockerHub
@@ -67,15 +70,23 @@ def test_the_wheel_holds_the_commands_the_templates_and_the_package_and_none_of_
 
 def test_what_deploys_is_smaller_than_60_megabytes(environment: Path) -> None:
     """As `du` counts it, after every part was used once; `make deploy` has the same, without the package in it."""
-    subprocess.run([environment / "bin" / "dockerhub-rotation", "--help"], check=True, stdout=subprocess.DEVNULL)
+    program = environment / "bin" / "dockerhub-rotation"
+    told = subprocess.run([program, "--help"], check=True, capture_output=True, text=True).stdout
     installed = [path for path in environment.rglob("*") if path.is_file() and not path.is_symlink()]
     package = [path for path in installed if path.name == "dockerhub-rotation.zip"]
 
+    assert "make everything, or bring it up to date" in " ".join(told.split())
     assert len(package) == 1
     assert sum(path.stat().st_blocks * 512 for path in {*installed} - {*package}) < 60 * MEGABYTE
 
 
-def test_the_installed_command_deploys_without_a_clone(environment: Path, tmp_path: Path) -> None:
+def test_the_installed_command_deploys_without_a_clone(environment: Path, wheel: Path, tmp_path: Path) -> None:
+    """All but the secret, whose schedule the emulator does not know; at the end, the package of a release."""
+    release = tmp_path / "dockerhub-rotation.zip"
+    with zipfile.ZipFile(wheel) as content:
+        release.write_bytes(content.read("operate/dist/dockerhub-rotation.zip"))
+    digest = hashlib.sha256(release.read_bytes())
+    release.with_name(f"{release.name}.sha256").write_text(f"{digest.hexdigest()}  {release.name}\n")
     with emulator(tmp_path, {}) as url:
         variables = {
             "PATH": os.environ["PATH"],
@@ -86,20 +97,33 @@ def test_the_installed_command_deploys_without_a_clone(environment: Path, tmp_pa
             "AWS_ENDPOINT_URL": url,
         }
         results = []
-        for words in (("deploy", "--only", "secret"), *(("deploy", "--only", it) for it in ("bucket", "package"))):
+        for words, entered in (
+            (("deploy", "--only", "secret"), ""),
+            (("credentials", "--no-try"), "acme\ncorrect-horse\n\n\n"),
+            *((("deploy", "--only", it), "") for it in ("bucket", "package", "function", "caretaker")),
+            (("deploy", "--only", "function", "--release", str(release)), ""),
+        ):
             done = subprocess.run(
                 [environment / "bin" / "dockerhub-rotation", *words, "--json"],
                 cwd=tmp_path,
                 env=variables,
+                input=entered,
                 capture_output=True,
                 text=True,
                 check=False,
             )
             results.append(json.loads(done.stdout))
+        runs = boto3.client(
+            "lambda", endpoint_url=url, region_name=REGION, aws_access_key_id=ACCOUNT, aws_secret_access_key="test"
+        )
+        codes = {it["FunctionName"]: it["CodeSha256"] for it in runs.list_functions()["Functions"]}
 
-    assert [result["ok"] for result in results] == [False, True, True]
+    assert [result["ok"] for result in results] == [False, *[True] * 6], results
     assert f"run `AWS_REGION={REGION} dockerhub-rotation credentials` first" in results[0]["problem"]
-    assert results[2]["package"]["package"].startswith(f"s3://dockerhub-rotation-{ACCOUNT}-{REGION}/")
+    assert results[3]["package"]["package"].startswith(f"s3://dockerhub-rotation-{ACCOUNT}-{REGION}/")
+    names = ("dockerhub-rotation", "dockerhub-rotation-caretaker")
+    assert codes == dict.fromkeys(names, base64.b64encode(digest.digest()).decode())
+    assert {results[-1][step]["change"] for step in ("function", "caretaker")} == {"up to date"}
 
 
 def test_the_installed_command_measures_docker_hub_with_the_package_that_it_has(

@@ -41,22 +41,22 @@ _CAUSES: tuple[tuple[type[OSError], str, str], ...] = (
     (
         ssl.SSLError,
         "TLS did not come about",
-        "if HTTPS_PROXY begins with https://, see whether that proxy itself speaks TLS",
+        "If HTTPS_PROXY begins with https://, see whether that proxy itself speaks TLS",
     ),
     (
         socket.gaierror,
         "no address for the host's name",
-        "check the name of the proxy in HTTPS_PROXY or those in the DOCKERHUB_ URLs and, in a VPC, its DNS",
+        "Check the name of the proxy in HTTPS_PROXY or those in the DOCKERHUB_ URLs and, in a VPC, its DNS",
     ),
     (
         ConnectionRefusedError,
         "the connection was refused",
-        "check host and port of the proxy in HTTPS_PROXY, those in the DOCKERHUB_ URLs, and any firewall",
+        "Check host and port of the proxy in HTTPS_PROXY, those in the DOCKERHUB_ URLs, and any firewall",
     ),
     (
         TimeoutError,
         "it took too long",
-        "in a VPC, check the security group and the route to the internet or to the proxy",
+        "In a VPC, check the security group and the route to the internet or to the proxy",
     ),
 )
 
