@@ -22,17 +22,19 @@ class Applied:
     Attributes:
         settings: the function's, as the tags change them that are right.
         problems: what is wrong with the others, a sentence for each that begins with its name.
+        wrong: their names.
     """
 
     settings: Settings
     problems: tuple[str, ...] = ()
+    wrong: tuple[str, ...] = ()
 
     @property
     def error(self) -> TagsInvalid | None:
         """What is wrong with them, all at once, or None."""
         if not self.problems:
             return None
-        return TagsInvalid(f"The secret's tags are wrong: {'; '.join(self.problems)}. Mend them.")
+        return TagsInvalid(f"The secret's tags are wrong: {'; '.join(self.problems)}. Mend them.", names=self.wrong)
 
 
 def apply(tags: Mapping[str, str], settings: Settings) -> Applied:
@@ -41,7 +43,7 @@ def apply(tags: Mapping[str, str], settings: Settings) -> Applied:
     A tag makes scopes fewer and an expiry earlier, and a grace different up to the function's limit. Its repository is
     asked beside the function's own.
     """
-    problems = []
+    problems, wrong = [], []
     for tag in sorted(tags):
         if not tag.startswith(_PREFIX):
             continue
@@ -49,7 +51,8 @@ def apply(tags: Mapping[str, str], settings: Settings) -> Applied:
             settings = _KNOWN.get(tag.removeprefix(_PREFIX), _unknown)(tags[tag].strip(), settings)
         except ValueError as problem:
             problems.append(f"{tag} {problem}")
-    return Applied(settings, tuple(problems))
+            wrong.append(tag)
+    return Applied(settings, tuple(problems), tuple(wrong))
 
 
 def _unknown(_: str, __: Settings) -> Settings:

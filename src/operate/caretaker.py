@@ -10,7 +10,7 @@ from typing import Any
 
 from operate.session import Aws, Refused
 from operate.show import Problem, Show
-from operate.typed import aws_command, command
+from operate.typed import aws_command, command, says
 
 # Lambda gives it 900.
 _SECONDS = 960
@@ -72,10 +72,10 @@ class Caretaker:
         if "errorMessage" in answer:
             older = "is none of" in str(answer["errorMessage"]) and "Task" in str(answer["errorMessage"])
             more = f" The deployed caretaker is older than these commands: run `{command('deploy')}` first." * older
-            raise Problem(
-                f"{undone}: {answer['errorMessage']}{more}\nMend what is said there, then send the task again: "
-                f"{send_again}"
-            )
+            # As a rule the message has said it, with the command beside it.
+            told = says(str(answer["errorMessage"]), str(task["Task"]).lower())
+            then = "" if told else f"\nMend what is said there, then send the task again: {send_again}"
+            raise Problem(f"{undone}: {answer['errorMessage']}{more}{then}")
         if "Message" not in answer:
             raise Problem(f"{undone}: {self.function} has answered something that is no caretaker's. Is it one?")
         return answer

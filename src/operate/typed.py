@@ -6,6 +6,7 @@ and profile. It is set once, for the run of a verb.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -71,6 +72,11 @@ def command(verb: str, **options: str) -> str:
             f"--{name.replace('_', '-')}" + ("" if value == "1" else f" {value}") for name, value in given.items()
         ]
     return _in_environment(words) if verb != "package" else words[0]
+
+
+def says(text: str, verb: str) -> bool:
+    """Whether a text of the functions', which names commands as they are typed in a clone, has that of a verb."""
+    return re.search(rf"\bmake {verb}(?![\w-])", text) is not None
 
 
 def aws_command(words: str) -> str:
