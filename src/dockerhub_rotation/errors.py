@@ -207,9 +207,12 @@ class PendingTokenUnusable(AttentionNeeded):
 
 
 class RetirementFailed(AttentionNeeded):
-    """Promoted, but old tokens could not all be retired; the next attempt or rotation goes on from here."""
+    """Promoted, but old tokens could not all be retired; the next attempt or rotation goes on from here.
 
-    verbs: tuple[Verb, ...] = ("again",)
+    So does the caretaker, which needs no other new token for that. A task says itself that it is sent again.
+    """
+
+    verbs: tuple[Verb, ...] = ("reconcile",)
 
 
 class RollbackFailed(AttentionNeeded):

@@ -77,7 +77,7 @@ def told(failure: RotationError, place: Place) -> RotationError:
 def command(verb: Verb, place: Place) -> str:
     """Return a command as it is typed in a clone and, beside it, with the AWS CLI alone."""
     # One after the other, whatever came of the first: the version that it drops may not be pending any more.
-    plain = "; ".join(f"aws {words} --region {place.region}" for words in _PLAIN[verb](place))
+    plain = "; ".join(f"{words} --region {place.region}" for words in _PLAIN[verb](place))
     if verb in _PLAIN_ALONE:
         return f"`{plain}`{_PLAIN_ALONE[verb]}"
     secret = _SECRET.fullmatch(place.secret) if place.secret else None
@@ -93,12 +93,12 @@ def command(verb: Verb, place: Place) -> str:
 
 def _rotate(place: Place) -> list[str]:
     """While a version is pending, no other rotation begins."""
-    rotate = f"secretsmanager rotate-secret --secret-id {_quoted(place.secret)}"
+    rotate = f"aws secretsmanager rotate-secret --secret-id {_quoted(place.secret)}"
     if place.version is None or place.again != "rotate":
         return [rotate]
     drop = (
-        f"secretsmanager update-secret-version-stage --secret-id {_quoted(place.secret)} --version-stage AWSPENDING "
-        f"--remove-from-version-id {_quoted(place.version)}"
+        f"aws secretsmanager update-secret-version-stage --secret-id {_quoted(place.secret)} "
+        f"--version-stage AWSPENDING --remove-from-version-id {_quoted(place.version)}"
     )
     return [drop, rotate]
 
@@ -108,20 +108,24 @@ def _quoted(name: str | None) -> str:
 
 
 def _task(name: str, *fields: str) -> Callable[[Place], list[str]]:
-    """The caretaker answers after up to fifteen minutes."""
+    """The caretaker answers after up to fifteen minutes.
+
+    The task comes through a pipe, as bytes: on the command line, version 2 of the AWS CLI takes it for base64 unless
+    told otherwise, by an option that version 1 does not know.
+    https://docs.aws.amazon.com/cli/latest/userguide/cliv2-migration-changes.html
+    """
 
     def plain(place: Place) -> list[str]:
         known = {"SecretId": place.secret, "VersionId": place.version}
         event = {"Task": name} | {field: known[field] for field in fields if known[field]}
-        words = ["lambda", "invoke", "--function-name", f"{place.project}{_CARETAKER}", "--cli-read-timeout", "960"]
-        words += ["--cli-binary-format", "raw-in-base64-out", "--payload", json.dumps(event), "answer.json"]
-        return [shlex.join(words)]
+        invoke = f"aws lambda invoke --function-name {place.project}{_CARETAKER} --cli-read-timeout 960"
+        return [f"echo {shlex.quote(json.dumps(event))} | {invoke} --payload fileb:///dev/stdin answer.json"]
 
     return plain
 
 
 def _logs(place: Place) -> list[str]:
-    all_lines = f"logs filter-log-events --log-group-name /aws/lambda/{place.project}"
+    all_lines = f"aws logs filter-log-events --log-group-name /aws/lambda/{place.project}"
     if place.version is None:
         return [all_lines]
     pattern = shlex.quote(f'{{ $.correlation_id = "{place.version}" }}')
@@ -133,22 +137,24 @@ def _credentials(place: Place) -> list[str]:
 
     Where it is not known which parameter it is, this shows which there are.
     """
-    put = "ssm put-parameter --type SecureString --overwrite --value file:///dev/stdin --name"
+    put = "aws ssm put-parameter --type SecureString --overwrite --value file:///dev/stdin --name"
     return [f"{put} {_quoted(name)}" for name in place.names] or _settings(place)
 
 
 def _store(place: Place) -> list[str]:
-    return [f"secretsmanager put-secret-value --secret-id {_quoted(place.secret)} --secret-string file:///dev/stdin"]
+    return [
+        f"aws secretsmanager put-secret-value --secret-id {_quoted(place.secret)} --secret-string file:///dev/stdin"
+    ]
 
 
 def _tag(place: Place) -> list[str]:
     tags = " ".join(shlex.quote(f"Key={name},Value=value") for name in place.names)
-    return [f"secretsmanager tag-resource --secret-id {_quoted(place.secret)} --tags {tags}"]
+    return [f"aws secretsmanager tag-resource --secret-id {_quoted(place.secret)} --tags {tags}"]
 
 
 def _settings(place: Place) -> list[str]:
     """It shows what is set; what it should be, people know."""
-    return [f"lambda get-function-configuration --function-name {place.project}"]
+    return [f"aws lambda get-function-configuration --function-name {place.project}"]
 
 
 _PLAIN: dict[Verb, Callable[[Place], list[str]]] = {

@@ -82,9 +82,10 @@ class Caretaker:
 
     def by_hand(self, task: Mapping[str, str]) -> str:
         """Return the command of the AWS CLI that sends a task."""
-        return aws_command(
-            f"lambda invoke --function-name {self.function} --cli-binary-format raw-in-base64-out --cli-read-timeout "
-            f"{_SECONDS} --payload {shlex.quote(json.dumps(task))} answer.json"
+        # Both versions of the CLI take bytes as they are.
+        invoke = f"lambda invoke --function-name {self.function} --cli-read-timeout {_SECONDS}"
+        return f"echo {shlex.quote(json.dumps(task))} | " + aws_command(
+            f"{invoke} --payload fileb:///dev/stdin answer.json"
         )
 
 
