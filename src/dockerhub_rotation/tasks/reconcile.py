@@ -134,7 +134,7 @@ def _look_after(task: Task, arn: str, account: _Account) -> list[Care]:
             return []
         applied = tags.apply(look.versions.tags, task.settings)
         settings = applied.instead(task.settings)
-        grace = Grace(settings.grace, settings.grace_limit)
+        grace = Grace.of(settings, look.versions)
         current = CurrentToken(task)
         done = retirement.retire(task, look, account.tokens, grace, enables=False, spares=True, ask=current.ask)
         return [_care(task, done, current, grace, applied.error)]
