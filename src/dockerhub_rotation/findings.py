@@ -78,6 +78,7 @@ class Standing(Enum):
     GONE = "a rotation has made it, and it is not listed"
     REFUSED = "it is not listed, and Docker Hub refuses it"
     OTHER_ACCOUNT = "it logs in as another account"
+    OTHER_NAME = "its value names the user of another account"
     UNKNOWN = "it could not be told"
 
 
@@ -150,6 +151,13 @@ def _of_current(known: Known) -> Iterator[Finding]:
             yield _doubtful(
                 "The value under AWSCURRENT logs in as another account than the one whose tokens are managed",
                 affected=False,
+            )
+        case Standing.OTHER_NAME:
+            yield Finding(
+                Kind.ACCOUNT_DOUBTFUL,
+                "The value under AWSCURRENT names another user than the account whose tokens are managed, so its token "
+                "is not looked at, and not replaced. Correct the user name in it, or look whether the parameters of "
+                "user name and password are another project's.",
             )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -124,6 +125,14 @@ def test_after_its_deadline_a_token_stays_active_while_a_replica_is_behind_and_t
     assert findings(world.care()) == ["ReplicaBehind"]
     assert superseded.active
     assert invariants.broken == []
+
+
+def test_consumers_of_a_replica_that_is_behind_are_not_taken_for_some_that_keep_copies(make_world: MakeWorld) -> None:
+    world = make_world()
+    left_behind(world, Invariants(), "fails")
+    of_version(world, holder(world, "AWSPREVIOUS")).last_used = datetime.fromtimestamp(world.now(), UTC)
+
+    assert findings(world.care()) == ["ReplicaBehind"]
 
 
 def test_it_ends_when_the_replica_is_mended(watched_world: WatchedWorld) -> None:
