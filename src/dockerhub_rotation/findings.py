@@ -256,23 +256,26 @@ def _of_schedule(known: Known) -> Iterator[Finding]:
 def _of_expiry(known: Known) -> Iterator[Finding]:
     """The token under AWSCURRENT has to outlive its own rotation, and what consumers keep of it after that.
 
-    Where no rotation is planned, it is said in the last week. What has expired is dead, and said as that.
+    Where no rotation is planned, or its date has passed, it is said in the last week. What has expired is dead, and said
+    as that.
     """
     token, versions = known.current.token, known.versions
     if known.current.standing is not Standing.WORKS or token is None or token.expires_at is None:
         return
     ends = token.expires_at.timestamp()
     planned = versions.next_rotation_at if versions.rotation_enabled else 0.0
-    if ends >= planned + known.grace if planned else known.now < ends - _WEEK:
+    ahead = planned > known.now
+    if ends >= planned + known.grace if ahead else known.now < ends - _WEEK:
         return
-    when = f"is to be rotated by {said(planned)}" if planned else "has no date for its next rotation"
-    kept = f", after which consumers may keep it for {known.grace / 3600:g} hours" if planned and known.grace else ""
+    late = f"should have been rotated by {said(planned)}" if planned else "has no date for its next rotation"
+    when = f"is to be rotated by {said(planned)}" if ahead else late
+    kept = f", after which consumers may keep it for {known.grace / 3600:g} hours" if ahead and known.grace else ""
     yield Finding(
         Kind.EXPIRES_BEFORE_ROTATION,
         f"The token under AWSCURRENT{_called(known.current)} expires at {said(ends)}, and the secret {when}{kept}. Let "
         "tokens live longer (DOCKERHUB_TOKEN_EXPIRY, or the tag dockerhub-rotation:expiry) or rotate more often, and "
         f"rotate it before that: {command('rotate', place(versions))}.",
-        moment=(versions.changed_at or None) if planned else ends - _WEEK,
+        moment=(versions.changed_at or None) if ahead else ends - _WEEK,
     )
 
 

@@ -335,6 +335,21 @@ def test_where_rotation_is_switched_off_none_is_started_for_that_would_switch_it
     assert started(world, began) == 0
 
 
+def test_where_tags_are_wrong_none_is_started_until_they_are_mended(make_world: MakeWorld) -> None:
+    """createSecret would refuse them, and the version that it leaves AWSPENDING is in the way of every other one."""
+    world = with_dead_token(make_world(HEALS))
+    began, key = len(world.aws.events), "dockerhub-rotation:grace"
+    world.client.tag_resource(SecretId=SECRET_NAME, Tags=[{"Key": key, "Value": "for ever"}])
+
+    answer = world.care()
+
+    assert findings(answer) == ["CurrentTokenDead", "HealBlocked", "TagsInvalid"]
+    assert started(world, began) == 0
+    world.client.untag_resource(SecretId=SECRET_NAME, TagKeys=[key])
+    assert "HealStarted" in findings(world.care())
+    assert works(world)
+
+
 def test_a_secret_that_another_function_is_to_rotate_meanwhile_is_left_to_that(make_world: MakeWorld) -> None:
     world, acts = acting(make_world, LOGIN)
     with_dead_token(world)
