@@ -256,8 +256,8 @@ def _of_schedule(known: Known) -> Iterator[Finding]:
 def _of_expiry(known: Known) -> Iterator[Finding]:
     """The token under AWSCURRENT has to outlive its own rotation, and what consumers keep of it after that.
 
-    Where no rotation is planned, or its date has passed, it is said in the last week. What has expired is dead, and said
-    as that.
+    Where no rotation is planned, or its date is past, it is said in the last week. What has expired is dead, and
+    said as that.
     """
     token, versions = known.current.token, known.versions
     if known.current.standing is not Standing.WORKS or token is None or token.expires_at is None:

@@ -336,7 +336,7 @@ def test_where_rotation_is_switched_off_none_is_started_for_that_would_switch_it
 
 
 def test_where_tags_are_wrong_none_is_started_until_they_are_mended(make_world: MakeWorld) -> None:
-    """createSecret would refuse them, and the version that it leaves AWSPENDING is in the way of every other one."""
+    """A rotation would not get past createSecret, and its version would be in the way of every other one."""
     world = with_dead_token(make_world(HEALS))
     began, key = len(world.aws.events), "dockerhub-rotation:grace"
     world.client.tag_resource(SecretId=SECRET_NAME, Tags=[{"Key": key, "Value": "for ever"}])
