@@ -122,6 +122,13 @@ def test_a_value_that_logs_in_as_another_account_leaves_consumers_alone() -> Non
     )
 
 
+def test_a_value_that_names_another_user_is_said_as_that_whatever_tokens_the_list_shows() -> None:
+    found = only(current=Current(Standing.OTHER_NAME), tokens=[made(OLD, active=False)])
+
+    assert (found.kind, found.needs_attention, found.consumers_affected) == (Kind.ACCOUNT_DOUBTFUL, True, False)
+    assert found.message.startswith("The value under AWSCURRENT names another user than the account")
+
+
 def test_an_expired_token_is_dead_and_its_own_account_is_the_right_one() -> None:
     found = only(current=Current(Standing.EXPIRED, CURRENT), tokens=[CURRENT])
 
@@ -256,6 +263,17 @@ def test_where_no_rotation_is_planned_it_is_said_in_the_last_week(off: dict[str,
     assert kinds(found) == [Kind.EXPIRES_BEFORE_ROTATION] * said
     assert [one.moment for one in found] == [AT + days * DAY - 7 * DAY] * said
     assert all("the secret has no date for its next rotation. Let" in one.message for one in found)
+
+
+@pytest.mark.parametrize(("days", "said"), [(7.001, 0), (7, 1), (1, 1)])
+def test_where_the_next_rotation_is_overdue_it_is_said_in_the_last_week_too(days: float, said: int) -> None:
+    """A date that has passed bounds nothing: no rotation may come before the token's end."""
+    late = replace(ROTATED, next_rotation_at=AT - HOUR)
+    found = find(known(**expires(AT + days * DAY, versions=late, grace=DAY)))
+
+    assert kinds(found) == [Kind.EXPIRES_BEFORE_ROTATION] * said
+    assert [one.moment for one in found] == [AT + days * DAY - 7 * DAY] * said
+    assert all("should have been rotated by 2026-03-31 23:30:00 UTC. Let" in one.message for one in found)
 
 
 @pytest.mark.parametrize("standing", [standing for standing in Standing if standing is not Standing.WORKS])

@@ -78,6 +78,7 @@ class Standing(Enum):
     GONE = "a rotation has made it, and it is not listed"
     REFUSED = "it is not listed, and Docker Hub refuses it"
     OTHER_ACCOUNT = "it logs in as another account"
+    OTHER_NAME = "its value names the user of another account"
     UNKNOWN = "it could not be told"
 
 
@@ -152,6 +153,13 @@ def _of_current(known: Known) -> Iterator[Finding]:
                 "The value under AWSCURRENT logs in as another account than the one whose tokens are managed",
                 affected=False,
             )
+        case Standing.OTHER_NAME:
+            yield Finding(
+                Kind.ACCOUNT_DOUBTFUL,
+                "The value under AWSCURRENT names another user than the account whose tokens are managed, so its token "
+                "is not looked at, and not replaced. Correct the user name in it, or look whether the parameters of "
+                "user name and password are another project's.",
+            )
 
 
 _DEAD = {
@@ -182,13 +190,13 @@ def _dead(known: Known, rotate: str) -> Finding:
 
 
 def _doubtful(known: Known, what: str, *, affected: bool) -> Finding:
-    place = _place(known.versions)
+    about = place(known.versions)
     return Finding(
         Kind.ACCOUNT_DOUBTFUL,
         f"{what}, and nothing shows that this account has made the secret's tokens. Look whether the parameters of "
-        f"user name and password are another project's: {command('credentials', place)}. If all the secret's tokens "
-        f"were deleted by hand, store a placeholder as its value: {command('store', place)}, then "
-        f"{command('rotate', place)}.",
+        f"user name and password are another project's: {command('credentials', about)}. If all the secret's tokens "
+        f"were deleted by hand, store a placeholder as its value: {command('store', about)}, then "
+        f"{command('rotate', about)}.",
         consumers_affected=affected,
     )
 
@@ -251,23 +259,26 @@ def _of_schedule(known: Known) -> Iterator[Finding]:
 def _of_expiry(known: Known) -> Iterator[Finding]:
     """The token under AWSCURRENT has to outlive its own rotation, and what consumers keep of it after that.
 
-    Where no rotation is planned, it is said in the last week. What has expired is dead, and said as that.
+    Where no rotation is planned, or its date is past, it is said in the last week. What has expired is dead, and
+    said as that.
     """
     token, versions = known.current.token, known.versions
     if known.current.standing is not Standing.WORKS or token is None or token.expires_at is None:
         return
     ends = token.expires_at.timestamp()
     planned = versions.next_rotation_at if versions.rotation_enabled else 0.0
-    if ends >= planned + known.grace if planned else known.now < ends - _WEEK:
+    ahead = planned > known.now
+    if ends >= planned + known.grace if ahead else known.now < ends - _WEEK:
         return
-    when = f"is to be rotated by {said(planned)}" if planned else "has no date for its next rotation"
-    kept = f", after which consumers may keep it for {known.grace / 3600:g} hours" if planned and known.grace else ""
+    late = f"should have been rotated by {said(planned)}" if planned else "has no date for its next rotation"
+    when = f"is to be rotated by {said(planned)}" if ahead else late
+    kept = f", after which consumers may keep it for {known.grace / 3600:g} hours" if ahead and known.grace else ""
     yield Finding(
         Kind.EXPIRES_BEFORE_ROTATION,
         f"The token under AWSCURRENT{_called(known.current)} expires at {said(ends)}, and the secret {when}{kept}. Let "
         "tokens live longer (DOCKERHUB_TOKEN_EXPIRY, or the tag dockerhub-rotation:expiry) or rotate more often, and "
         f"rotate it before that: {command('rotate', place(versions))}.",
-        moment=(versions.changed_at or None) if planned else ends - _WEEK,
+        moment=(versions.changed_at or None) if ahead else ends - _WEEK,
     )
 
 

@@ -70,11 +70,14 @@ def still_used(
     Used later than in the middle between the creation of the current token and the deadline, or after the deadline: by
     then, a consumer for which the grace is long enough has read the secret again. All three moments are of one clock.
     And later than one grace before the deadline: a rotation that hung was promoted long after it had made its token.
+    While a replica is behind, those who read it are not to blame, and nothing is said.
     It is a hint: how soon Docker Hub shows a use, and what counts as one, is not documented.
 
     Args:
         tokens, versions, stored, now, grace: as for `plan`. Tokens that were asked are left out: the use may be ours.
     """
+    if grace.waits is not None:
+        return
     groups, ours = grouped(tokens, versions, stored), {uuid.lower() for uuid in stored.values() if uuid}
     born = groups.get(versions.holder(CURRENT) or "", NOTHING).born
     for group in groups.values():

@@ -146,6 +146,15 @@ def test_the_error_says_how_long_it_has_to_be_and_what_sets_it(make_world: MakeW
     )
 
 
+@pytest.mark.parametrize(("days", "takes"), [(37, False), (38, True)])
+def test_the_grace_that_replicas_ask_for_counts(make_world: MakeWorld, days: int, takes: bool) -> None:
+    world = make_world(expiring(days))
+    world.aws.replicate(world.secret_arn, "eu-west-1")
+
+    assert world.rotate(RotationRules={"AutomaticallyAfterDays": 30}) == (ROTATED if takes else REFUSED)
+    assert takes or "has to live for 38: 30 until the next rotation" in error_of(world)
+
+
 def test_a_tags_grace_counts_and_what_was_refused_is_made_once_it_is_mended(make_world: MakeWorld) -> None:
     world = make_world(Scene())
     tag(world, expiry="38", grace="2d")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from dockerhub_rotation import secrets_manager
 from rehearsal.docker_hub import Fault as HubFault
 from rehearsal.docker_hub import Token
 from rehearsal.invariants import Invariants
@@ -209,6 +211,32 @@ def test_a_token_of_another_account_that_was_stored_is_not_replaced(make_world: 
     assert started(world, began) == 0
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_value_that_names_another_user_is_not_replaced_though_this_account_has_tokens_of_the_secret(
+    make_world: MakeWorld, listed: bool
+) -> None:
+    """As ours its token is refused; as theirs it may work. And createSecret would refuse it, and block the next one."""
+    world, other = of_days(make_world(replace(HEALS, shape=Shape.ECS))), another_account()
+    if listed:
+        world.aws.put_parameter("DOCKER_HUB_USERNAME", "acme-renamed")
+        world.hub.username = "acme-renamed"
+        token_under(world).active = False
+    else:
+        value = json.dumps({"username": other.username, "password": other.add_token("theirs").value})
+        store_by_hand(world, world.secret_arn, value)
+    world.caretaker.discard()
+    world.passed += 2 * DAY
+    began = len(world.aws.events)
+
+    answer = world.care()
+
+    assert started(world, began) == 0
+    assert findings(answer)[0] == ("CurrentTokenDisabled" if listed else "AccountDoubtful")
+    assert ("HealBlocked" in findings(answer)) is listed
+    assert "names another user than the account" in messages(answer)
+    assert world.hub.refused_logins == 0
+
+
 @pytest.mark.parametrize(("age", "heals"), [(DAY - 60, False), (DAY + 60, True)])
 def test_a_version_younger_than_a_day_is_not_healed_for_the_next_one_would_die_too(
     make_world: MakeWorld, age: int, heals: bool
@@ -245,6 +273,16 @@ def test_a_version_that_was_made_long_ago_is_young_if_its_rotation_has_ended_tod
     deleted(world, token_under(world))
 
     assert "HealTooSoon" in findings(world.care())
+
+
+def test_where_aws_dates_nothing_a_version_is_young(make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It promises no field. Else each hour would heal what the hour before has made."""
+    world = with_dead_token(make_world(HEALS))
+    monkeypatch.setattr(secrets_manager, "_seconds", lambda moment: 0.0)
+    began = len(world.aws.events)
+
+    assert "HealTooSoon" in findings(world.care())
+    assert started(world, began) == 0
 
 
 def acting(make_world: MakeWorld, at: str, scene: Scene = HEALS) -> tuple[World, list[Callable[[], object]]]:
@@ -294,6 +332,31 @@ def test_where_rotation_is_switched_off_none_is_started_for_that_would_switch_it
 
     assert findings(answer) == ["CurrentTokenDead", "HealBlocked"]
     assert "rotation is switched off" in messages(answer)
+    assert started(world, began) == 0
+
+
+def test_where_tags_are_wrong_none_is_started_until_they_are_mended(make_world: MakeWorld) -> None:
+    """A rotation would not get past createSecret, and its version would be in the way of every other one."""
+    world = with_dead_token(make_world(HEALS))
+    began, key = len(world.aws.events), "dockerhub-rotation:grace"
+    world.client.tag_resource(SecretId=SECRET_NAME, Tags=[{"Key": key, "Value": "for ever"}])
+
+    answer = world.care()
+
+    assert findings(answer) == ["CurrentTokenDead", "HealBlocked", "TagsInvalid"]
+    assert started(world, began) == 0
+    world.client.untag_resource(SecretId=SECRET_NAME, TagKeys=[key])
+    assert "HealStarted" in findings(world.care())
+    assert works(world)
+
+
+def test_a_secret_that_another_function_is_to_rotate_meanwhile_is_left_to_that(make_world: MakeWorld) -> None:
+    world, acts = acting(make_world, LOGIN)
+    with_dead_token(world)
+    began, secret = len(world.aws.events), world.aws._find(SECRET_NAME)
+    acts.append(lambda: acts.append(lambda: setattr(secret, "rotation_lambda_arn", f"{FUNCTION_ARN}-another")))
+
+    assert findings(world.care()) == ["CurrentTokenDead"]
     assert started(world, began) == 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -143,6 +144,14 @@ def test_after_its_deadline_a_token_stays_active_while_a_replica_is_behind_and_t
     assert invariants.broken == []
 
 
+def test_consumers_of_a_replica_that_is_behind_are_not_taken_for_some_that_keep_copies(make_world: MakeWorld) -> None:
+    world = make_world()
+    left_behind(world, Invariants(), "fails")
+    of_version(world, holder(world, "AWSPREVIOUS")).last_used = datetime.fromtimestamp(world.now(), UTC)
+
+    assert findings(world.care()) == ["ReplicaBehind"]
+
+
 def test_it_ends_when_the_replica_is_mended(watched_world: WatchedWorld) -> None:
     world, invariants = watched_world(Scene())
     replica = left_behind(world, invariants, "fails")
@@ -182,6 +191,28 @@ def test_it_ends_by_retire_which_waits_for_nobody(watched_world: WatchedWorld) -
     assert answer["Disabled"] == 1
     assert not holds(world, replica).active
     assert findings(world.care()) == []
+    assert invariants.broken == []
+
+
+@pytest.mark.parametrize("ails", [None, "hangs"])
+def test_what_a_rollback_replaces_lives_on_for_replicas_too(watched_world: WatchedWorld, ails: Any) -> None:
+    world, invariants = watched_world(Scene())
+    replica = replicated(world, invariants)
+    world.rotate()
+    world.passed += HOUR + 60
+    world.care()
+    replica.lag, replica.ails = 600, ails
+    replaced = token_under(world)
+
+    answer = world.care("Rollback", SecretId=world.secret_arn, VersionId=holder(world, "AWSPREVIOUS"))
+
+    assert answer["Moved"]
+    assert holds(world, replica) is replaced
+    assert replaced.active
+    assert answer["ReplacedUntil"] is not None
+    world.passed += HOUR + 60
+    assert findings(world.care()) == (["ReplicaBehind"] if ails else [])
+    assert replaced.active is bool(ails)
     assert invariants.broken == []
 
 

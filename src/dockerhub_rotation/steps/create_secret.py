@@ -2,6 +2,7 @@
 
 import logging
 from datetime import UTC, datetime, timedelta
+from math import ceil
 
 from dockerhub_rotation import credential, retirement
 from dockerhub_rotation.credential import Credential
@@ -16,6 +17,7 @@ from dockerhub_rotation.errors import (
     TagsInvalid,
     VersionAlreadyStored,
 )
+from dockerhub_rotation.plan import Grace
 from dockerhub_rotation.secrets_manager import CURRENT, StoredValue
 from dockerhub_rotation.steps import pending_value
 from dockerhub_rotation.steps.step import Outcome, Rotation
@@ -88,9 +90,10 @@ def _too_soon(rotation: Rotation) -> str | None:
     settings, every = rotation.tags.settings, rotation.versions.rotated_every_days
     if settings.expiry is None or not every:
         return None
-    if settings.expiry * _DAY >= (every + _SPARE_DAYS) * _DAY + settings.grace:
+    grace = Grace.of(settings, rotation.versions).seconds
+    if settings.expiry * _DAY >= (every + _SPARE_DAYS) * _DAY + grace:
         return None
-    least = every + _SPARE_DAYS - (-settings.grace // _DAY)
+    least = every + _SPARE_DAYS + ceil(grace / _DAY)
     return (
         f"A new token would expire after {settings.expiry} days, and has to live for {least}: {every} until the next "
         f"rotation, its grace, and {_SPARE_DAYS} to mend what may fail. Set DOCKERHUB_TOKEN_EXPIRY (TokenExpiry in "

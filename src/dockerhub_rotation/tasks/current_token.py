@@ -89,6 +89,8 @@ class CurrentToken:
         listed = next((token for token in tokens if known and token.is_called(known)), None)
         if listed is not None:
             return replace(self._of_list([listed]), names_account=names_account)
+        if not self._task.account.may_be(value.username):
+            return Current(Standing.OTHER_NAME)  # it may be refused as ours, and work as theirs
         if stored and versions.rotated_since(stored) and self._list_lacks(current, stored, versions, tokens):
             return Current(Standing.GONE, names_account=names_account)
         return replace(self._by_login(value, tokens), names_account=names_account)

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from uuid import UUID, uuid5
 
 from dockerhub_rotation import asking, credential
-from dockerhub_rotation.errors import LoginRefused
+from dockerhub_rotation.credential import Credential
+from dockerhub_rotation.errors import LoginRefused, TagsInvalid
 from dockerhub_rotation.findings import Finding, Kind, Known, pending_since, place
 from dockerhub_rotation.remedies import command
 from dockerhub_rotation.secrets_manager import CURRENT, PENDING, SecretVersions, StoredValue
@@ -26,21 +27,25 @@ _DEAD = {Kind.CURRENT_TOKEN_DEAD, Kind.CURRENT_TOKEN_DISABLED}
 _IDS = UUID("5f0b6f0e-6c62-4a6e-9a39-0f2f4a7d1c58")
 
 
-def heal(task: Task, known: Known, found: Iterable[Finding]) -> tuple[Finding, ...]:
+def heal(
+    task: Task, known: Known, found: Iterable[Finding], wrong_tags: TagsInvalid | None = None
+) -> tuple[Finding, ...]:
     """Start a rotation if the token under AWSCURRENT is dead, and return what there is to say of it now.
 
     1. Healing is not switched on, or nothing is found dead, or it is not known whether it is the right account: what
        was found is all.
     2. A rotation is under way, which makes a token itself; if it hangs, no other can begin: said, with the command.
     3. Rotation is switched off for the secret, and starting one would switch it on: said. So it is where the list is
-       not complete: what it lacks may be there.
+       not complete: what it lacks may be there. And where createSecret would refuse the secret's tags, or the user name
+       in its value: the version that it leaves AWSPENDING would be in the way of the next one.
     4. The version is younger than a day: whatever has killed its token would kill the next one. Said.
     5. One login with the value, spent now. It works: the list is wrong, or was a moment ago. Said instead.
-    6. The staging labels have moved meanwhile: somebody sees to it. The next look tells.
+    6. The staging labels, or the function, have changed meanwhile: somebody sees to it. The next look tells.
     7. Start a rotation. Its version's id follows from what was seen: two caretakers that have seen the same start one.
 
     Args:
         found: what was found of the secret.
+        wrong_tags: what is wrong with its tags, or None.
 
     Raises:
         RotationError: of the client or the gateway; what was found still holds.
@@ -52,18 +57,20 @@ def heal(task: Task, known: Known, found: Iterable[Finding]) -> tuple[Finding, .
     current = versions.holder(CURRENT)
     if versions.is_rotating:  # case 2
         return (*found, *_blocked_by_rotation(known))
-    blocked = _blocked(task, known)  # case 3
+    blocked = _blocked(task, known, wrong_tags)  # case 3
     stored = asking.stored_value(task, versions.arn, current) if current and not blocked else None
     if current is None or stored is None:
         return (*found, *blocked)
-    young = _too_young(versions, stored)  # case 4
-    if young:
-        return (*found, *young)
+    value = credential.parse(stored.text)
+    against = _of_another(task, value) or _too_young(versions, stored)  # cases 3 and 4
+    if against:
+        return (*found, *against)
     task.docker_hub.management.leave_the_next_code()  # to the rotation, whose first step logs in at once
-    if not _is_refused(task, stored):  # case 5
+    if not _is_refused(task, value.token):  # case 5
         return (*(one for one in found if one.kind not in _DEAD), _list_is_wrong(versions))
     seen = task.secrets_manager.versions(versions.arn)
-    if seen.labels != versions.labels or not seen.rotation_enabled:  # case 6
+    unchanged = seen.labels == versions.labels and seen.rotation_function == task.function
+    if not unchanged or not seen.rotation_enabled:  # case 6
         return found
     version = str(uuid5(_IDS, f"{seen.arn} {current} {seen.changed_at!r}"))
     started = task.secrets_manager.start_rotation(seen.arn, version)
@@ -71,12 +78,12 @@ def heal(task: Task, known: Known, found: Iterable[Finding]) -> tuple[Finding, .
     return (*found, _started(version)) if started else found
 
 
-def _is_refused(task: Task, stored: StoredValue) -> bool:
-    """Tell whether Docker Hub itself refuses a login with a value; if it did in this invocation, it is not asked again.
+def _is_refused(task: Task, token: str) -> bool:
+    """Tell whether Docker Hub itself refuses a login with a token; if it did in this invocation, it is not asked again.
 
     A lockout, or an answer that nobody knows, is no refusal, and raised.
     """
-    token, login = credential.parse(stored.text).token, task.docker_hub.login
+    login = task.docker_hub.login
     if login.was_refused(token):
         return True
     try:
@@ -99,7 +106,9 @@ def _blocked_by_rotation(known: Known) -> tuple[Finding, ...]:
     )
 
 
-def _blocked(task: Task, known: Known) -> tuple[Finding, ...]:
+def _blocked(task: Task, known: Known, wrong_tags: TagsInvalid | None) -> tuple[Finding, ...]:
+    if wrong_tags is not None:
+        return (_blocking("by the secret's tags none is made. Mend them, and the caretaker's next look starts one."),)
     if not known.versions.rotation_enabled:
         return (
             _blocking(
@@ -126,7 +135,8 @@ def _blocking(why: str) -> Finding:
 
 
 def _too_young(versions: SecretVersions, stored: StoredValue) -> tuple[Finding, ...]:
-    since = max(stored.created_at, versions.rotated_at)
+    # Where AWS does not say, it is as young as can be: else nothing would keep heals from following one another.
+    since = max(stored.created_at, versions.rotated_at) or versions.seen_at
     if versions.seen_at - since >= _DAY:
         return ()
     return (
@@ -136,6 +146,17 @@ def _too_young(versions: SecretVersions, stored: StoredValue) -> tuple[Finding, 
             f"{said(since)} only, and whatever has killed its token may kill the next one. Look who or what deletes or "
             f"disables tokens of the account, then make a new one: {command('rotate', place(versions))}.",
             consumers_affected=True,
+        ),
+    )
+
+
+def _of_another(task: Task, value: Credential) -> tuple[Finding, ...]:
+    if task.account.may_be(value.username):
+        return ()
+    return (
+        _blocking(
+            "the secret's value names another user than the account whose tokens are managed. Correct it, or parameter "
+            f"{task.settings.username_parameter}."
         ),
     )
 

@@ -162,7 +162,7 @@ def _care(task: Task, done: Retirement, current: CurrentToken, grace: Grace, wro
     )
     found = findings.find(known)
     try:
-        found = heal(task, known, found)
+        found = heal(task, known, found, wrong_tags)
     except RotationError as failure:
         failures.append(failure)
     said_of_all = (*found, *wrong, *map(_unknown, failures))

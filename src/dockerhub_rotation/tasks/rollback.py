@@ -30,7 +30,8 @@ def rollback(task: Task, versions: SecretVersions, version: str) -> Result:
     6. Look at the staging labels again, and move AWSCURRENT.
     7. Log in once more. Refused: somebody has taken the token away between; move AWSCURRENT back where it was.
     8. Retire what is superseded, by the same plan as a rotation: the replaced token lives for the grace of the
-       settings, without one it is disabled now. It is the way back from there. Tags are not read.
+       settings, without one it is disabled now; for replicas it lives on. It is the way back from there. Tags are not
+       read.
 
     Args:
         versions: the secret's staging labels.
