@@ -95,7 +95,7 @@ OPERATING = {
     *("status", "watch", "standing", "logs", "unblock", "rollback"),
     *("reconcile", "retire", "leaked", "caretaker"),
 }
-SHARED = {"secret", "function_log", "rotations", "session"}
+SHARED = {"secret", "function_log", "rotations", "pending", "session"}
 
 
 def asked_of_aws(modules: Iterable[Path]) -> set[str]:
