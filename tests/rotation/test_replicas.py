@@ -168,6 +168,28 @@ def test_it_ends_by_retire_which_waits_for_nobody(watched_world: WatchedWorld) -
     assert invariants.broken == []
 
 
+@pytest.mark.parametrize("ails", [None, "hangs"])
+def test_what_a_rollback_replaces_lives_on_for_replicas_too(watched_world: WatchedWorld, ails: Any) -> None:
+    world, invariants = watched_world(Scene())
+    replica = replicated(world, invariants)
+    world.rotate()
+    world.passed += HOUR + 60
+    world.care()
+    replica.lag, replica.ails = 600, ails
+    replaced = token_under(world)
+
+    answer = world.care("Rollback", SecretId=world.secret_arn, VersionId=holder(world, "AWSPREVIOUS"))
+
+    assert answer["Moved"]
+    assert holds(world, replica) is replaced
+    assert replaced.active
+    assert answer["ReplacedUntil"] is not None
+    world.passed += HOUR + 60
+    assert findings(world.care()) == (["ReplicaBehind"] if ails else [])
+    assert replaced.active is bool(ails)
+    assert invariants.broken == []
+
+
 def test_all_tokens_that_wait_are_said_at_once_and_end_together(watched_world: WatchedWorld) -> None:
     world, invariants = watched_world(Scene())
     replica = left_behind(world, invariants, "fails")

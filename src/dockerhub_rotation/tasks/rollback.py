@@ -30,7 +30,8 @@ def rollback(task: Task, versions: SecretVersions, version: str) -> Result:
     6. Look at the staging labels again, and move AWSCURRENT.
     7. Log in once more. Refused: somebody has taken the token away between; move AWSCURRENT back where it was.
     8. Retire what is superseded, by the same plan as a rotation: the replaced token lives for the grace of the
-       settings, without one it is disabled now. It is the way back from there. Tags are not read.
+       settings, without one it is disabled now; for replicas it lives on. It is the way back from there. Tags are not
+       read.
 
     Args:
         versions: the secret's staging labels.
@@ -56,7 +57,7 @@ def rollback(task: Task, versions: SecretVersions, version: str) -> Result:
     held = way_back.held(task, versions, version, made)  # case 4
     way_back.prove(task, back, listed=bool(made))  # case 5
     tokens = [held.get(token.uuid, token) for token in tokens]
-    tokens = retirement.set_deadline(task, Look(versions, task.deadline.began), tokens, _grace(task))
+    tokens = retirement.set_deadline(task, Look(versions, task.deadline.began), tokens, _grace(task, versions))
     look = changes.look(task, versions.arn)
     if look.versions.holder(CURRENT) == version:
         return _resume(task, back, look, tokens)  # a twin was faster
@@ -140,7 +141,7 @@ def _taken_away(task: Task, back: WayBack, arn: str, former: str | None) -> Roll
 
 def _settle(task: Task, back: WayBack, look: Look, tokens: list[Token], *, moved: bool) -> Result:
     """Retire what is superseded, and return what came of the task."""
-    done = retirement.retire(task, look, tokens, _grace(task), enables=False)
+    done = retirement.retire(task, look, tokens, _grace(task, look.versions), enables=False)
     if done.failures:
         raise _not_settled(back, done.failures, asdict(done.retired)) from done.failures[0]
     if done.versions.holder(CURRENT) != back.version:
@@ -198,5 +199,5 @@ def _moved_by_others(arn: str) -> EventRefused:
     )
 
 
-def _grace(task: Task) -> Grace:
-    return Grace(task.settings.grace, task.settings.grace_limit)
+def _grace(task: Task, versions: SecretVersions) -> Grace:
+    return Grace.of(task.settings, versions)
