@@ -55,7 +55,7 @@ def rollback(task: Task, versions: SecretVersions, version: str) -> Result:
     way_back.require_our_account(task, versions, back, tokens)  # case 3
     made = grouped(tokens, versions)[version].tokens
     held = way_back.held(task, versions, version, made)  # case 4
-    way_back.prove(task, back, listed=bool(made))  # case 5
+    way_back.prove(task, versions, back, tokens, listed=bool(made))  # case 5
     tokens = [held.get(token.uuid, token) for token in tokens]
     tokens = retirement.set_deadline(task, Look(versions, task.deadline.began), tokens, _grace(task, versions))
     look = changes.look(task, versions.arn)
