@@ -184,7 +184,7 @@ credentials: archive ## Try the Docker Hub account and store it in Parameter Sto
 	@$(DEPLOY) credentials $(DEPLOYMENT) $(call IF_YES,YES,--yes) $(call IF_NO,TRY,--no-try)
 
 rotate: $(OPERATE)/.ready ## Rotate in AWS and follow it to its end; after a leak: make rotate LEAKED=1
-	@$(DEPLOY) rotate $(DEPLOYMENT) $(call IF_YES,LEAKED,--leaked)
+	@$(DEPLOY) rotate $(DEPLOYMENT) $(call IF_YES,LEAKED,--leaked) $(call IF_YES,YES,--yes)
 
 status: $(OPERATE)/.ready ## Say how all secrets are, worst first; one in full: make status SECRET=team-a/dockerhub
 	@$(DEPLOY) status $(SECRETS)

@@ -1,5 +1,6 @@
 """What mends a failure is told as commands that can be typed as they stand, of this deployment and no other."""
 
+import json
 import shlex
 from typing import Any, get_args
 
@@ -13,9 +14,18 @@ ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:team-b/docker-hub-Ab
 CARETAKER = "arn:aws:lambda:eu-west-1:123456789012:function:team-b-caretaker"
 VERSION = "01805c78-0000-4000-8000-000000000001"
 PLACE = Place("team-b", "eu-west-1", ARN, VERSION)
+DROP, SHOW = "aws secretsmanager update-secret-version-stage", "aws lambda get-function-configuration"
+TASK = """echo '{"Task": \""""
+STORE = "aws ssm put-parameter --type SecureString --overwrite --value file:///dev/stdin"
+TAG, PUT = (f"aws secretsmanager {it} --secret-id {ARN}" for it in ("tag-resource", "put-secret-value"))
+ROLLING_BACK = Place("team-b", "eu-west-1", ARN, VERSION, "rollback")
 
 # By intent, no command mends these: the message says what does.
 WITHOUT = {"EventRefused"}
+
+
+def plain_of(said: str) -> str:
+    return said.partition("without a clone: `")[2].removesuffix("`)")
 
 
 def kinds() -> list[type[RotationError]]:
@@ -44,43 +54,100 @@ def test_every_error_names_the_command_that_mends_it(kind: type[RotationError]) 
 
     assert said.startswith("It failed.")
     assert ("`AWS_REGION=eu-west-1 make " in said) is (kind.__name__ not in WITHOUT)
-    assert ("(without a clone: `aws " in said) is (kind.__name__ not in WITHOUT)
+    assert ("(without a clone: `" in said) is (kind.__name__ not in WITHOUT)
+    assert said.count("make rotate ") <= 1
 
 
 @pytest.mark.parametrize(
     ("verb", "typed", "plain"),
     [
-        ("rotate", "make rotate PROJECT=team-b SECRET=team-b/docker-hub", ["secretsmanager", "rotate-secret"]),
-        ("unblock", "make unblock PROJECT=team-b SECRET=team-b/docker-hub", ["secretsmanager"]),
-        ("reconcile", "make reconcile PROJECT=team-b SECRET=team-b/docker-hub", ["lambda", "invoke"]),
-        ("retire", "make retire PROJECT=team-b SECRET=team-b/docker-hub", ["lambda", "invoke"]),
-        ("rollback", f"make rollback PROJECT=team-b SECRET=team-b/docker-hub VERSION={VERSION}", ["lambda", "invoke"]),
-        ("logs", f"make logs PROJECT=team-b SECRET=team-b/docker-hub VERSION={VERSION}", ["logs"]),
-        ("preflight", "make preflight PROJECT=team-b DEPLOYED=1", ["lambda", "invoke"]),
-        ("credentials", "make credentials PROJECT=team-b", ["ssm", "put-parameter"]),
-        ("deploy-function", "make deploy-function PROJECT=team-b", ["lambda"]),
-        ("set", "make deploy-function PROJECT=team-b FUNCTION_PARAMETERS='Name=value'", ["lambda"]),
+        (
+            "rotate",
+            "make rotate PROJECT=team-b SECRET=team-b/docker-hub",
+            DROP,
+        ),
+        (
+            "unblock",
+            "make unblock PROJECT=team-b SECRET=team-b/docker-hub",
+            DROP,
+        ),
+        ("reconcile", "make reconcile PROJECT=team-b SECRET=team-b/docker-hub", TASK),
+        ("retire", "make retire PROJECT=team-b SECRET=team-b/docker-hub", TASK),
+        (
+            "rollback",
+            f"make rollback PROJECT=team-b SECRET=team-b/docker-hub VERSION={VERSION}",
+            TASK,
+        ),
+        ("logs", f"make logs PROJECT=team-b SECRET=team-b/docker-hub VERSION={VERSION}", "aws logs filter-log-events"),
+        ("preflight", "make preflight PROJECT=team-b DEPLOYED=1", TASK),
+        ("credentials", "make credentials PROJECT=team-b", SHOW),
+        ("deploy-function", "make deploy-function PROJECT=team-b", SHOW),
+        (
+            "set",
+            "make deploy-function PROJECT=team-b FUNCTION_PARAMETERS='Name=value'",
+            SHOW,
+        ),
     ],
 )
-def test_a_command_is_whole_in_a_clone_and_without_one(verb: Verb, typed: str, plain: list[str]) -> None:
+def test_a_command_is_whole_in_a_clone_and_without_one(verb: Verb, typed: str, plain: str) -> None:
     said = command(verb, PLACE)
 
-    assert said.startswith(f"`AWS_REGION=eu-west-1 {typed}` (without a clone: `aws {' '.join(plain)}")
+    assert said.startswith(f"`AWS_REGION=eu-west-1 {typed}` (without a clone: `{plain}")
     assert said.endswith(" --region eu-west-1`)")
 
 
+def test_a_task_comes_to_the_caretaker_as_it_is() -> None:
+    """Through a pipe: what stands on the command line is base64 to one version of the AWS CLI, and not to the other."""
+    echo, _, invoke = plain_of(command("rollback", PLACE)).partition(" | ")
+
+    assert json.loads(shlex.split(echo)[1]) == {"Task": "Rollback", "SecretId": ARN, "VersionId": VERSION}
+    assert invoke == (
+        "aws lambda invoke --function-name team-b-caretaker --cli-read-timeout 960 --payload fileb:///dev/stdin "
+        "answer.json --region eu-west-1"
+    )
+
+
 def test_every_verb_has_a_command() -> None:
-    assert all(command(verb, PLACE) for verb in get_args(Verb) if verb != "again")
+    named = Place("team-b", "eu-west-1", ARN, VERSION, names=("a-name",))
+
+    assert all(command(verb, named) for verb in get_args(Verb) if verb != "again")
 
 
-def test_dropping_a_version_without_a_clone_rotates_again_too() -> None:
-    drop, rotate = command("unblock", PLACE).partition("without a clone: `")[2].removesuffix("`)").split(" && ")
+@pytest.mark.parametrize("verb", ["unblock", "rotate"])
+def test_what_is_pending_is_dropped_without_a_clone_before_another_rotation_begins(verb: Verb) -> None:
+    drop, rotate = plain_of(command(verb, PLACE)).split("; ")
 
     assert shlex.split(drop)[1:] == [
         *("secretsmanager", "update-secret-version-stage", "--secret-id", ARN, "--version-stage", "AWSPENDING"),
         *("--remove-from-version-id", VERSION, "--region", "eu-west-1"),
     ]
     assert shlex.split(rotate)[1:] == ["secretsmanager", "rotate-secret", "--secret-id", ARN, "--region", "eu-west-1"]
+
+
+@pytest.mark.parametrize("place", [ROLLING_BACK, Place("team-b", "eu-west-1", ARN)])
+def test_what_no_rotation_has_made_is_not_dropped(place: Place) -> None:
+    assert plain_of(command("rotate", place)).startswith("aws secretsmanager rotate-secret ")
+
+
+@pytest.mark.parametrize(
+    ("failure", "plain"),
+    [
+        (
+            errors.CredentialRefused("Check.", names=("/b/NAME", "/b/PASSWORD")),
+            f"{STORE} --name /b/NAME --region eu-west-1; {STORE} --name /b/PASSWORD --region eu-west-1",
+        ),
+        (
+            errors.TagsInvalid("Mend them.", names=("ours:grace", "ours:expiry")),
+            f"{TAG} --tags Key=ours:grace,Value=value Key=ours:expiry,Value=value --region eu-west-1",
+        ),
+        (
+            errors.SecretUnusable("Store one."),
+            f"{PUT} --secret-string file:///dev/stdin --region eu-west-1",
+        ),
+    ],
+)
+def test_what_is_to_be_mended_is_named(failure: RotationError, plain: str) -> None:
+    assert f"`{plain}`" in str(told(failure, PLACE))
 
 
 def test_doing_it_again_is_what_has_failed() -> None:

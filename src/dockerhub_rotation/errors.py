@@ -51,6 +51,8 @@ Verb = Literal[
     "rollback",
     "rotate",
     "set",
+    "store",
+    "tag",
     "unblock",
 ]
 
@@ -61,6 +63,7 @@ class RotationError(Exception):
     Args:
         message: what failed and what mends it.
         verbs: where they are not those of the class.
+        names: of the parameters or tags that are to be mended.
 
     Attributes:
         to_do: `mend` what the message names, and rotate again; `wait` for Secrets Manager to repeat the rotation, or
@@ -76,8 +79,9 @@ class RotationError(Exception):
     retired: Mapping[str, int] = MappingProxyType({})
     verbs: tuple[Verb, ...] = ()
 
-    def __init__(self, message: str, *, verbs: tuple[Verb, ...] | None = None) -> None:
+    def __init__(self, message: str, *, verbs: tuple[Verb, ...] | None = None, names: tuple[str, ...] = ()) -> None:
         super().__init__(message)
+        self.names = names
         if verbs is not None:
             self.verbs = verbs
 
@@ -105,6 +109,8 @@ class SettingsInvalid(ConfigurationError):
 class TagsInvalid(ConfigurationError):
     """Tags of the secret that are meant for this function are wrong; the message lists every one of them."""
 
+    verbs: tuple[Verb, ...] = ("tag", "again")
+
 
 class ExpiryTooSoon(ConfigurationError):
     """A new token would expire before its successor is in every consumer's hands."""
@@ -126,6 +132,8 @@ class ParameterUnreadable(ConfigurationError):
 
 class SecretUnusable(ConfigurationError):
     """The current value has a shape in which the token can't be found, or belongs to another account."""
+
+    verbs: tuple[Verb, ...] = ("store", "again")
 
 
 class AwsRefused(ConfigurationError):
@@ -189,7 +197,7 @@ class AnswerUnknown(AttentionNeeded):
     It counts neither as dead nor as temporary. The message names the body's keys, never their values.
     """
 
-    verbs: tuple[Verb, ...] = ("preflight",)
+    verbs: tuple[Verb, ...] = ("preflight", "again")
 
 
 class PendingTokenUnusable(AttentionNeeded):
@@ -199,9 +207,12 @@ class PendingTokenUnusable(AttentionNeeded):
 
 
 class RetirementFailed(AttentionNeeded):
-    """Promoted, but old tokens could not all be retired; the next attempt or rotation goes on from here."""
+    """Promoted, but old tokens could not all be retired; the next attempt or rotation goes on from here.
 
-    verbs: tuple[Verb, ...] = ("again",)
+    So does the caretaker, which needs no other new token for that. A task says itself that it is sent again.
+    """
+
+    verbs: tuple[Verb, ...] = ("reconcile",)
 
 
 class RollbackFailed(AttentionNeeded):

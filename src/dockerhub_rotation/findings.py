@@ -148,6 +148,7 @@ def _of_current(known: Known) -> Iterator[Finding]:
             yield _dead(known, rotate)
         case Standing.OTHER_ACCOUNT:
             yield _doubtful(
+                known,
                 "The value under AWSCURRENT logs in as another account than the one whose tokens are managed",
                 affected=False,
             )
@@ -170,7 +171,7 @@ def _dead(known: Known, rotate: str) -> Finding:
     elif current.names_account:
         sure = "which the secret's value names"
     else:
-        return _doubtful(what, affected=True)
+        return _doubtful(known, what, affected=True)
     proof = "A login has shown it" if current.standing is Standing.REFUSED else "The list shows it, no login was tried"
     return Finding(
         Kind.CURRENT_TOKEN_DEAD,
@@ -180,12 +181,14 @@ def _dead(known: Known, rotate: str) -> Finding:
     )
 
 
-def _doubtful(what: str, *, affected: bool) -> Finding:
+def _doubtful(known: Known, what: str, *, affected: bool) -> Finding:
+    place = _place(known.versions)
     return Finding(
         Kind.ACCOUNT_DOUBTFUL,
         f"{what}, and nothing shows that this account has made the secret's tokens. Look whether the parameters of "
-        "user name and password are another project's; if all the secret's tokens were deleted by hand, store a "
-        "placeholder as its value, then rotate it.",
+        f"user name and password are another project's: {command('credentials', place)}. If all the secret's tokens "
+        f"were deleted by hand, store a placeholder as its value: {command('store', place)}, then "
+        f"{command('rotate', place)}.",
         consumers_affected=affected,
     )
 

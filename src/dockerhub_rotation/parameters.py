@@ -123,7 +123,8 @@ class Parameters:
 
     def _missing(self, *names: str) -> NoReturn:
         raise ParameterUnreadable(
-            f"Parameter Store has no value for {' and '.join(names)}. Store it as a SecureString under that name."
+            f"Parameter Store has no value for {' and '.join(names)}. Store it as a SecureString under that name.",
+            names=names,
         )
 
     def _values(self) -> dict[str, str]:
@@ -172,7 +173,8 @@ class Parameters:
         if seed is None:
             raise ParameterUnreadable(
                 f"Parameter {self._settings.totp_parameter} is not a TOTP seed in base32. Store the setup key that "
-                "Docker Hub shows beside the QR code, not a code."
+                "Docker Hub shows beside the QR code, not a code.",
+                names=(self._settings.totp_parameter or "",),
             )
         return seed
 

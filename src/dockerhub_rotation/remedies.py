@@ -5,7 +5,7 @@ import re
 import shlex
 from collections.abc import Callable
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dockerhub_rotation.errors import RotationError, ToDo, Verb
 
@@ -14,12 +14,14 @@ _CARETAKER = "-caretaker"
 # https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot.html: six random signs after the name.
 _SECRET = re.compile(r"arn:[^:]*:secretsmanager:[^:]*:[^:]*:secret:(?P<name>.+)-[A-Za-z0-9]{6}")
 
-_LEAD: dict[ToDo, str] = {"mend": "Then run", "wait": "To go on at once when that is over, run", "look": "Run"}
+_LEAD: dict[ToDo, str] = {"mend": "Run", "wait": "To go on at once when that is over, run", "look": "Run"}
 _BY_ITSELF = "Secrets Manager tries again by itself. "
 
 # How a verb is typed where that is not its name alone, and of what it is.
 _MORE: dict[Verb, str] = {"preflight": " DEPLOYED=1", "set": " FUNCTION_PARAMETERS='Name=value'"}
 _TARGETS: dict[Verb, str] = {"set": "deploy-function"}
+# No verb in a clone does these: a value, or what a tag should say, people know.
+_PLAIN_ALONE: dict[Verb, str] = {"store": " (it reads the value that you enter, until Ctrl-D)", "tag": ""}
 _ABOUT_A_SECRET = ("reconcile", "retire", "rollback", "rotate", "unblock", "logs")
 _ABOUT_A_VERSION = ("rollback", "logs")
 
@@ -34,6 +36,7 @@ class Place:
         secret: ARN or name; None if it is about none, or about all.
         version: the version that is being rotated in, or that a task names.
         again: the verb that does once more what has failed.
+        names: of the parameters or tags that are to be mended.
     """
 
     project: str
@@ -41,6 +44,7 @@ class Place:
     secret: str | None = None
     version: str | None = None
     again: Verb = "rotate"
+    names: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -59,6 +63,7 @@ def told(failure: RotationError, place: Place) -> RotationError:
 
     The one that was raised stays as it is: a sandbox may remember it, and quote it in another.
     """
+    place = replace(place, names=failure.names)
     commands = [command(place.again if verb == "again" else verb, place) for verb in failure.verbs]
     if not commands:
         return failure
@@ -71,6 +76,10 @@ def told(failure: RotationError, place: Place) -> RotationError:
 
 def command(verb: Verb, place: Place) -> str:
     """Return a command as it is typed in a clone and, beside it, with the AWS CLI alone."""
+    # One after the other, whatever came of the first: the version that it drops may not be pending any more.
+    plain = "; ".join(f"{words} --region {place.region}" for words in _PLAIN[verb](place))
+    if verb in _PLAIN_ALONE:
+        return f"`{plain}`{_PLAIN_ALONE[verb]}"
     secret = _SECRET.fullmatch(place.secret) if place.secret else None
     given = {
         "PROJECT": place.project,
@@ -79,20 +88,19 @@ def command(verb: Verb, place: Place) -> str:
     }
     variables = "".join(f" {variable}={shlex.quote(value)}" for variable, value in given.items() if value)
     typed = f"AWS_REGION={place.region} make {_TARGETS.get(verb, verb)}{variables}{_MORE.get(verb, '')}"
-    plain = " && ".join(f"aws {words} --region {place.region}" for words in _PLAIN[verb](place))
     return f"`{typed}` (without a clone: `{plain}`)"
 
 
 def _rotate(place: Place) -> list[str]:
-    return [f"secretsmanager rotate-secret --secret-id {_quoted(place.secret)}"]
-
-
-def _unblock(place: Place) -> list[str]:
+    """While a version is pending, no other rotation begins."""
+    rotate = f"aws secretsmanager rotate-secret --secret-id {_quoted(place.secret)}"
+    if place.version is None or place.again != "rotate":
+        return [rotate]
     drop = (
-        f"secretsmanager update-secret-version-stage --secret-id {_quoted(place.secret)} --version-stage AWSPENDING "
-        f"--remove-from-version-id {_quoted(place.version)}"
+        f"aws secretsmanager update-secret-version-stage --secret-id {_quoted(place.secret)} "
+        f"--version-stage AWSPENDING --remove-from-version-id {_quoted(place.version)}"
     )
-    return [drop, *_rotate(place)]
+    return [drop, rotate]
 
 
 def _quoted(name: str | None) -> str:
@@ -100,39 +108,58 @@ def _quoted(name: str | None) -> str:
 
 
 def _task(name: str, *fields: str) -> Callable[[Place], list[str]]:
-    """The caretaker answers after up to fifteen minutes."""
+    """The caretaker answers after up to fifteen minutes.
+
+    The task comes through a pipe, as bytes: on the command line, version 2 of the AWS CLI takes it for base64 unless
+    told otherwise, by an option that version 1 does not know.
+    https://docs.aws.amazon.com/cli/latest/userguide/cliv2-migration-changes.html
+    """
 
     def plain(place: Place) -> list[str]:
         known = {"SecretId": place.secret, "VersionId": place.version}
         event = {"Task": name} | {field: known[field] for field in fields if known[field]}
-        words = ["lambda", "invoke", "--function-name", f"{place.project}{_CARETAKER}", "--cli-read-timeout", "960"]
-        words += ["--cli-binary-format", "raw-in-base64-out", "--payload", json.dumps(event), "answer.json"]
-        return [shlex.join(words)]
+        invoke = f"aws lambda invoke --function-name {place.project}{_CARETAKER} --cli-read-timeout 960"
+        return [f"echo {shlex.quote(json.dumps(event))} | {invoke} --payload fileb:///dev/stdin answer.json"]
 
     return plain
 
 
 def _logs(place: Place) -> list[str]:
-    all_lines = f"logs filter-log-events --log-group-name /aws/lambda/{place.project}"
+    all_lines = f"aws logs filter-log-events --log-group-name /aws/lambda/{place.project}"
     if place.version is None:
         return [all_lines]
     pattern = shlex.quote(f'{{ $.correlation_id = "{place.version}" }}')
     return [f"{all_lines} --filter-pattern {pattern}"]
 
 
-def _credentials(_: Place) -> list[str]:
-    """Its value is typed, or comes through a pipe: on a command line others would see it."""
-    return ["ssm put-parameter --type SecureString --overwrite --value file:///dev/stdin --name ..."]
+def _credentials(place: Place) -> list[str]:
+    """Each value is typed, or comes through a pipe: on a command line others would see it.
+
+    Where it is not known which parameter it is, this shows which there are.
+    """
+    put = "aws ssm put-parameter --type SecureString --overwrite --value file:///dev/stdin --name"
+    return [f"{put} {_quoted(name)}" for name in place.names] or _settings(place)
+
+
+def _store(place: Place) -> list[str]:
+    return [
+        f"aws secretsmanager put-secret-value --secret-id {_quoted(place.secret)} --secret-string file:///dev/stdin"
+    ]
+
+
+def _tag(place: Place) -> list[str]:
+    tags = " ".join(shlex.quote(f"Key={name},Value=value") for name in place.names)
+    return [f"aws secretsmanager tag-resource --secret-id {_quoted(place.secret)} --tags {tags}"]
 
 
 def _settings(place: Place) -> list[str]:
     """It shows what is set; what it should be, people know."""
-    return [f"lambda get-function-configuration --function-name {place.project}"]
+    return [f"aws lambda get-function-configuration --function-name {place.project}"]
 
 
 _PLAIN: dict[Verb, Callable[[Place], list[str]]] = {
     "rotate": _rotate,
-    "unblock": _unblock,
+    "unblock": _rotate,
     "reconcile": _task("Reconcile", "SecretId"),
     "retire": _task("Retire", "SecretId"),
     "rollback": _task("Rollback", "SecretId", "VersionId"),
@@ -141,4 +168,6 @@ _PLAIN: dict[Verb, Callable[[Place], list[str]]] = {
     "credentials": _credentials,
     "deploy-function": _settings,
     "set": _settings,
+    "store": _store,
+    "tag": _tag,
 }

@@ -22,10 +22,12 @@ class Applied:
     Attributes:
         settings: the function's, as the tags change them that are right.
         problems: what is wrong with the others, a sentence for each that begins with its name.
+        wrong: their names.
     """
 
     settings: Settings
     problems: tuple[str, ...] = ()
+    wrong: tuple[str, ...] = ()
 
     def instead(self, own: Settings) -> Settings:
         """Return the settings for what goes on although tags are wrong: the function's own.
@@ -39,7 +41,7 @@ class Applied:
         """What is wrong with them, all at once, or None."""
         if not self.problems:
             return None
-        return TagsInvalid(f"The secret's tags are wrong: {'; '.join(self.problems)}. Mend them.")
+        return TagsInvalid(f"The secret's tags are wrong: {'; '.join(self.problems)}. Mend them.", names=self.wrong)
 
 
 def apply(tags: Mapping[str, str], settings: Settings) -> Applied:
@@ -48,7 +50,7 @@ def apply(tags: Mapping[str, str], settings: Settings) -> Applied:
     A tag makes scopes fewer and an expiry earlier, and a grace different up to the function's limit. Its repository is
     asked beside the function's own.
     """
-    problems = []
+    problems, wrong = [], []
     for tag in sorted(tags):
         if not tag.startswith(_PREFIX):
             continue
@@ -56,7 +58,8 @@ def apply(tags: Mapping[str, str], settings: Settings) -> Applied:
             settings = _KNOWN.get(tag.removeprefix(_PREFIX), _unknown)(tags[tag].strip(), settings)
         except ValueError as problem:
             problems.append(f"{tag} {problem}")
-    return Applied(settings, tuple(problems))
+            wrong.append(tag)
+    return Applied(settings, tuple(problems), tuple(wrong))
 
 
 def _unknown(_: str, __: Settings) -> Settings:

@@ -109,7 +109,7 @@ def _deploy(options: argparse.Namespace, aws: Aws, show: Show, wanted: Deploymen
 
 
 def _rotate(options: argparse.Namespace, aws: Aws, show: Show, wanted: Deployment) -> dict[str, object]:
-    return (rotate_leaked if options.leaked else rotate)(aws, show, wanted, options.seconds)
+    return (rotate_leaked if options.leaked else rotate)(aws, show, wanted, options.seconds, sure=options.yes)
 
 
 _VERBS: Mapping[str, Callable[[argparse.Namespace, Aws, Show, Deployment], dict[str, object]]] = {

@@ -116,6 +116,8 @@ def _asking(verbs: _Verbs, of_all: _Verbs) -> None:
     turning = verbs.add("rotate", "start a rotation and follow it to its end")
     turning.add_argument("--seconds", type=float, default=ROTATION_SECONDS, help="how long to follow it (%(default)s)")
     leaked = "then have the caretaker disable every superseded token at once"
+    another = "begin another in place of one that has failed and has not ended, do not ask"
+    turning.add_argument("--yes", action="store_true", help=another)
     turning.add_argument("--leaked", action="store_true", help=leaked)
 
     telling = verbs.add("logs", "show what one rotation has logged, across its steps and attempts")

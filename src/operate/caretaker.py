@@ -10,7 +10,7 @@ from typing import Any
 
 from operate.session import Aws, Refused
 from operate.show import Problem, Show
-from operate.typed import aws_command, command
+from operate.typed import aws_command, command, says
 
 # Lambda gives it 900.
 _SECONDS = 960
@@ -72,19 +72,20 @@ class Caretaker:
         if "errorMessage" in answer:
             older = "is none of" in str(answer["errorMessage"]) and "Task" in str(answer["errorMessage"])
             more = f" The deployed caretaker is older than these commands: run `{command('deploy')}` first." * older
-            raise Problem(
-                f"{undone}: {answer['errorMessage']}{more}\nMend what is said there, then send the task again: "
-                f"{send_again}"
-            )
+            # As a rule the message has said it, with the command beside it.
+            told = says(str(answer["errorMessage"]), str(task["Task"]).lower())
+            then = "" if told else f"\nMend what is said there, then send the task again: {send_again}"
+            raise Problem(f"{undone}: {answer['errorMessage']}{more}{then}")
         if "Message" not in answer:
             raise Problem(f"{undone}: {self.function} has answered something that is no caretaker's. Is it one?")
         return answer
 
     def by_hand(self, task: Mapping[str, str]) -> str:
         """Return the command of the AWS CLI that sends a task."""
-        return aws_command(
-            f"lambda invoke --function-name {self.function} --cli-binary-format raw-in-base64-out --cli-read-timeout "
-            f"{_SECONDS} --payload {shlex.quote(json.dumps(task))} answer.json"
+        # Both versions of the CLI take bytes as they are.
+        invoke = f"lambda invoke --function-name {self.function} --cli-read-timeout {_SECONDS}"
+        return f"echo {shlex.quote(json.dumps(task))} | " + aws_command(
+            f"{invoke} --payload fileb:///dev/stdin answer.json"
         )
 
 

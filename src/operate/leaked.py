@@ -13,11 +13,12 @@ from operate.show import Problem, Show
 from operate.typed import command
 
 
-def rotate_leaked(aws: Aws, show: Show, wanted: Deployment, seconds: float) -> dict[str, object]:
+def rotate_leaked(aws: Aws, show: Show, wanted: Deployment, seconds: float, *, sure: bool = False) -> dict[str, object]:
     """Rotate, then have the caretaker disable every superseded token of the secret, whatever grace it has.
 
     Args:
         seconds: how long to follow the rotation.
+        sure: as for `rotate`.
 
     Returns:
         as `rotate`, with the caretaker's answer; `ok` says whether no token is left active but the one in use.
@@ -28,7 +29,10 @@ def rotate_leaked(aws: Aws, show: Show, wanted: Deployment, seconds: float) -> d
     secret = require_rotating(aws, wanted.secret_name)
     caretaker = Caretaker(aws, show, f"{secret.function}-caretaker")
     caretaker.require_there(f"; or `{command('rotate')}`, and disable the older tokens at Docker Hub yourself")
-    rotated = _rotate(aws, show, wanted, secret, seconds)
+    try:
+        rotated: Mapping[str, object] = rotate(aws, show, wanted, seconds, sure=sure)
+    except Problem as problem:
+        rotated = _promoted(aws, show, secret, problem)
     task = retire_task(secret.arn)
     undone = "The secret has another token, but whether every superseded one is disabled is not known"
     answer = caretaker.send(task, "it disables every superseded token", undone, command("retire"))
@@ -47,19 +51,20 @@ def rotate_leaked(aws: Aws, show: Show, wanted: Deployment, seconds: float) -> d
     return {**rotated, "ok": ok, "retired": answer}
 
 
-def _rotate(aws: Aws, show: Show, wanted: Deployment, before: Secret, seconds: float) -> Mapping[str, object]:
-    """Rotate. Where that has failed after the promotion, the rest is the caretaker's."""
-    try:
-        return rotate(aws, show, wanted, seconds)
-    except Problem as problem:
-        current = again(aws, before).current
-        if current == before.current:
-            raise Problem(
-                f"{problem}\nThe token under AWSCURRENT still works, and may be the one that leaked: run `{_again()}` "
-                "once the rotation can succeed, or disable it at Docker Hub, which consumers will notice."
-            ) from None
-        show.line(str(problem))
-        return {"secret": before.arn, "version": current}
+def _promoted(aws: Aws, show: Show, before: Secret, problem: Problem) -> Mapping[str, object]:
+    """Go on where a rotation has failed after the promotion: the rest is the caretaker's.
+
+    Raises:
+        Problem: it has failed before.
+    """
+    current = again(aws, before).current
+    if current == before.current:
+        raise Problem(
+            f"{problem}\nThe token under AWSCURRENT still works, and may be the one that leaked: run `{_again()}` "
+            "once the rotation can succeed, or disable it at Docker Hub, which consumers will notice."
+        )
+    show.line(str(problem))
+    return {"secret": before.arn, "version": current}
 
 
 def _again() -> str:

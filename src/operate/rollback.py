@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from operate.caretaker import Caretaker
 from operate.confirm import require_yes
-from operate.function_log import check_version
+from operate.function_log import check_version, of_rotation
 from operate.names import Deployment
-from operate.rotations import drop
+from operate.pending import by_hand, take_off
 from operate.secret import PENDING, Secret, require_ours
 from operate.session import Aws, Refused
 from operate.show import Problem, Show
@@ -35,8 +37,7 @@ def rollback(aws: Aws, show: Show, wanted: Deployment, *, version: str, sure: bo
             f"{secret.name} has no version under AWSPREVIOUS: there is nothing to go back to. "
             f"`{command('rotate')}` makes a new token."
         )
-    if version != secret.current:
-        _require_no_rotation(secret)
+    finished = version != secret.current and _has_left_pending(aws, secret)
     if not named and _is_rolled_back(aws, secret):
         said = (
             f"Version {secret.current} is older than {version}, which is AWSPREVIOUS: it has been rolled back already"
@@ -47,7 +48,13 @@ def rollback(aws: Aws, show: Show, wanted: Deployment, *, version: str, sure: bo
     confirmed = command("rollback", version=version, yes="1")
     if version != secret.current:  # an earlier attempt that has died after the move goes on unasked
         _say_what(show, secret, version)
+        if finished:
+            show.line(
+                f"AWSPENDING stayed on version {secret.current}, whose rotation has ended: it is taken off first."
+            )
         require_yes(show, "Move AWSCURRENT back?", "Nothing is moved", sure=sure, confirmed=confirmed)
+    if finished:
+        take_off(aws, secret, secret.current)
     task = {"Task": "Rollback", "SecretId": secret.arn, "VersionId": version}
     undone = f"Whether version {version} is current now is not known"
     answer = caretaker.send(task, "it tries the earlier token, then moves AWSCURRENT", undone, confirmed)
@@ -72,11 +79,11 @@ def _chosen(secret: Secret, version: str) -> str:
     return version
 
 
-def _require_no_rotation(secret: Secret) -> None:
-    """Look whether a rotation is under way, which would put its version in place of the one that is gone back to.
+def _has_left_pending(aws: Aws, secret: Secret) -> bool:
+    """Whether AWSPENDING stayed on the current version after its rotation; AWS takes it off, as a rule.
 
     Raises:
-        Problem: one is.
+        Problem: a rotation is under way, which would put its version in place of the one that is gone back to.
     """
     if secret.pending:
         raise Problem(
@@ -84,12 +91,32 @@ def _require_no_rotation(secret: Secret) -> None:
             f"place of what you go back to. `{command('logs')}` shows how it goes; `{command('unblock')}` drops it. "
             "Then run this again."
         )
-    if PENDING in secret.labels.get(secret.current, ()):
+    if PENDING not in secret.labels.get(secret.current, ()):
+        return False
+    if not _has_ended(aws, secret):
         raise Problem(
             f"The rotation that has made version {secret.current} has promoted it, but not ended: AWSPENDING is there, "
             f"too. `{command('logs', follow='1')}` shows how it goes on. If it does not end, take the label off, and "
-            f"run this again:\n  {drop(secret, secret.current)}"
+            f"run this again:\n  {by_hand(secret, secret.current)}"
         )
+    return True
+
+
+def _has_ended(aws: Aws, secret: Secret) -> bool:
+    """Whether the rotation that has made the current version has ended, by its date or by the function's log."""
+    try:
+        made, lines = _made(aws, secret).get(secret.current), of_rotation(aws, secret.log_group, secret.current)
+    except Refused:
+        return False
+    by_date = bool(made and secret.rotated_at and secret.rotated_at >= made)
+    return by_date or bool(lines and lines[-1].step == "finishSecret" and not lines[-1].failed)
+
+
+def _made(aws: Aws, secret: Secret) -> dict[str, datetime]:
+    """Return when each version was made that has a staging label."""
+    # There are 20 staging labels at most, and what has none is not listed: one page holds all.
+    told = aws.ask("secretsmanager", "list_secret_version_ids", SecretId=secret.arn, MaxResults=100)
+    return {it["VersionId"]: it["CreatedDate"] for it in told["Versions"] if "CreatedDate" in it}
 
 
 def _nothing(show: Show, secret: Secret, why: str) -> dict[str, object]:
@@ -106,15 +133,13 @@ def _is_rolled_back(aws: Aws, secret: Secret) -> bool:
         Problem: it may not be looked at.
     """
     try:
-        # There are 20 staging labels at most, and what has none is not listed: one page holds all.
-        told = aws.ask("secretsmanager", "list_secret_version_ids", SecretId=secret.arn, MaxResults=100)
+        made = _made(aws, secret)
     except Refused as refused:
         named = command("rollback", version=secret.previous)
         raise Problem(
             f"Whether {secret.name} has been rolled back already is not known: {refused} If it has not, name the "
             f"version: `{named}`"
         ) from None
-    made = {it["VersionId"]: it["CreatedDate"] for it in told["Versions"] if "CreatedDate" in it}
     current, previous = made.get(secret.current), made.get(secret.previous)
     return bool(current and previous and current < previous)
 

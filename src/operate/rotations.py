@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,10 +11,11 @@ from uuid import uuid4
 from operate.following import pauses
 from operate.function_log import Line, of_rotation
 from operate.names import Deployment
+from operate.pending import by_hand, take_off
 from operate.secret import CURRENT, PENDING, Secret, again, require_rotating
 from operate.session import Aws, Refused
 from operate.show import Problem, Show
-from operate.typed import aws_command, command
+from operate.typed import command, says
 
 ROTATION_SECONDS = 600
 # How long to wait for the last line of the log once the new version is current: lines arrive late, and superseded
@@ -53,13 +54,14 @@ class _Rotation:
         self.seen.extend(new)
         return new
 
-    def tell_past(self) -> str:
-        """Tell why the last attempt failed, if one did, and return what to say should no other succeed."""
-        lines = self.new_lines(time.time() - _EARLIER_SECONDS)
-        failed = [f"An earlier attempt failed in {it.step}: {it.message}" for it in lines if it.failed][-1:]
-        for last in failed:
-            self.show.detail(last)
-        return "\n".join(["", *failed, "The next attempt may wait for the next rotation window."])
+    def past_failure(self) -> str:
+        """Say why the last attempt failed, and return it; empty, if none did."""
+        failed = [it for it in self.new_lines(0) if it.failed]
+        if not failed:
+            return ""
+        said = f"An earlier attempt failed in {failed[-1].step}: {failed[-1].message}"
+        self.show.detail(said)
+        return said
 
     def labels(self) -> dict[str, list[str]]:
         """Return the staging labels by version id, as they are now."""
@@ -71,23 +73,19 @@ class _Rotation:
 
     def drop(self) -> str:
         """Return what says how to drop it."""
-        plain = drop(self.secret, self.version)
+        plain = by_hand(self.secret, self.version)
         return f"`{command('unblock')}` drops it. Without these commands:\n  {plain}"
 
 
-def drop(secret: Secret, version: str) -> str:
-    """Return the command of the AWS CLI that drops a pending version."""
-    return aws_command(
-        f"secretsmanager update-secret-version-stage --secret-id {shlex.quote(secret.arn)} "
-        f"--version-stage AWSPENDING --remove-from-version-id {version}"
-    )
-
-
-def rotate(aws: Aws, show: Show, wanted: Deployment, seconds: float) -> dict[str, object]:
+def rotate(aws: Aws, show: Show, wanted: Deployment, seconds: float, *, sure: bool = False) -> dict[str, object]:
     """Start a rotation, or join the one that is under way, and follow it to its end.
+
+    One that has failed may wait for the next rotation window: whoever is there is asked whether to begin another in its
+    place.
 
     Args:
         seconds: how long to follow it.
+        sure: whether to begin another in place of one that has failed without asking.
 
     Returns:
         the secret, and the version that is current now.
@@ -98,11 +96,25 @@ def rotate(aws: Aws, show: Show, wanted: Deployment, seconds: float) -> dict[str
     # A secret whose stack has been given its name alone: what is asked for by name is what is rotated.
     since = time.time() - _SKEW_SECONDS
     rotation = _start(aws, show, require_rotating(aws, wanted.secret_name))
-    past = rotation.tell_past() if rotation.joined else ""
+    past = rotation.past_failure() if rotation.joined else ""
+    if past and _is_given_up(rotation, sure=sure):
+        take_off(aws, rotation.secret, rotation.version)
+        show.step("dropped", f"{rotation.secret.arn}: version {rotation.version} is not pending any more")
+        rotation, past = _start(aws, show, again(aws, rotation.secret)), ""
+    if rotation.joined:
+        past = "\n".join(["", *filter(None, [past]), "The next attempt may wait for the next rotation window."])
     with show.waiting(f"{wanted.secret_name}: the function is at it"):
         _follow(rotation, since, seconds, past)
     show.step("rotated", f"{rotation.secret.arn}: version {rotation.version} is current")
     return {"secret": rotation.secret.arn, "version": rotation.version, "joined": rotation.joined}
+
+
+def _is_given_up(rotation: _Rotation, *, sure: bool) -> bool:
+    """Whether a rotation that has failed is to be dropped, so that another can begin."""
+    question = "Mended what kept it? Drop it, and begin another now? [y/N] "
+    if not sure and (not sys.stdin.isatty() or rotation.show.ask(question).strip().lower() not in ("y", "yes")):
+        return False
+    return not rotation.is_current()
 
 
 def follow_first(aws: Aws, show: Show, wanted: Deployment) -> dict[str, object]:
@@ -209,11 +221,16 @@ def _failure(rotation: _Rotation, line: Line) -> Problem:
     if rotation.is_current():  # the labels may have moved since they were read
         return Problem(
             f"{line.step} failed after the promotion: the new token is current and works, an old one is still active. "
-            "Mend what the message names; Secrets Manager tries again by itself, and "
-            f"`{command('rotate')}` follows that."
+            f"Mend what the message names; Secrets Manager tries again by itself.{_then(line)}"
         )
     return Problem(
         f"The rotation failed in {line.step}; AWSCURRENT is what it was. Mend what the message names; Secrets Manager "
-        f"tries again by itself while the rotation window is open, and `{command('rotate')}` follows that. "
-        f"{rotation.drop()}"
+        f"tries again by itself while the rotation window is open.{_then(line)}"
     )
+
+
+def _then(line: Line) -> str:
+    # As a rule the message has said it.
+    if says(line.message, "rotate") or says(line.message, "unblock"):
+        return ""
+    return f" `{command('rotate')}` follows that, or begins another."

@@ -10,7 +10,7 @@ from typing import Any
 from operate.function_log import Line
 from operate.secret import Secret, about
 from operate.times import stamp
-from operate.typed import aws_command, command
+from operate.typed import aws_command, command, says
 
 _DAY = 86_400
 # As the caretaker calls it.
@@ -144,14 +144,14 @@ def _of_care(known: Known) -> Iterator[Reason]:
 def _of_rotation(known: Known) -> Iterator[Reason]:
     """What is under way, hangs, or was not brought to its end."""
     secret, failure = known.secret, known.failure
-    logs = command("logs", **about(secret))
     if secret.pending:
         yield _of_pending(known)
     elif not secret.current:
         begin = f"no version has a value. `{command('rotate', **about(secret))}` makes the first token."
         yield Reason(State.ATTENTION, "no value", f"There is nothing for consumers to read: {begin}")
     elif failure and known.lines and known.lines[-1].failed and not (known.care and known.care.at > failure.at):
-        text = f"The rotation was not brought to its end, {failure.time}: {failure.message} `{logs}` shows all of it."
+        text = f"The rotation was not brought to its end, {failure.time}: {failure.message}"
+        text += _unsaid(failure, secret, logs="shows all of it")
         yield Reason(State.ATTENTION, f"{_called(failure)} after the promotion", text)
 
 
@@ -166,18 +166,22 @@ def _of_pending(known: Known) -> Reason:
     last, since = lines[-1], f"since {stamp(lines[0].at)}"
     waits = last.said.get("to_do") == "wait" and known.now - lines[0].at < _DAY
     if last.failed and not waits:
-        drops = (
-            f"`{command('rotate', **about(secret))}` follows the next attempt, {unblock} drops it. {logs} shows all."
-        )
-        text = f"Version {version} is pending {since}. {last.step} failed, {last.time}: {last.message} {drops}"
+        text = f"Version {version} is pending {since}. {last.step} failed, {last.time}: {last.message}"
+        text += _unsaid(last, secret, unblock="drops it", logs="shows all")
         return Reason(State.ATTENTION, f"stuck in {last.step} {since}: {_called(last)}", text)
     if last.failed:
         text = f"Version {version} is pending {since}. {last.step} failed, {last.time}: {last.message}"
-        return Reason(State.ROTATING, f"tries again {since}: {_called(last)}", f"{text} Secrets Manager tries again.")
+        return Reason(State.ROTATING, f"tries again {since}: {_called(last)}", f"{text}")
     if known.now - last.at > _STEP_SECONDS:
         text = f"Version {version} is pending {since}, and nothing was heard of it after {last.step}, {last.time}."
         return Reason(State.ATTENTION, f"stuck after {last.step} {since}", f"{text} {unblock} drops it.")
     return Reason(State.ROTATING, f"{last.step} {since}", f"Version {version} is being made {since}: {logs}")
+
+
+def _unsaid(line: Line, secret: Secret, **ways: str) -> str:
+    """Return what these verbs do, as far as the line's message has not named them."""
+    left = [f"`{command(verb, **about(secret))}` {does}" for verb, does in ways.items() if not says(line.message, verb)]
+    return f" {', '.join(left)}." if left else ""
 
 
 def _of_nothing_logged(known: Known, unblock: str) -> Reason:

@@ -6,6 +6,7 @@ and profile. It is set once, for the run of a verb.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -70,12 +71,22 @@ def command(verb: str, **options: str) -> str:
         words += [
             f"--{name.replace('_', '-')}" + ("" if value == "1" else f" {value}") for name, value in given.items()
         ]
-    return _in_environment(words) if verb != "package" else words[0]
+    return _in_environment(words, _ENVIRONMENT.get()) if verb != "package" else words[0]
+
+
+def says(text: str, verb: str) -> bool:
+    """Whether a text of the functions', which names commands as they are typed in a clone, has that of a verb."""
+    return re.search(rf"\bmake {verb}(?![\w-])", text) is not None
 
 
 def aws_command(words: str) -> str:
-    """Return a command of the AWS CLI, which is typed as it is told here, for this Region and profile."""
-    return _in_environment([f"aws {words}"])
+    """Return a command of the AWS CLI, which is typed as it is told here, for this Region and profile.
+
+    Version 1 of the CLI reads no AWS_REGION.
+    """
+    variables = dict(_ENVIRONMENT.get())
+    region = variables.pop("AWS_REGION", "")
+    return _in_environment([f"aws {words}", *([f"--region {region}"] if region else [])], variables)
 
 
 def _names_for(step: str) -> Mapping[str, str]:
@@ -84,6 +95,5 @@ def _names_for(step: str) -> Mapping[str, str]:
     return {name: value for name, value in names.items() if step in concerned.get(name, (step,))}
 
 
-def _in_environment(words: list[str]) -> str:
-    variables = [f"{name}={shlex.quote(value)}" for name, value in _ENVIRONMENT.get().items()]
-    return " ".join([*variables, *words])
+def _in_environment(words: list[str], variables: Mapping[str, str]) -> str:
+    return " ".join([*(f"{name}={shlex.quote(value)}" for name, value in variables.items()), *words])

@@ -8,8 +8,9 @@ import time
 from operate.confirm import require_yes
 from operate.function_log import Line, of_rotation
 from operate.names import Deployment
+from operate.pending import take_off
 from operate.rotations import ROTATION_SECONDS, rotate
-from operate.secret import PENDING, Secret, again, require_ours
+from operate.secret import Secret, again, require_ours
 from operate.session import Aws, Refused
 from operate.show import Problem, Show
 from operate.typed import command
@@ -88,13 +89,7 @@ def _drop(aws: Aws, show: Show, secret: Secret, version: str) -> bool:
         became = "is current" if now.current == version else "is not pending any more"
         show.line(f"Nothing is dropped: meanwhile version {version} {became}.")
         return False
-    request = {"SecretId": secret.arn, "VersionStage": PENDING, "RemoveFromVersionId": version}
-    try:
-        aws.ask("secretsmanager", "update_secret_version_stage", **request)
-    except Refused:
-        # Sent again after an answer that was lost, it finds the label gone.
-        if PENDING in again(aws, secret).labels.get(version, ()):
-            raise
+    take_off(aws, secret, version)
     return True
 
 

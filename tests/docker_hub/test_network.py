@@ -86,7 +86,7 @@ def test_whatever_is_wrong_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("AWS_CA_BUNDLE", "/missing.pem")
     monkeypatch.setenv("HTTPS_PROXY", "socks5://proxy:1080")
 
-    with pytest.raises(SettingsInvalid, match="AWS_CA_BUNDLE .*; HTTPS_PROXY .* Mend it"):
+    with pytest.raises(SettingsInvalid, match="AWS_CA_BUNDLE .*; HTTPS_PROXY .* Mend it\\."):
         Pool()
 
 

@@ -284,8 +284,9 @@ class Account:
         )
         if label not in secret.labels.get(version, ()):
             raise AwsError("InvalidParameterException", f"The staging label {label} isn't attached to {version}.")
-        assert "MoveToVersionId" not in asked
         kept = {it: [one for one in held if (it, one) != (version, label)] for it, held in secret.labels.items()}
+        if moved := asked.get("MoveToVersionId"):
+            kept[moved] = [*kept.get(moved, []), label]
         secret.labels = {it: held for it, held in kept.items() if held}
         return {"Name": secret.name, "ARN": secret.arn}
 

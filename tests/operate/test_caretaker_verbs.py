@@ -166,7 +166,7 @@ def test_an_error_a_lost_answer_and_a_missing_caretaker_are_told_and_nothing_is_
     done = run(*verb)
     assert (done.status, "Docker Hub did not answer.\nMend what is said there" in done.err) == (1, True)
     assert f"`make {verb[0]}" in done.err
-    assert f'--payload \'{{"Task": "{task}"' in done.err
+    assert f'echo \'{{"Task": "{task}"' in done.err
 
     operated.aws.broken["lambda:Invoke"] = ReadTimeoutError(endpoint_url="https://lambda")
     before = operated.aws.requests.count("lambda:Invoke")

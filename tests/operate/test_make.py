@@ -81,7 +81,7 @@ VERBS = [
     *("preflight", "credentials", "deploy", "rotate", "destroy"),
     *("status", "logs", "unblock", "rollback", "reconcile", "retire"),
 ]
-ASKING = ("destroy", "credentials", "unblock", "rollback", "retire")
+ASKING = ("destroy", "rotate", "credentials", "unblock", "rollback", "retire")
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -152,6 +152,7 @@ SWITCHES = [
     ("credentials", "YES", "yes", True),
     ("deploy", "PROTECT", "protect", True),
     ("rotate", "LEAKED", "leaked", True),
+    ("rotate", "YES", "yes", True),
     ("unblock", "YES", "yes", True),
     ("rollback", "YES", "yes", True),
     ("retire", "YES", "yes", True),

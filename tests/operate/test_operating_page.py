@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import io
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from unittest import mock
 
 import pytest
 from markdown_it import MarkdownIt
 
 from dockerhub_rotation import errors, findings
-from operate.__main__ import main
 from operate.arguments import parser
 from rehearsal.fork_server import ForkServer
 from rehearsal.served.broken import BROKEN
 from rehearsal.served.world import Served
 from rehearsal.world import Scene, State
 
+from .typed_commands import ROOT, somebody_elses_shell, type_in
+
 pytestmark = pytest.mark.xdist_group("operating page")  # they share one walk
 
-ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
 _SERVE = re.compile(r'make rehearse ARGS="--serve(?: --rotations (?P<rotations>\d+))?(?: --grace (?P<grace>\w+))?"')
 _BREAK = re.compile(r'make rehearse ARGS="--serve --broken (?P<name>\w+)"')
@@ -69,54 +63,14 @@ def shown() -> Iterator[Shown]:
                 yield Shown(command, tuple(lines))
 
 
-class Terminal:
-    """Somebody at a terminal who enters what the page shows, and sees it."""
-
-    def __init__(self, answers: list[str]) -> None:
-        self._answers = iter(answers)
-
-    def isatty(self) -> bool:
-        return True
-
-    def readline(self) -> str:
-        entered = f"{next(self._answers)}\n"
-        sys.stdout.write(entered)
-        return entered
-
-
-def words_of(command: str, folder: Path) -> list[str]:
-    """Return the arguments with which a make verb calls the commands, as the Makefile has it."""
-    (folder / "bin").mkdir(exist_ok=True)
-    python = folder / "bin" / "python"  # builds the package, where a verb needs one
-    python.write_text("#!/bin/sh\n")
-    python.chmod(0o755)
-    (folder / ".ready").touch()
-    verb = ["make", *re.findall(r"[\w=-]+", command.removeprefix("make "))]
-    told = subprocess.run(
-        [*verb, f"OPERATE={folder}", r"DEPLOY=printf '%s\n'"],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"]},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return told.stdout.removesuffix("\n").split("\n")
-
-
 def run(served: Served, one: Shown, folder: Path) -> Ran:
     answers = re.findall(r"\[y/N\] (\w)$", "\n".join(one.lines), re.MULTILINE)
-    printed = io.StringIO()
     before = served.world.state()
-    with (
-        mock.patch.object(sys, "stdin", Terminal(answers)),
-        redirect_stdout(printed),
-        redirect_stderr(printed),
-    ):
-        status = main(words_of(one.command, folder))
+    typed = type_in(one.command, answers, folder)
     served.world.aws.wait()
     works = served.world.hub.authenticates(served.world.current_token())
-    said = printed.getvalue()
-    return Ran(one, status, said, before, served.world.state(), works, served.world.leaked(said))
+    leaked = served.world.leaked(typed.printed)
+    return Ran(one, typed.status, typed.printed, before, served.world.state(), works, leaked)
 
 
 @pytest.fixture(scope="module")
@@ -126,13 +80,11 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> list[Ran]:
     begun = _SERVE.fullmatch(first.command)
     assert begun, "the page begins with the world that it is followed in"
     scene, folder = Scene(grace=begun["grace"]), tmp_path_factory.mktemp("operate")
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    nobody = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
     ran: list[Ran] = []
     with (
         ForkServer() as processes,
         Served(scene, rotations=int(begun["rotations"]), run_function=processes.function) as served,
-        mock.patch.dict(os.environ, {**ours, **nobody, **served.environment}, clear=True),
+        somebody_elses_shell(served),
     ):
         for one in rest:
             if broken := _BREAK.fullmatch(one.command):
@@ -241,6 +193,25 @@ def test_the_page_shows_every_verb_that_is_not_for_deploying() -> None:
     (verbs,) = (set(it.choices) for it in parser()._actions if isinstance(it.choices, dict))
 
     assert {command.split()[1] for command in CHANGES} == verbs - {"credentials", "deploy", "destroy"}
+
+
+# As the table has a verb that is typed in another way.
+TYPED: Mapping[errors.Verb, str] = {
+    "again": "`make rotate`",
+    "preflight": "`make preflight DEPLOYED=1`",
+    "set": "`make deploy-function FUNCTION_PARAMETERS=",
+    "store": "`aws secretsmanager put-secret-value`",
+    "tag": "`aws secretsmanager tag-resource`",
+}
+
+
+def test_the_table_has_the_commands_that_each_error_prints() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \|(.*?)\|", PAGE, re.MULTILINE))
+    kinds = [it for it in vars(errors).values() if isinstance(it, type) and issubclass(it, errors.RotationError)]
+    printed = [(kind.__name__, TYPED.get(verb, f"`make {verb}`")) for kind in kinds for verb in kind.verbs]
+
+    assert [(name, typed) for name, typed in printed if name in rows and typed not in rows[name]] == []
+    assert len([name for name, _ in printed if name in rows]) > 20
 
 
 def test_the_table_has_every_error_and_finding_and_says_which_are_served() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from botocore.exceptions import ReadTimeoutError
 from .aws import Secret
 from .cloudformation import AwsError
 from .conftest import Command
-from .operated import CARETAKER, DONE, PROMOTED, Operated
+from .operated import CARETAKER, DONE, Operated
 
 BACK = {"old": ["AWSCURRENT"], "new": ["AWSPREVIOUS"]}
 
@@ -88,7 +89,6 @@ def test_forward_again_is_possible_by_name(operated: Operated, secret: Secret, r
     [
         ({"new": ["AWSCURRENT"]}, (), "no version under AWSPREVIOUS: there is nothing to go back to. `make rotate`"),
         ({**DONE, "x": ["AWSPENDING"]}, (), "version x is AWSPENDING"),
-        (PROMOTED, (), "has promoted it, but not ended"),
         (DONE, ("--version", "x"), "no version x with a staging label. It has old (AWSPREVIOUS), new (AWSCURRENT)"),
         (DONE, ("--version", '"*"'), "is no id of a version"),
         (DONE, (), "nobody is there to confirm it. Run `make rollback VERSION=old YES=1`"),
@@ -108,6 +108,97 @@ def test_what_cannot_be_is_refused_before_anything_has_changed(
 
     assert (done.status, operated.tasks, secret.labels) == (1, [], labels)
     assert said in done.err
+
+
+# boto3 sends no shorter one.
+NEW = f"new-{'0' * 32}"
+LEFT = {"old": ["AWSPREVIOUS"], NEW: ["AWSCURRENT", "AWSPENDING"]}
+
+
+@pytest.fixture
+def left(operated: Operated, secret: Secret) -> Secret:
+    """Return the secret after a rotation that ended three days ago, and has left AWSPENDING where it was."""
+    secret.labels = dict(LEFT)
+    secret.made = {"old": secret.made["old"], NEW: secret.made["new"]}
+    return secret
+
+
+def never_rotated(left: Secret, operated: Operated) -> None:
+    left.described.pop("LastRotatedDate")
+
+
+def rotated_before(left: Secret, operated: Operated) -> None:
+    left.described["LastRotatedDate"] = left.made["old"]
+
+
+def finished(left: Secret, operated: Operated) -> None:
+    rotated_before(left, operated)
+    operated.line(left, "finishSecret", "retired", version=NEW)
+
+
+def failed(left: Secret, operated: Operated) -> None:
+    rotated_before(left, operated)
+    operated.line(left, "finishSecret", "not retired", version=NEW, error="RetirementFailed")
+
+
+def at_work(left: Secret, operated: Operated) -> None:
+    rotated_before(left, operated)
+    operated.line(left, "testSecret", "it logs in", version=NEW)
+
+
+def unknown(left: Secret, operated: Operated) -> None:
+    operated.aws.refuse["secretsmanager:ListSecretVersionIds"] = AwsError("AccessDeniedException", "Not you")
+
+
+@pytest.mark.parametrize("ended", [lambda *_: None, finished])
+def test_awspending_that_a_rotation_has_left_is_taken_off_first(
+    operated: Operated, left: Secret, run: Command, ended: Callable[[Secret, Operated], None]
+) -> None:
+    """The caretaker refuses while it is there."""
+    ended(left, operated)
+    sent = operated.aws.invoked
+
+    def roll_back(name: str, event: Any) -> dict[str, Any]:
+        assert not any("AWSPENDING" in labels for labels in left.labels.values())
+        return sent(name, event)
+
+    operated.aws.invoked = roll_back
+
+    done = run("rollback", stdin="y\n", at_a_terminal=True)
+
+    assert (done.status, operated.tasks) == (0, [task(left)])
+    assert f"AWSPENDING stayed on version {NEW}, whose rotation has ended: it is taken off first." in done.out
+
+
+@pytest.mark.parametrize("how", [{"stdin": "n\n", "at_a_terminal": True}, {}])
+def test_without_a_yes_it_stays(operated: Operated, left: Secret, run: Command, how: dict[str, Any]) -> None:
+    assert (run("rollback", **how).status, left.labels, operated.tasks) == (1, LEFT, [])
+
+
+@pytest.mark.parametrize("not_ended", [never_rotated, rotated_before, failed, at_work, unknown])
+def test_awspending_stays_unless_the_rotation_is_known_to_have_ended(
+    operated: Operated, left: Secret, run: Command, not_ended: Callable[[Secret, Operated], None]
+) -> None:
+    not_ended(left, operated)
+
+    done = run("rollback", "--yes")
+
+    assert (done.status, left.labels, operated.tasks) == (1, LEFT, [])
+    assert "has promoted it, but not ended" in done.err
+    assert f"--version-stage AWSPENDING --remove-from-version-id {NEW}" in done.err
+
+
+def test_a_rotation_that_begins_while_somebody_thinks_keeps_its_label(
+    operated: Operated, left: Secret, run: Command, meanwhile: Callable[..., None]
+) -> None:
+    begun = {"old": ["AWSPREVIOUS"], NEW: ["AWSCURRENT"], "x": ["AWSPENDING"]}
+    meanwhile(lambda: setattr(left, "labels", dict(begun)))
+
+    operated.aws.invoked = lambda name, event: {"errorMessage": "Version x is AWSPENDING."}
+
+    done = run("rollback", at_a_terminal=True)
+
+    assert (done.status, left.labels) == (1, begun)
 
 
 def test_a_no_is_a_no(operated: Operated, secret: Secret, run: Command) -> None:
@@ -152,7 +243,7 @@ def test_an_error_of_the_caretakers_is_told_with_how_to_send_the_task_again(
     done = run("rollback", "--yes")
 
     assert (done.status, said in done.err) == (1, True)
-    assert "`make rollback VERSION=old YES=1`, or without these commands:\n  aws lambda invoke" in done.err
+    assert "`make rollback VERSION=old YES=1`, or without these commands:\n  echo " in done.err
 
 
 def test_an_answer_that_is_lost_is_asked_for_once(operated: Operated, secret: Secret, run: Command) -> None:

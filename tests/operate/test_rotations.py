@@ -21,6 +21,9 @@ MADE = ("INFO", "createSecret", "made")
 REFUSED = ("ERROR", "testSecret", "refused")
 RETIRED = ("INFO", "finishSecret", "retired")
 
+# boto3 sends no shorter one.
+STUCK = f"stuck-{'0' * 32}"
+
 Lines = list[tuple[str, str, str]]
 
 
@@ -107,8 +110,19 @@ def test_a_failed_step_ends_it_with_what_to_do(rotation: Rotation, run: Command)
     assert done.status == 1
     assert "refused" in done.out
     assert "failed in testSecret; AWSCURRENT is what it was" in done.err
-    drop = f"--secret-id {rotation.secret.arn} --version-stage AWSPENDING --remove-from-version-id new"
-    assert drop in done.err
+    assert "`make rotate` follows that, or begins another." in done.err
+
+
+@pytest.mark.parametrize("named", ["`AWS_REGION=x make rotate SECRET=y`", "`make unblock`"])
+@pytest.mark.parametrize("labels", [STAGED, PROMOTED])
+def test_a_command_that_the_failure_names_is_not_said_again(
+    rotation: Rotation, run: Command, labels: Mapping[str, list[str]], named: str
+) -> None:
+    rotation.goes_on((3, labels), (3, ("ERROR", "finishSecret", f"Refused. Run {named}.")))
+
+    done = run("rotate")
+
+    assert (done.status, done.out.count("make "), "make " in done.err) == (1, 1, False)
 
 
 def test_a_failure_after_the_promotion_says_that_the_new_token_works(rotation: Rotation, run: Command) -> None:
@@ -214,6 +228,57 @@ def test_what_kept_a_rotation_that_is_joined_is_told_once(rotation: Rotation, ru
     assert out.index("an earlier one has not ended") < out.index("An earlier attempt failed in testSecret: this is why")
     assert out.index("this is why") < out.index("retired")
     assert (out.count("this is why"), out.count("an old story")) == (1, 0)
+
+
+def given_up(rotation: Rotation) -> list[str]:
+    """Have one that failed two days ago; return the versions that are begun after it."""
+    begun: list[str] = []
+
+    def rotate(secret: Secret) -> str:
+        if STUCK in secret.labels:
+            raise AwsError("InvalidRequestException", SAID[0])
+        begun.append("new")
+        secret.labels = dict(DONE)
+        return "new"
+
+    rotation.secret.labels = {"old": ["AWSCURRENT"], STUCK: ["AWSPENDING"]}
+    rotation.aws.rotate = rotate
+    said = {"level": "ERROR", "step": "testSecret", "message": "this is why", "correlation_id": STUCK}
+    rotation.aws.log[GROUP].append((rotation.clock.now - 2 * 86_400, json.dumps(said)))
+    return begun
+
+
+@pytest.mark.parametrize("how", [{"stdin": "y\n", "at_a_terminal": True}, {"arguments": ["--yes"]}])
+def test_another_takes_the_place_of_one_that_has_failed_if_somebody_says_so(
+    rotation: Rotation, run: Command, how: dict[str, Any]
+) -> None:
+    begun = given_up(rotation)
+
+    done = run("rotate", *how.pop("arguments", ()), "--json", **how)
+
+    assert (done.status, done.json["version"], done.json["joined"], begun) == (0, "new", False, ["new"])
+    assert done.err.count("this is why") == 1
+    assert f"version {STUCK} is not pending any more" in done.err
+
+
+@pytest.mark.parametrize("how", [{"stdin": "n\n", "at_a_terminal": True}, {}])
+def test_nobody_drops_one_that_has_failed_unless_told(rotation: Rotation, run: Command, how: dict[str, Any]) -> None:
+    begun = given_up(rotation)
+    after = {"old": ["AWSPREVIOUS"], STUCK: ["AWSCURRENT"]}
+    rotation.goes_on((5, after))
+
+    assert (run("rotate", **how).status, begun, rotation.secret.labels) == (0, [], after)
+
+
+def test_one_that_is_promoted_while_somebody_thinks_is_not_dropped(
+    rotation: Rotation, run: Command, meanwhile: Callable[..., None]
+) -> None:
+    begun = given_up(rotation)
+    after = {"old": ["AWSPREVIOUS"], STUCK: ["AWSCURRENT", "AWSPENDING"]}
+    meanwhile(lambda: setattr(rotation.secret, "labels", dict(after)))
+
+    assert run("rotate", at_a_terminal=True).status == 0
+    assert (begun, rotation.secret.labels) == ([], after)
 
 
 def test_a_rotation_that_is_joined_and_fails_anew_ends_it(rotation: Rotation, run: Command) -> None:

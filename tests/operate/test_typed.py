@@ -44,7 +44,7 @@ NAMES = {"project": "team-b", "secret": "team-b/hub", "bucket": "packages"}
 def test_a_command_names_what_it_is_about(verb: str, options: dict[str, str], words: str) -> None:
     with carrying({"AWS_REGION": "us-east-1", "AWS_PROFILE": "team b"}, NAMES):
         assert command(verb, **options) == f"AWS_REGION=us-east-1 AWS_PROFILE='team b' {words}"
-        assert aws_command("sts x") == "AWS_REGION=us-east-1 AWS_PROFILE='team b' aws sts x"
+        assert aws_command("sts x") == "AWS_PROFILE='team b' aws sts x --region us-east-1"
     assert command("rotate") == "make rotate"
 
 
@@ -77,7 +77,7 @@ def test_the_commands_of_the_aws_cli_are_for_the_region_that_was_asked(
 
     said = run("deploy", "--only", "bucket").err
 
-    assert f"`AWS_REGION=eu-west-1 aws cloudformation delete-stack --stack-name {PROJECT}-bucket`" in said
+    assert f"`aws cloudformation delete-stack --stack-name {PROJECT}-bucket --region eu-west-1`" in said
 
 
 @pytest.mark.parametrize("secret", ["hub", "dockerhub-token"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -52,6 +53,16 @@ def test_who_says_so_rotates_again_at_once(operated: Operated, secret: Secret, r
 
     assert (done.status, secret.labels) == (0, DONE)
     assert f"version {NEW} is current" in done.out
+
+
+def test_awspending_goes_and_is_moved_nowhere(operated: Operated, secret: Secret, run: Command) -> None:
+    """On the current version it would say that a rotation has just ended, and keep a rollback away."""
+    assert run("unblock", "--yes").status == 0
+
+    assert [json.loads(body) for body in operated.aws.bodies if "VersionStage" in body] == [
+        {"SecretId": secret.arn, "VersionStage": "AWSPENDING", "RemoveFromVersionId": NEW}
+    ]
+    assert not any("AWSPENDING" in labels for labels in secret.labels.values())
 
 
 @pytest.mark.parametrize("answer", ["n", "", "whatever"])

@@ -77,12 +77,13 @@ class _Login:
 
 @dataclass(frozen=True)
 class _FailedLogin:
-    """A login that was refused: whose, when it was tried (seconds since 1970), and how that was told."""
+    """A login that was refused: whose, when it was tried (seconds since 1970), how that was told, and of what names."""
 
     account: Account
     at: float
     kind: type[CredentialRefused | LockedOut]
     message: str
+    names: tuple[str, ...]
 
     @property
     def until(self) -> float:
@@ -95,7 +96,8 @@ class _FailedLogin:
         at, until = (time.strftime("%H:%M", time.gmtime(moment)) for moment in (self.at, self.until + 59))
         return self.kind(
             f"Not asked again until {until} UTC, because it was refused at {at}, for they add up to a lockout. "
-            f"What was said then: {self.message}"
+            f"What was said then: {self.message}",
+            names=self.names,
         )
 
 
@@ -196,7 +198,7 @@ class ManagementLogin:
             if not account.may_be(identity.username):
                 raise self._credential_error(_OTHER_ACCOUNT)
         except (CredentialRefused, LockedOut) as refused:
-            self._remembered.failed = _FailedLogin(account, asked_at, type(refused), str(refused))
+            self._remembered.failed = _FailedLogin(account, asked_at, type(refused), str(refused), refused.names)
             raise
         ends_at = claimed.get("exp")
         if not isinstance(ends_at, int | float):
@@ -291,13 +293,13 @@ class ManagementLogin:
     def _credential_error(self, message: str) -> CredentialRefused:
         """Return the error for a credential that does not do, to be raised; it is read anew next time."""
         self._parameters.forget()
-        return CredentialRefused(
-            message.format(
-                username=self._settings.username_parameter,
-                password=self._settings.password_parameter,
-                totp=self._settings.totp_parameter,
-            )
-        )
+        parameters = {
+            "username": self._settings.username_parameter,
+            "password": self._settings.password_parameter,
+            "totp": self._settings.totp_parameter,
+        }
+        named = tuple(name for key, name in parameters.items() if name and f"{{{key}}}" in message)
+        return CredentialRefused(message.format(**parameters), names=named)
 
 
 def _one_time_code(seed: str, step: int) -> str:

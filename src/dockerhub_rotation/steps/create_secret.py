@@ -73,7 +73,8 @@ def _require_settings(rotation: Rotation) -> None:
     """Refuse what is wrong with the secret's tags, and an expiry that comes too soon, all at once."""
     too_soon = _too_soon(rotation)
     if rotation.tags.error is not None:
-        raise TagsInvalid(" ".join(filter(None, (str(rotation.tags.error), too_soon))))
+        said = " ".join(filter(None, (str(rotation.tags.error), too_soon)))
+        raise TagsInvalid(said, names=rotation.tags.wrong)
     if too_soon is not None:
         raise ExpiryTooSoon(too_soon)
 

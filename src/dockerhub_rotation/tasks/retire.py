@@ -36,7 +36,8 @@ def retire(task: Task, versions: SecretVersions) -> Result:
 def _not_retired(done: Retirement) -> RetirementFailed:
     error = RetirementFailed(
         "Not every superseded token could be disabled, so one may still work. Send the task again. "
-        + " ".join(dict.fromkeys(str(failure) for failure in done.failures))
+        + " ".join(dict.fromkeys(str(failure) for failure in done.failures)),
+        verbs=("again",),
     )
     error.retired = asdict(done.retired)
     return error

@@ -153,7 +153,8 @@ def _not_settled(back: WayBack, failures: list[RotationError], retired: Mapping[
     """Return the error for a rollback that has moved AWSCURRENT and not come to its end, to be raised."""
     error = RetirementFailed(
         f"AWSCURRENT is version {back.version}, but the token that it replaces may be without a deadline. "
-        + " ".join(dict.fromkeys(str(failure) for failure in failures))
+        + " ".join(dict.fromkeys(str(failure) for failure in failures)),
+        verbs=("again",),
     )
     error.consumers_affected = any(failure.consumers_affected for failure in failures)
     error.retired = retired

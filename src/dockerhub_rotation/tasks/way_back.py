@@ -45,7 +45,9 @@ def value_of(task: Task, versions: SecretVersions, version: str) -> Credential:
     if not task.account.may_be(found.username):
         raise SecretUnusable(
             f"The user name in version {version} is not that of the account whose tokens this function makes. Nothing "
-            f"was changed. Look whether parameter {task.settings.username_parameter} is another project's."
+            f"was changed. Look whether parameter {task.settings.username_parameter} is another project's.",
+            verbs=("credentials", "again"),
+            names=(task.settings.username_parameter,),
         )
     return found
 
@@ -64,7 +66,9 @@ def require_our_account(task: Task, versions: SecretVersions, back: WayBack, tok
     raise SecretUnusable(
         "Nothing shows that this account has made the secret's tokens: its list has none of them, and the value names "
         f"no user. Nothing was changed. Look whether parameters {task.settings.username_parameter} and "
-        f"{task.settings.password_parameter} are another project's; else move AWSCURRENT by hand."
+        f"{task.settings.password_parameter} are another project's; else move AWSCURRENT by hand.",
+        verbs=("credentials", "again"),
+        names=(task.settings.username_parameter, task.settings.password_parameter),
     )
 
 
@@ -166,6 +170,8 @@ def logs_in(task: Task, back: WayBack) -> bool:
     if not task.account.may_be(identity.username):
         raise SecretUnusable(
             f"Version {back.version} holds a token of another account than the one whose tokens this function makes. "
-            f"Look whether parameter {task.settings.username_parameter} is another project's."
+            f"Look whether parameter {task.settings.username_parameter} is another project's.",
+            verbs=("credentials", "again"),
+            names=(task.settings.username_parameter,),
         )
     return True

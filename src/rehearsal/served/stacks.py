@@ -22,10 +22,18 @@ class Stacks:
 
     Args:
         parameters: of each, by its name.
+        outputs: of those that have some.
     """
 
-    def __init__(self, parameters: Mapping[str, Mapping[str, str]], region: str, account: str) -> None:
+    def __init__(
+        self,
+        parameters: Mapping[str, Mapping[str, str]],
+        outputs: Mapping[str, Mapping[str, str]],
+        region: str,
+        account: str,
+    ) -> None:
         self._parameters = parameters
+        self._outputs = outputs
         self._region = region
         self._account = account
         self.operations = {"DescribeStacks": self._describe, "GetTemplateSummary": self._summarize}
@@ -40,10 +48,14 @@ class Stacks:
     def _stack(self, name: str) -> str:
         identity = _STACK_ID.format(region=self._region, account=self._account, name=name)
         parameters = "".join(_parameter(key, "ParameterValue", it) for key, it in self._parameters[name].items())
+        outputs = "".join(
+            f"<member><OutputKey>{key}</OutputKey><OutputValue>{escape(it)}</OutputValue></member>"
+            for key, it in self._outputs.get(name, {}).items()
+        )
         return (
             f"<member><StackName>{name}</StackName><StackId>{identity}</StackId>"
             "<CreationTime>2026-01-01T00:00:00Z</CreationTime><StackStatus>CREATE_COMPLETE</StackStatus>"
-            f"<Parameters>{parameters}</Parameters></member>"
+            f"<Parameters>{parameters}</Parameters><Outputs>{outputs}</Outputs></member>"
         )
 
     def _summarize(self, form: Mapping[str, str]) -> str:

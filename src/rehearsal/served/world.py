@@ -176,11 +176,17 @@ class Served:
             f"{PROJECT}-caretaker": {"ProjectName": PROJECT, "RotationFunctionArn": FUNCTION_ARN},
             SECRET_STACK: {"ProjectName": PROJECT, "SecretName": SECRET_NAME},
         }
+        bucket = f"{PROJECT}-{ACCOUNT}-{REGION}"
+        outputs = {
+            f"{PROJECT}-bucket": {"BucketName": bucket},
+            f"{PROJECT}-function": {"FunctionArn": FUNCTION_ARN},
+            SECRET_STACK: {"SecretArn": world.secret_arn},
+        }
         return {
-            "cloudformation": query_service("CloudFormation", Stacks(stacks, REGION, ACCOUNT).operations),
+            "cloudformation": query_service("CloudFormation", Stacks(stacks, outputs, REGION, ACCOUNT).operations),
             "lambda": functions.answer,
             "logs": json_service("CloudWatch Logs", self.logs.operations),
-            "s3": Bucket(f"{PROJECT}-{ACCOUNT}-{REGION}", REGION).answer,
+            "s3": Bucket(bucket, REGION).answer,
             "secretsmanager": wsgi_service("Secrets Manager", world.aws.app),
             "ssm": wsgi_service("Parameter Store", world.aws.app),
             "sts": query_service("STS", {"GetCallerIdentity": _caller}),
