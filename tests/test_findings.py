@@ -316,10 +316,11 @@ def test_what_is_left_for_another_reason_is_said_beside_it() -> None:
 
 @pytest.mark.parametrize(("ago", "attention"), [(899, False), (900, True)])
 def test_a_replica_has_a_while_to_take_over_a_change_before_anybody_is_called(ago: float, attention: bool) -> None:
-    found = only(versions=behind(changed_at=AT - ago), left=[WAITS])
+    over = replace(WAITS, token=replace(IN_GRACE, label=label_for(ARN, OLD, AT - 2 * HOUR)))
+    found = only(versions=behind(changed_at=AT - ago), left=[over])
 
     assert found.needs_attention is attention
-    assert found.moment == max(AT + HOUR, AT - ago + 900)
+    assert found.moment == AT - ago + 900  # whoever is not called now is told as soon as it counts
 
 
 def test_a_replica_that_is_behind_is_nothing_to_say_while_no_token_waits_for_it() -> None:

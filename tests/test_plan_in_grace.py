@@ -335,6 +335,14 @@ def test_while_a_replica_is_behind_a_token_is_not_disabled_at_its_deadline_and_t
     assert [change.becomes for change in plan(tokens, labels, {}, AT, NO_GRACE)] == ["disabled"]
 
 
+def test_a_replica_keeps_no_label_from_a_token_that_is_disabled_already() -> None:
+    by_hand = foreign(active=False)
+
+    (change,) = plan([made(NOW), by_hand], ROTATED, {OLD: by_hand.uuid}, AT, BEHIND)
+
+    assert (change.token, change.becomes, change.label) == (by_hand, "disabled", label_for(ARN, OLD, AT))
+
+
 def test_a_replica_keeps_no_deadline_from_being_written_no_orphan_and_nothing_that_is_disabled() -> None:
     unlabelled, orphan = made(OLD), made(OLDEST)
     gone = replace(dated(made(NEXT), BORN - DAY), active=False)

@@ -92,6 +92,7 @@ class Invariants:
     _values: dict[str, str] = field(default_factory=dict, repr=False)
     _dead_by_hand: set[str] = field(default_factory=set, repr=False)
     _expired: set[str] = field(default_factory=set, repr=False)
+    _longest_grace: int = 0
     _given_up: set[str] = field(default_factory=set, repr=False)
     _disabled_lately: set[str] = field(default_factory=set, repr=False)
     _rolled_back: bool = False
@@ -160,10 +161,11 @@ class Invariants:
 
     def _look_at_graces(self, world: Watched, last: State, state: State, where: str) -> None:
         """Check that nothing in grace has lost it but by Retire, and that no grace is longer than it may be."""
-        now, longest = world.now() + _CLOCKS_AGREE_SECONDS, world.scene.grace_seconds
+        now, grace = world.now() + _CLOCKS_AGREE_SECONDS, world.scene.grace_seconds
         self._rolled_back |= "Rollback" in {world.step, *self.at_work}
         if world.aws.replicas.of(world.secret_arn):
-            longest = max(longest, _LEAST_WITH_REPLICAS_SECONDS)
+            grace = max(grace, _LEAST_WITH_REPLICAS_SECONDS)
+        self._longest_grace = longest = max(self._longest_grace, grace)
         values = (world.aws.value(world.secret_arn, label) for label in ("AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"))
         stored = {token_in(value) for value in values if value}  # others are twins, which nobody can hold
         cut_short = [
@@ -173,7 +175,7 @@ class Invariants:
             and self._values[uuid] not in self._expired
             and (
                 _time_in(last.tokens[uuid][0]) > now
-                or (longest and self._values[uuid] in stored and _was_staged(last, last.tokens[uuid][0], world))
+                or (grace and self._values[uuid] in stored and _was_staged(last, last.tokens[uuid][0], world))
             )
         ]
         # Consumers have no token that a rollback enables before AWSCURRENT holds it.

@@ -397,6 +397,35 @@ def test_beside_a_persons_own_rotation_no_second_one_is_started(make_world: Make
         assert works(world)
 
 
+def test_a_rotation_that_begins_after_the_last_look_at_the_labels_is_not_said_to_be_the_caretakers(
+    make_world: MakeWorld,
+) -> None:
+    world, acts = acting(make_world, "DescribeSecret")
+    with_dead_token(world)
+    began, world.hold_before = len(world.aws.events), "createSecret"
+    acts += [world.rotate, lambda: None]  # at the second one
+
+    answer = world.care()
+
+    assert findings(answer) == ["CurrentTokenDead"]
+    assert started(world, began) == 1
+
+
+def test_rotation_that_is_switched_off_meanwhile_stays_so(make_world: MakeWorld) -> None:
+    def switch_off() -> None:
+        world.client.cancel_rotate_secret(SecretId=SECRET_NAME)
+        world.aws._find(SECRET_NAME).rotation_lambda_arn = FUNCTION_ARN
+
+    world, acts = acting(make_world, LOGIN)
+    with_dead_token(world, death=disabled)
+    began = len(world.aws.events)
+    acts += [switch_off, lambda: None]  # the second login is the one with the token
+
+    assert findings(world.care()) == ["CurrentTokenDisabled"]
+    assert started(world, began) == 0
+    assert described(world)[-1] is False
+
+
 def test_a_rotation_that_began_since_the_last_look_is_not_reported_as_a_hindrance(make_world: MakeWorld) -> None:
     world = with_dead_token(make_world(HEALS))
     world.hold_before = "testSecret"

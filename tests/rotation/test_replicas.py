@@ -66,6 +66,23 @@ def test_a_limit_below_an_hour_does_not_make_it_shorter(make_world: MakeWorld) -
     assert of_version(world, holder(world, "AWSPREVIOUS")).active
 
 
+def test_a_rollback_leaves_the_replaced_token_to_the_replicas_for_an_hour(watched_world: WatchedWorld) -> None:
+    world, invariants = watched_world(Scene())
+    replicated(world, invariants)
+    world.rotate()
+    world.passed += 2 * HOUR
+    world.care()
+    replaced = token_under(world)
+
+    world.care("Rollback", SecretId=world.secret_arn, VersionId=holder(world, "AWSPREVIOUS"))
+
+    early = replaced.active
+    world.passed += HOUR + 120
+    world.care()
+    assert (early, replaced.active) == (True, False)
+    assert invariants.broken == []
+
+
 def test_without_replicas_the_grace_is_as_it_is_set(make_world: MakeWorld) -> None:
     world = make_world()
     world.rotate()

@@ -57,7 +57,8 @@ def rollback(task: Task, versions: SecretVersions, version: str) -> Result:
     held = way_back.held(task, versions, version, made)  # case 4
     way_back.prove(task, versions, back, tokens, listed=bool(made))  # case 5
     tokens = [held.get(token.uuid, token) for token in tokens]
-    tokens = retirement.set_deadline(task, Look(versions, task.deadline.began), tokens, _grace(task, versions))
+    grace = Grace.of(task.settings, versions)
+    tokens = retirement.set_deadline(task, Look(versions, task.deadline.began), tokens, grace)
     look = changes.look(task, versions.arn)
     if look.versions.holder(CURRENT) == version:
         return _resume(task, back, look, tokens)  # a twin was faster
@@ -141,7 +142,7 @@ def _taken_away(task: Task, back: WayBack, arn: str, former: str | None) -> Roll
 
 def _settle(task: Task, back: WayBack, look: Look, tokens: list[Token], *, moved: bool) -> Result:
     """Retire what is superseded, and return what came of the task."""
-    done = retirement.retire(task, look, tokens, _grace(task, look.versions), enables=False)
+    done = retirement.retire(task, look, tokens, Grace.of(task.settings, look.versions), enables=False)
     if done.failures:
         raise _not_settled(back, done.failures, asdict(done.retired)) from done.failures[0]
     if done.versions.holder(CURRENT) != back.version:
@@ -198,7 +199,3 @@ def _moved_by_others(arn: str) -> EventRefused:
         "AWSCURRENT was moved to another version meanwhile, and is left there. Look where it is, and send the task "
         f"again if that is not as wanted: aws secretsmanager describe-secret --secret-id {arn}"
     )
-
-
-def _grace(task: Task, versions: SecretVersions) -> Grace:
-    return Grace.of(task.settings, versions)
