@@ -182,13 +182,13 @@ def _dead(known: Known, rotate: str) -> Finding:
 
 
 def _doubtful(known: Known, what: str, *, affected: bool) -> Finding:
-    place = _place(known.versions)
+    here = place(known.versions)
     return Finding(
         Kind.ACCOUNT_DOUBTFUL,
         f"{what}, and nothing shows that this account has made the secret's tokens. Look whether the parameters of "
-        f"user name and password are another project's: {command('credentials', place)}. If all the secret's tokens "
-        f"were deleted by hand, store a placeholder as its value: {command('store', place)}, then "
-        f"{command('rotate', place)}.",
+        f"user name and password are another project's: {command('credentials', here)}. If all the secret's tokens "
+        f"were deleted by hand, store a placeholder as its value: {command('store', here)}, then "
+        f"{command('rotate', here)}.",
         consumers_affected=affected,
     )
 

@@ -153,6 +153,19 @@ def test_who_stops_it_is_told_that_it_goes_on(secret: Secret, run: Command, monk
     assert (done.status, "what AWS has begun goes on there" in done.err) == (130, True)
 
 
+def test_no_line_looks_like_another_or_moves_the_cursor(operated: Operated, secret: Secret, run: Command) -> None:
+    """A message may quote what is somebody else's."""
+    others = "bad\n2027-01-15 07:58:30 UTC  INFO     finishSecret  retired\r\x1b[1A\x1b[2K\ud800"
+    operated.line(secret, "testSecret", others, ago=10, error="X")
+
+    shown = run("logs").out.splitlines()
+
+    assert len(shown) == 2 + 4
+    quoted = "bad 2027-01-15 07:58:30 UTC  INFO     finishSecret  retired \\x1b[1A\\x1b[2K\\ud800"
+    assert shown[-1].endswith(f"ERROR    testSecret    {quoted}")
+    assert run("logs", "--json").json["lines"][-1]["step"] == "testSecret"
+
+
 def test_a_log_without_a_line_and_one_that_is_not_there_prove_nothing(
     operated: Operated, secret: Secret, run: Command
 ) -> None:
