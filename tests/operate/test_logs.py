@@ -101,6 +101,19 @@ def test_it_is_followed_until_it_has_ended(operated: Operated, secret: Secret, r
     assert done.json["staging_labels"] == ["AWSCURRENT", "AWSPENDING"]
 
 
+def test_a_line_of_an_earlier_step_that_arrives_late_is_shown_and_told_in_order(
+    operated: Operated, secret: Secret, run: Command
+) -> None:
+    secret.labels = dict(STAGED)
+    operated.aws.later(3, lambda: operated.line(secret, "testSecret", "late", ago=HOUR))
+    operated.aws.later(6, lambda: setattr(secret, "labels", dict(DONE)))
+
+    done = run("logs", "--follow", "--json")
+
+    assert told(done) == ["made", "refused", "late", "retired"]
+    assert done.err.count("late") == 1
+
+
 def test_one_that_is_given_up_ends_too_and_is_no_success(operated: Operated, secret: Secret, run: Command) -> None:
     secret.labels = dict(STAGED)
     operated.aws.later(5, lambda: setattr(secret, "labels", {"old": ["AWSCURRENT"]}))

@@ -554,7 +554,7 @@ def test_where_nothing_shows_that_it_is_the_right_account_it_is_refused(make_wor
 
 def cut_short(world: World) -> None:
     """Let a gateway cut the list of tokens short: it counts more than it shows."""
-    body = {"count": len(world.hub.tokens), "next": None, "previous": None, "results": []}
+    body: dict[str, Any] = {"count": len(world.hub.tokens), "next": None, "previous": None, "results": []}
     world.hub.faults += [HubFault("GET", "/v2/access-tokens", 200, body)] * 2
 
 
@@ -648,9 +648,10 @@ def test_where_somebody_else_moves_a_label_before_the_move_it_is_left_there(
     world.rotate()
     world.rotate()
 
-    with pytest.raises(FunctionError, match="EventRefused"):
+    with pytest.raises(FunctionError, match="EventRefused") as refused:
         roll_back(world)
 
+    assert "Nothing was changed" not in str(refused.value)  # its token was enabled
     expected = {"moved": older, "overwritten": holder(world, "AWSCURRENT"), "rotating": holder(world, "AWSCURRENT")}
     assert holder(world, "AWSCURRENT") == expected[act]
     assert MOVE not in [request.name for request in world.wire.requests[-3:] if request.status == 200]
