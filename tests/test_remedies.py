@@ -61,11 +61,8 @@ def test_every_error_names_the_command_that_mends_it(kind: type[RotationError]) 
 @pytest.mark.parametrize(
     ("verb", "typed", "plain"),
     [
-        (
-            "rotate",
-            "make rotate PROJECT=team-b SECRET=team-b/docker-hub",
-            DROP,
-        ),
+        ("rotate", "make rotate PROJECT=team-b SECRET=team-b/docker-hub", "aws secretsmanager rotate-secret"),
+        ("again", "make rotate PROJECT=team-b SECRET=team-b/docker-hub", DROP),
         (
             "unblock",
             "make unblock PROJECT=team-b SECRET=team-b/docker-hub",
@@ -113,7 +110,7 @@ def test_every_verb_has_a_command() -> None:
     assert all(command(verb, named) for verb in get_args(Verb) if verb != "again")
 
 
-@pytest.mark.parametrize("verb", ["unblock", "rotate"])
+@pytest.mark.parametrize("verb", ["unblock", "again"])
 def test_what_is_pending_is_dropped_without_a_clone_before_another_rotation_begins(verb: Verb) -> None:
     drop, rotate = plain_of(command(verb, PLACE)).split("; ")
 
@@ -124,9 +121,11 @@ def test_what_is_pending_is_dropped_without_a_clone_before_another_rotation_begi
     assert shlex.split(rotate)[1:] == ["secretsmanager", "rotate-secret", "--secret-id", ARN, "--region", "eu-west-1"]
 
 
-@pytest.mark.parametrize("place", [ROLLING_BACK, Place("team-b", "eu-west-1", ARN)])
-def test_what_no_rotation_has_made_is_not_dropped(place: Place) -> None:
-    assert plain_of(command("rotate", place)).startswith("aws secretsmanager rotate-secret ")
+def test_nothing_is_dropped_where_no_rotation_is_known_or_another_verb_is_repeated() -> None:
+    unknown = Place("team-b", "eu-west-1", ARN)
+
+    assert plain_of(command("again", unknown)).startswith("aws secretsmanager rotate-secret ")
+    assert "Rollback" in plain_of(command("again", ROLLING_BACK))
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def told(failure: RotationError, place: Place) -> RotationError:
     The one that was raised stays as it is: a sandbox may remember it, and quote it in another.
     """
     place = replace(place, names=failure.names)
-    commands = [command(place.again if verb == "again" else verb, place) for verb in failure.verbs]
+    commands = [command(verb, place) for verb in failure.verbs]
     if not commands:
         return failure
     by_itself = _BY_ITSELF if failure.to_do == "wait" and place.again == "rotate" else ""
@@ -76,8 +76,12 @@ def told(failure: RotationError, place: Place) -> RotationError:
 
 def command(verb: Verb, place: Place) -> str:
     """Return a command as it is typed in a clone and, beside it, with the AWS CLI alone."""
+    plainly = _PLAIN[verb if verb in _PLAIN else place.again]
+    if verb == "again":
+        verb = place.again
+        plainly = _unblock if verb == "rotate" and place.version else plainly
     # One after the other, whatever came of the first: the version that it drops may not be pending any more.
-    plain = "; ".join(f"{words} --region {place.region}" for words in _PLAIN[verb](place))
+    plain = "; ".join(f"{words} --region {place.region}" for words in plainly(place))
     if verb in _PLAIN_ALONE:
         return f"`{plain}`{_PLAIN_ALONE[verb]}"
     secret = _SECRET.fullmatch(place.secret) if place.secret else None
@@ -92,15 +96,16 @@ def command(verb: Verb, place: Place) -> str:
 
 
 def _rotate(place: Place) -> list[str]:
+    return [f"aws secretsmanager rotate-secret --secret-id {_quoted(place.secret)}"]
+
+
+def _unblock(place: Place) -> list[str]:
     """While a version is pending, no other rotation begins."""
-    rotate = f"aws secretsmanager rotate-secret --secret-id {_quoted(place.secret)}"
-    if place.version is None or place.again != "rotate":
-        return [rotate]
     drop = (
         f"aws secretsmanager update-secret-version-stage --secret-id {_quoted(place.secret)} "
         f"--version-stage AWSPENDING --remove-from-version-id {_quoted(place.version)}"
     )
-    return [drop, rotate]
+    return [drop, *_rotate(place)]
 
 
 def _quoted(name: str | None) -> str:
@@ -159,7 +164,7 @@ def _settings(place: Place) -> list[str]:
 
 _PLAIN: dict[Verb, Callable[[Place], list[str]]] = {
     "rotate": _rotate,
-    "unblock": _rotate,
+    "unblock": _unblock,
     "reconcile": _task("Reconcile", "SecretId"),
     "retire": _task("Retire", "SecretId"),
     "rollback": _task("Rollback", "SecretId", "VersionId"),

@@ -129,9 +129,8 @@ def test_a_secret_that_is_to_move_to_another_account_does_so_by_a_placeholder_as
     world.rotate()
     old = token_under(world)
     store_parameters_of(world, other)
-    assert (
-        "store a placeholder as its value. Then run `AWS_REGION=eu-central-1 make rotate "
-        in refused_in_create_secret(world)
+    assert "store a placeholder as its value. Run `aws secretsmanager put-secret-value " in refused_in_create_secret(
+        world
     )
 
     world.client.put_secret_value(SecretId=world.secret_arn, SecretString="placeholder")
@@ -190,9 +189,8 @@ def test_with_all_tokens_of_the_secret_deleted_by_hand_a_placeholder_gets_it_goi
     world.rotate()
     for token in [token for token in world.hub.tokens.values() if token.label.startswith("dockerhub-rotation/")]:
         del world.hub.tokens[token.uuid]
-    assert (
-        "store a placeholder as its value. Then run `AWS_REGION=eu-central-1 make rotate "
-        in refused_in_create_secret(world)
+    assert "store a placeholder as its value. Run `aws secretsmanager put-secret-value " in refused_in_create_secret(
+        world
     )
 
     world.client.put_secret_value(SecretId=world.secret_arn, SecretString="placeholder")
