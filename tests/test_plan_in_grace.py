@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from dockerhub_rotation.docker_hub.answers import Token
-from dockerhub_rotation.plan import NO_GRACE, Change, Grace, plan
+from dockerhub_rotation.plan import HELD_SECONDS, NO_GRACE, Change, Grace, plan
 from dockerhub_rotation.remaining import in_grace, left_active, still_used
 from dockerhub_rotation.replicas import Replica
 from dockerhub_rotation.secrets_manager import SecretVersions
@@ -248,15 +248,13 @@ def test_a_use_in_the_second_half_of_a_grace_means_that_somebody_holds_an_old_co
     assert list(still_used([made(NOW), token], ROTATED, {}, AT, GRACE)) == ([token] if said else [])
 
 
-def test_a_use_before_a_promotion_that_came_late_is_none_of_an_old_copy() -> None:
-    """The rotation hung for longer than its grace, or our own login has found the token as late as that."""
+def test_a_use_early_in_a_grace_that_began_late_is_none_of_an_old_copy() -> None:
+    """The rotation hung for longer than its grace, or a rollback has brought back a token that is older than that."""
     promoted = BORN + 3 * DAY
-    token = dated(made(OLD), promoted + DAY)
+    token, middle = dated(made(OLD), promoted + DAY), promoted + DAY / 2
 
-    assert list(still_used([made(NOW), used(token, promoted)], ROTATED, {}, AT, GRACE)) == []
-    assert list(still_used([made(NOW), used(token, promoted + 1)], ROTATED, {}, AT, GRACE)) == [
-        used(token, promoted + 1)
-    ]
+    assert list(still_used([made(NOW), used(token, middle)], ROTATED, {}, AT, GRACE)) == []
+    assert list(still_used([made(NOW), used(token, middle + 1)], ROTATED, {}, AT, GRACE)) == [used(token, middle + 1)]
 
 
 def test_a_login_of_ours_is_no_use_and_a_pinned_token_may_be_used() -> None:
@@ -284,9 +282,10 @@ def test_a_token_of_the_same_version_that_nobody_uses_hides_no_other() -> None:
 def test_a_twin_that_is_not_stored_begins_no_grace() -> None:
     """It was made before the one that consumers have."""
     tokens = [made(NOW, "stored"), made(NOW, "twin", later=-HOUR), used(dated(made(OLD), DEADLINE), MIDDLE - 1)]
+    longer = replace(GRACE, seconds=2 * DAY)
 
-    assert list(still_used(tokens, ROTATED, {NOW: "stored"}, AT, GRACE)) == []
-    assert list(still_used(tokens, ROTATED, {}, AT, GRACE)) == tokens[2:]
+    assert list(still_used(tokens, ROTATED, {NOW: "stored"}, AT, longer)) == []
+    assert list(still_used(tokens, ROTATED, {}, AT, longer)) == tokens[2:]
 
 
 def test_a_copy_of_an_older_value_is_planned_for_once() -> None:
@@ -311,7 +310,7 @@ WHY = "the replica in eu-west-1 is Failed"
     ("replicas", "settings", "grace"),
     [
         ((), Settings(), Grace(0, 30 * DAY)),
-        ((), Settings(grace=60, grace_limit=60), Grace(60, 60)),
+        ((), Settings(grace=60, grace_limit=60), Grace(60, HELD_SECONDS)),
         ((Replica("eu-west-1", "InSync"),), Settings(), Grace(HOUR, 30 * DAY)),
         ((Replica("eu-west-1", "InSync"),), Settings(grace=60, grace_limit=60), Grace(HOUR, HOUR)),
         ((Replica("eu-west-1", "InSync"),), Settings(grace=7200), Grace(2 * HOUR, 30 * DAY)),

@@ -58,6 +58,8 @@ State = Literal["active", "disabled", "deleted"]
 _YOUNG_SECONDS = 3600
 # Docker Hub's clock is known to the second, by the date of its answers; its tokens are dated more finely.
 _CLOCK_SECONDS = 1
+# For so long a rollback keeps a token that it has enabled from being taken away before AWSCURRENT is moved to it.
+HELD_SECONDS = 1200
 # So much later than it may be is a deadline for which the grace was as long as it may be: by another clock, rounded up.
 _CLOCKS_AGREE_SECONDS = 10
 
@@ -80,10 +82,13 @@ class Grace:
 
     @classmethod
     def of(cls, settings: Settings, versions: SecretVersions) -> "Grace":
-        """Return what holds for a secret. With replicas it is longer, and has no end while one may be behind."""
+        """Return what holds for a secret. With replicas it is longer, and has no end while one may be behind.
+
+        No limit cuts short for how long a rollback keeps what it has enabled.
+        """
         least = LEAST_GRACE_SECONDS if versions.replicas else 0
         seconds = max(settings.grace, least)
-        return cls(seconds, max(settings.grace_limit, seconds), why_waiting(versions.replicas))
+        return cls(seconds, max(settings.grace_limit, seconds, HELD_SECONDS), why_waiting(versions.replicas))
 
 
 NO_GRACE = Grace()

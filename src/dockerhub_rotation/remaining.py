@@ -69,7 +69,8 @@ def still_used(
 
     Used later than in the middle between the creation of the current token and the deadline, or after the deadline: by
     then, a consumer for which the grace is long enough has read the secret again. All three moments are of one clock.
-    And later than one grace before the deadline: a rotation that hung was promoted long after it had made its token.
+    And later than in the middle of a grace that ends then: a rotation that hung was promoted long after it had made its
+    token, and a rollback brings back one that is older than what it replaces.
     While a replica is behind, those who read it are not to blame, and nothing is said.
     It is a hint: how soon Docker Hub shows a use, and what counts as one, is not documented.
 
@@ -89,7 +90,7 @@ def still_used(
             if not works or deadline is None or used is None or token.uuid.lower() in ours:
                 continue
             middle = (born.timestamp() + deadline) / 2 if born else deadline
-            if used.timestamp() > min(max(middle, deadline - grace.seconds), deadline):
+            if used.timestamp() > min(max(middle, deadline - grace.seconds / 2), deadline):
                 yield token
 
 

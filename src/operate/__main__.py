@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import os
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from operate.arguments import assignments, parser, tags
@@ -29,13 +32,22 @@ from operate.session import Aws, carried, connect
 from operate.show import Problem, Show, shown
 from operate.stacks import Ways
 from operate.status import status
-from operate.typed import carrying
+from operate.typed import carrying, command
 from operate.unblock import unblock
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
-    options = parser().parse_args(arguments)
+    try:
+        return _main(parser().parse_args(arguments))
+    except BrokenPipeError:
+        # Whoever read it has gone, as in `make status | head -1`: nothing is written any more, not at the end either.
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _main(options: argparse.Namespace) -> int:
     show = shown(as_json=options.json)
     try:
         with warnings.catch_warnings():
@@ -51,9 +63,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, EOFError):
         said = "stopped here; what AWS has begun goes on there."
         result, ended = {"ok": False, "problem": show.problem(f"\n{options.command}", said)}, 130
+    except BrokenPipeError:
+        raise
+    except Exception as defect:  # noqa: BLE001 - whatever it is, a program gets its document
+        result, ended = {"ok": False, "problem": show.problem(options.command, _defect(defect))}, 1
     if options.json:
         show.document({"command": options.command, **result})
     return ended
+
+
+def _defect(defect: Exception) -> str:
+    """Say where a defect is; its own text may quote anything."""
+    places = [f"{Path(at.filename).name}:{at.lineno}" for at in traceback.extract_tb(defect.__traceback__)]
+    return (
+        f"A defect in these commands, or an answer of another form than is known: {type(defect).__name__} at "
+        f"{' > '.join(places)}. `{command('status')}` shows what has come of it; please report it with this line."
+    )
 
 
 def run(options: argparse.Namespace, show: Show) -> dict[str, object]:

@@ -108,9 +108,10 @@ def _still_active(secret: str, answer: Mapping[str, Any]) -> Iterator[str]:
         labels = " ".join(token["StagingLabels"]) or "no label"
         yield f"works     {token['Token']}, version {token['Version']}: {labels}"
         for label in token["PinnedBy"]:
-            let_go = f"--secret-id {shlex.quote(secret)} --version-stage {label} --remove-from-version-id"
+            # A label of people's own may be of any signs.
+            words = ["--secret-id", secret, "--version-stage", label, "--remove-from-version-id", token["Version"]]
             yield f"          your label {label} keeps it; this takes the label off, if nobody needs the token:"
-            yield "  " + aws_command(f"secretsmanager update-secret-version-stage {let_go} {token['Version']}")
+            yield "  " + aws_command(shlex.join(["secretsmanager", "update-secret-version-stage", *words]))
     for token in answer.get("LeftActive", ()):
         yield f"left      {token['Token']}, version {token['Version']}: {token['Why']}"
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from operate.session import Aws, Refused
-from operate.show import Problem
+from operate.show import Problem, in_one_line
 from operate.times import stamp
 
 # What a version id is made of, as far as a pattern of CloudWatch Logs can hold it: in its texts * is any other.
@@ -31,17 +31,17 @@ class Line:
     @property
     def level(self) -> str:
         """How urgent: INFO, WARNING, ERROR."""
-        return str(self.said.get("level", ""))
+        return self._text("level")
 
     @property
     def step(self) -> str:
         """Of a rotation; empty in lines of none."""
-        return str(self.said.get("step", ""))
+        return self._text("step")
 
     @property
     def message(self) -> str:
         """What it says to people."""
-        return str(self.said.get("message", ""))
+        return self._text("message")
 
     @property
     def version(self) -> str:
@@ -57,6 +57,10 @@ class Line:
     def time(self) -> str:
         """When, as people read it."""
         return stamp(self.at)
+
+    def _text(self, name: str) -> str:
+        """Return a field, in one line: whatever it quotes must not look like lines of the log."""
+        return in_one_line(str(self.said.get(name, "")))
 
     def row(self) -> dict[str, Any]:
         """Return it for JSON."""

@@ -58,15 +58,18 @@ def _show(show: Show, lines: list[Line]) -> None:
 
 
 def _follow(aws: Aws, show: Show, secret: Secret, version: str, lines: list[Line]) -> str:
-    """Show new lines until the rotation has ended, add them to those that are known, and return the labels then."""
-    since = lines[-1].at if lines else 0.0
+    """Show new lines until the rotation has ended, add them to those that are known, and return the labels then.
+
+    Each step may have a log stream of its own, and a line of an earlier one may arrive after those of a later.
+    """
+    since = lines[0].at if lines else 0.0
     ended_at = None
     with show.waiting(f"{secret.name}: the function is at it"):
         for pause in pauses():
             labels = again(aws, secret).labels.get(version, [])
             new = [line for line in of_rotation(aws, secret.log_group, version, since) if line not in lines]
             _show(show, new)
-            lines.extend(new)
+            lines[:] = sorted([*lines, *new], key=lambda line: line.at)
             finished = any(line.step == "finishSecret" and not line.failed for line in lines)
             if CURRENT in labels or PENDING not in labels:
                 ended_at = ended_at or time.monotonic()

@@ -13,7 +13,7 @@ def by_hand(secret: Secret, version: str) -> str:
     """Return the command of the AWS CLI that takes AWSPENDING off a version."""
     return aws_command(
         f"secretsmanager update-secret-version-stage --secret-id {shlex.quote(secret.arn)} "
-        f"--version-stage AWSPENDING --remove-from-version-id {version}"
+        f"--version-stage AWSPENDING --remove-from-version-id {shlex.quote(version)}"
     )
 
 

@@ -26,6 +26,19 @@ class Problem(Exception):
     """What keeps a command from its end, in a sentence that names the remedy."""
 
 
+def printable(text: str) -> str:
+    """Return a text in which everything that a terminal would obey, and not show, stands as in a program's source.
+
+    What logs, labels and answers quote may be anybody's: it must not clear a line, colour it, or turn its direction.
+    """
+    return "".join(sign if sign.isprintable() or sign == "\n" else repr(sign)[1:-1] for sign in text)
+
+
+def in_one_line(text: str) -> str:
+    """Return a text without line breaks: who has written it must not add lines that look like others'."""
+    return " ".join(text.splitlines())
+
+
 class Show:
     """Plain lines, at once: for a pipe, a log, or whoever reads standard error.
 
@@ -49,16 +62,16 @@ class Show:
         return text
 
     def line(self, text: str) -> None:
-        """Say a sentence."""
+        """Say a sentence, or several lines of our own."""
         self._write("", text)
 
     def step(self, word: str, text: str) -> None:
-        """Say what has come of a step."""
-        self._write(f"{word:<9} ", text)
+        """Say what has come of a step, in one line."""
+        self._write(f"{word:<9} ", in_one_line(text))
 
     def detail(self, text: str) -> None:
-        """Say something about the step that is under way, or has just been told."""
-        self._write(" " * 10, text)
+        """Say in one line something about the step that is under way, or has just been told."""
+        self._write(" " * 10, in_one_line(text))
 
     def table(self, rows: Sequence[Sequence[str]]) -> None:
         """Say one line for each row, its cells below each other."""
@@ -79,7 +92,7 @@ class Show:
     def problem(self, command: str, text: str) -> str:
         """Say on standard error what kept a command from its end, and return what was said."""
         said = self.without_secrets(text)
-        print(f"{command}: {said}", file=sys.stderr, flush=True)
+        print(f"{command}: {printable(said)}", file=sys.stderr, flush=True)
         return said
 
     def document(self, result: Mapping[str, object]) -> None:
@@ -98,7 +111,7 @@ class Show:
         return value
 
     def _write(self, beginning: str, text: str) -> None:
-        print(beginning + self.without_secrets(text), file=self._stream, flush=True)
+        print(beginning + printable(self.without_secrets(text)), file=self._stream, flush=True)
 
 
 class Terminal(Show):
@@ -117,13 +130,13 @@ class Terminal(Show):
 
         columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
         with Progress(*columns, console=self._console, transient=True) as progress:
-            progress.add_task(self.without_secrets(text), total=None)
+            progress.add_task(printable(self.without_secrets(text)), total=None)
             yield
 
     def _write(self, beginning: str, text: str) -> None:
         from rich.text import Text
 
-        said = Text(self.without_secrets(text))
+        said = Text(printable(self.without_secrets(text)))
         for word, colour in _COLOURS.items():
             said.highlight_regex(rf"\b\w*{word}\b", style=colour)
         # Not wrapped: an ARN is there to be copied.

@@ -63,6 +63,8 @@ def command(verb: str, **options: str) -> str:
     """
     only = options.pop("only", "")
     step = f"{verb}-{only}" if only else verb
+    if "version" in options:  # which whoever may store a value can choose, of any signs
+        options["version"] = shlex.quote(options["version"].replace("$", "$$") if IN_A_CLONE else options["version"])
     given = {name: shlex.quote(value) for name, value in _names_for(step).items() if name not in options} | options
     if IN_A_CLONE:
         words = [f"make {step}"]

@@ -66,7 +66,7 @@ class Account:
         tried: what was tried at Docker Hub.
         functions: name to the SHA-256 of a function's code, as Lambda tells it.
         modified: name to when a function was changed, where that is known.
-        invoked: what a function answers that is invoked, by its name and the event.
+        invoked: what a function answers that is invoked, by its name and the event; as bytes, if that is no JSON.
         listed_late: names of secrets that are still listed, although they are to be deleted.
         rotate: what RotateSecret begins; it returns the version.
         first_rotation: what a secret's schedule begins when it is made.
@@ -92,7 +92,7 @@ class Account:
         self.broken: dict[str, Exception] = {}
         self.denied: set[str] = set()
         self.listed_late: set[str] = set()
-        self.invoked: Callable[[str, Any], dict[str, Any]] = lambda name, event: {}
+        self.invoked: Callable[[str, Any], dict[str, Any] | bytes] = lambda name, event: {}
         self.rotate: Callable[[Secret], str] = self._pending
         self.first_rotation: Callable[[Secret], None] = _succeeds
         self.date: datetime | None = None
@@ -206,6 +206,8 @@ class Account:
         if operation == "Invoke":
             assert header(request, "X-Amz-Invocation-Type") in ("", "RequestResponse")
             answer = self.invoked(name, json.loads(body))
+            if isinstance(answer, bytes):
+                return self._answer(request, 200, {}, answer)
             failed = {"X-Amz-Function-Error": "Unhandled"} if "errorMessage" in answer else {}
             return self._answer(request, 200, failed, json.dumps(answer).encode())
         changed = {"LastModified": self.modified[name]} if name in self.modified else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import pytest
@@ -187,6 +188,35 @@ def test_an_answer_that_is_no_caretakers_is_no_success(operated: Operated, run: 
     done = run("retire", "--yes")
 
     assert (done.status, "something that is no caretaker's" in done.err) == (1, True)
+
+
+@pytest.mark.parametrize("answer", [b"", b"<html>", b"null", b"[]", b"\xff"])
+def test_an_answer_that_is_no_object_is_no_fault_of_the_credentials(
+    operated: Operated, run: Command, answer: bytes
+) -> None:
+    operated.aws.invoked = lambda name, event: answer
+
+    done = run("reconcile")
+
+    assert (done.status, "has answered something that is no caretaker's. Is it one?" in done.err) == (1, True)
+
+
+HOSTILE = "x'; touch pwned; $(touch pwned) #"
+
+
+def test_a_label_of_any_signs_runs_nothing_where_the_command_that_takes_it_off_is_pasted(
+    operated: Operated, run: Command
+) -> None:
+    secret = operated.secret()
+    works = {"Token": "t", "Version": HOSTILE, "StagingLabels": [HOSTILE], "PinnedBy": [HOSTILE]}
+    operated.answer = {**RETIRED, "StillWork": [works]}
+
+    done = run("retire", "--yes")
+
+    (pasted,) = (line for line in done.out.splitlines() if "--version-stage" in line)
+    assert shlex.split(pasted)[3:9] == [
+        *("--secret-id", secret.arn, "--version-stage", HOSTILE, "--remove-from-version-id", HOSTILE)
+    ]
 
 
 def test_who_may_not_invoke_it_is_told_so(operated: Operated, run: Command) -> None:

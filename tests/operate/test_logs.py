@@ -101,6 +101,19 @@ def test_it_is_followed_until_it_has_ended(operated: Operated, secret: Secret, r
     assert done.json["staging_labels"] == ["AWSCURRENT", "AWSPENDING"]
 
 
+def test_a_line_of_an_earlier_step_that_arrives_late_is_shown_and_told_in_order(
+    operated: Operated, secret: Secret, run: Command
+) -> None:
+    secret.labels = dict(STAGED)
+    operated.aws.later(3, lambda: operated.line(secret, "testSecret", "late", ago=HOUR))
+    operated.aws.later(6, lambda: setattr(secret, "labels", dict(DONE)))
+
+    done = run("logs", "--follow", "--json")
+
+    assert told(done) == ["made", "refused", "late", "retired"]
+    assert done.err.count("late") == 1
+
+
 def test_one_that_is_given_up_ends_too_and_is_no_success(operated: Operated, secret: Secret, run: Command) -> None:
     secret.labels = dict(STAGED)
     operated.aws.later(5, lambda: setattr(secret, "labels", {"old": ["AWSCURRENT"]}))
@@ -151,6 +164,19 @@ def test_who_stops_it_is_told_that_it_goes_on(secret: Secret, run: Command, monk
     done = run("logs", "--follow")
 
     assert (done.status, "what AWS has begun goes on there" in done.err) == (130, True)
+
+
+def test_no_line_looks_like_another_or_moves_the_cursor(operated: Operated, secret: Secret, run: Command) -> None:
+    """A message may quote what is somebody else's."""
+    others = "bad\n2027-01-15 07:58:30 UTC  INFO     finishSecret  retired\r\x1b[1A\x1b[2K\ud800"
+    operated.line(secret, "testSecret", others, ago=10, error="X")
+
+    shown = run("logs").out.splitlines()
+
+    assert len(shown) == 2 + 4
+    quoted = "bad 2027-01-15 07:58:30 UTC  INFO     finishSecret  retired \\x1b[1A\\x1b[2K\\ud800"
+    assert shown[-1].endswith(f"ERROR    testSecret    {quoted}")
+    assert run("logs", "--json").json["lines"][-1]["step"] == "testSecret"
 
 
 def test_a_log_without_a_line_and_one_that_is_not_there_prove_nothing(

@@ -158,7 +158,7 @@ def test_awspending_that_a_rotation_has_left_is_taken_off_first(
     ended(left, operated)
     sent = operated.aws.invoked
 
-    def roll_back(name: str, event: Any) -> dict[str, Any]:
+    def roll_back(name: str, event: Any) -> dict[str, Any] | bytes:
         assert not any("AWSPENDING" in labels for labels in left.labels.values())
         return sent(name, event)
 

@@ -73,6 +73,22 @@ def test_a_pipe_gets_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"function  {ARN} is updated\n"
 
 
+SPOOF = "fine\x1b[2K\r\x1b]0;title\x07\x9b31m\u202eab\ud800\n2027-01-15 07:58:30 UTC  INFO     all is well"
+
+
+@pytest.mark.parametrize("kind", [Show, Terminal])
+def test_what_others_have_written_is_shown_and_never_obeyed_by_a_terminal(kind: type[Show], screen: Screen) -> None:
+    show = kind(screen)
+    show.step("found", SPOOF)
+    show.detail(SPOOF)
+
+    seen = screen.getvalue()
+    assert set(seen) - set("\n\x1b") == {sign for sign in seen if sign.isprintable()}
+    assert "fine\\x1b[2K" in seen
+    assert "\\x07\\x9b31m\\u202eab\\ud800 2027-01-15" in seen
+    assert len(seen.splitlines()) == 2
+
+
 @pytest.mark.parametrize("kind", [Show, Terminal])
 def test_a_secret_is_taken_out_of_everything_that_is_said(kind: type[Show], screen: Screen) -> None:
     show = kind(screen)
@@ -139,6 +155,32 @@ def test_a_secret_that_is_a_word_of_ours_leaves_the_document_whole(
     told = json.loads(capsys.readouterr().out)
     assert "[hidden]" in told.pop("problem")
     assert told == result
+
+
+def test_a_program_gets_its_document_whatever_happens_and_no_text_of_the_defect(
+    run: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def defect(show: Show, text: str) -> None:
+        raise KeyError(PASSWORD)
+
+    monkeypatch.setattr(Show, "line", defect)
+
+    done = run("status", "--json")
+
+    assert (done.status, done.json["ok"], done.json["command"]) == (1, False, "status")
+    assert "KeyError at __main__.py:" in done.json["problem"]
+    assert PASSWORD not in done.out + done.err
+
+
+def test_a_reader_that_has_gone_is_told_nothing_more(run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(show: Show, text: str) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(Show, "line", gone)
+
+    done = run("status")
+
+    assert (done.status, done.out, done.err) == (1, "", "")
 
 
 def test_progress_goes_beside_the_document(aws: Account, run: Command) -> None:

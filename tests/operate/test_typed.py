@@ -33,6 +33,8 @@ NAMES = {"project": "team-b", "secret": "team-b/hub", "bucket": "packages"}
         ("status", {"secret": "'a b'"}, "make status PROJECT=team-b SECRET='a b'"),
         ("logs", {"follow": "1"}, "make logs PROJECT=team-b SECRET=team-b/hub FOLLOW=1"),
         ("rollback", {"version": "x", "yes": "1"}, "make rollback PROJECT=team-b SECRET=team-b/hub VERSION=x YES=1"),
+        # make expands what the shell does not
+        ("logs", {"version": "$(x);'"}, "make logs PROJECT=team-b SECRET=team-b/hub VERSION='$$(x);'\"'\"''"),
         (
             "preflight",
             {"deployed": "1"},

@@ -18,6 +18,7 @@ from rehearsal.world import CARETAKER, FUNCTION_ARN, PLACEHOLDER, Scene, Shape, 
 from tests.rotation.cared import (
     DAY,
     HOUR,
+    findings,
     lines,
     metrics,
     names,
@@ -198,6 +199,24 @@ def test_without_a_grace_the_next_rotations_leave_one_current_and_one_way_back(w
 
     assert gone.uuid not in world.hub.tokens
     assert invariants.broken == []
+
+
+def test_consumers_have_half_of_the_grace_to_read_the_value_that_came_back(make_world: MakeWorld) -> None:
+    """The current token is older than what it replaces, and so is no measure of when that was superseded."""
+    world = make_world(GRACE)
+    world.rotate()
+    world.passed += 30 * DAY
+    world.rotate()
+    replaced = token_under(world)
+    roll_back(world)
+    found = []
+
+    for hours in (1, 10, 2):
+        world.passed += hours * HOUR
+        replaced.last_used = datetime.fromtimestamp(world.now(), UTC)
+        found.append(findings(world.care()))
+
+    assert found == [[], [], ["CopyInUse"]]
 
 
 def test_no_tag_changes_the_grace_of_what_is_replaced(make_world: MakeWorld) -> None:
@@ -533,6 +552,52 @@ def test_where_nothing_shows_that_it_is_the_right_account_it_is_refused(make_wor
     assert world.hub.refused_logins == 0
 
 
+def cut_short(world: World) -> None:
+    """Let a gateway cut the list of tokens short: it counts more than it shows."""
+    body: dict[str, Any] = {"count": len(world.hub.tokens), "next": None, "previous": None, "results": []}
+    world.hub.faults += [HubFault("GET", "/v2/access-tokens", 200, body)] * 2
+
+
+@pytest.mark.parametrize("shape", [Shape.PLAIN, Shape.ECS], ids=["no user name", "a user name"])
+def test_nothing_follows_from_a_list_that_is_cut_short(make_world: MakeWorld, shape: Shape) -> None:
+    """Neither that it is another account, nor that nobody can bring the token back."""
+    world = make_world(Scene(shape=shape))
+    former, _ = rotated(world)
+    cut_short(world)
+
+    is_refused(world, "DockerHubUnavailable: .* counts more than it shows")
+
+    assert roll_back(world)["Moved"] is True
+    assert of_version(world, former).active
+
+
+def test_a_shared_token_that_another_secret_s_rotation_is_about_to_disable_is_nothing_to_go_back_to(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world(GRACE)
+    world.rotate()
+    other = rotated_secret(world, "another/token")
+    store_by_hand(world, world.secret_arn, world.aws.value(other) or "")
+    world.rotate()
+    shared = token_under(world, "AWSPREVIOUS")
+    assert roll_back(world)["Moved"] is True  # that secret still uses it
+    roll_back(world)
+    world.client.rotate_secret(SecretId=other)
+    world.aws.wait()
+    assert (shared.active, " until " in shared.label) == (True, True)
+
+    is_refused(world, "RollbackFailed: .* is superseded there: it is disabled at 20.* UTC, whoever holds it")
+
+
+def test_a_pinned_token_that_does_not_work_is_not_said_to_be_disabled_again(make_world: MakeWorld, clock: Any) -> None:
+    world = with_a_meddler(make_world, Meddler(PATCH, lambda world: take(world, "disabled")))
+    former, _ = rotated(world)
+    pin(world, former)
+
+    with pytest.raises(FunctionError, match="disable it by hand, for your staging label blue keeps it"):
+        roll_back(world)
+
+
 def test_a_value_that_names_the_account_needs_no_other_proof(make_world: MakeWorld) -> None:
     world = make_world(Scene(shape=Shape.ECS, placeholder=True))
     world.aws.attach(world.secret_arn, FUNCTION_ARN)
@@ -583,9 +648,10 @@ def test_where_somebody_else_moves_a_label_before_the_move_it_is_left_there(
     world.rotate()
     world.rotate()
 
-    with pytest.raises(FunctionError, match="EventRefused"):
+    with pytest.raises(FunctionError, match="EventRefused") as refused:
         roll_back(world)
 
+    assert "Nothing was changed" not in str(refused.value)  # its token was enabled
     expected = {"moved": older, "overwritten": holder(world, "AWSCURRENT"), "rotating": holder(world, "AWSCURRENT")}
     assert holder(world, "AWSCURRENT") == expected[act]
     assert MOVE not in [request.name for request in world.wire.requests[-3:] if request.status == 200]
@@ -683,12 +749,13 @@ def test_what_could_not_be_disabled_is_an_error_and_the_next_try_goes_on(make_wo
 
 POINTS = 11
 IN_GRACE = Scene(grace="2h")
+NO_GRACE_FOR_TAGS = Scene(environment={"DOCKERHUB_GRACE_LIMIT": "0"})
 
 
 @pytest.mark.parametrize(
     ("scene", "task"),
-    [(Scene(), "Reconcile"), (IN_GRACE, "Reconcile"), (IN_GRACE, "Rollback")],
-    ids=["Reconcile", "Reconcile, in grace", "Rollback, in grace"],
+    [(NO_GRACE_FOR_TAGS, "Reconcile"), (IN_GRACE, "Reconcile"), (IN_GRACE, "Rollback")],
+    ids=["Reconcile, a limit of 0", "Reconcile, in grace", "Rollback, in grace"],
 )
 @pytest.mark.parametrize("point", range(1, POINTS + 1))
 def test_a_reconcile_or_a_twin_between_any_two_requests_breaks_nothing(

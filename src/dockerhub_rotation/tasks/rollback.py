@@ -16,6 +16,8 @@ from dockerhub_rotation.tasks.task import Result, Task
 from dockerhub_rotation.tasks.way_back import WayBack
 from dockerhub_rotation.token_labels import said, written
 
+_NOT_MOVED = "AWSCURRENT was not moved; the caretaker disables again what was enabled for it."
+
 
 def rollback(task: Task, versions: SecretVersions, version: str) -> Result:
     """Move AWSCURRENT back to the version that a rotation has replaced. Doing it again changes nothing.
@@ -55,14 +57,14 @@ def rollback(task: Task, versions: SecretVersions, version: str) -> Result:
     way_back.require_our_account(task, versions, back, tokens)  # case 3
     made = grouped(tokens, versions)[version].tokens
     held = way_back.held(task, versions, version, made)  # case 4
-    way_back.prove(task, back, listed=bool(made))  # case 5
+    way_back.prove(task, versions, back, tokens, listed=bool(made))  # case 5
     tokens = [held.get(token.uuid, token) for token in tokens]
     grace = Grace.of(task.settings, versions)
     tokens = retirement.set_deadline(task, Look(versions, task.deadline.began), tokens, grace)
     look = changes.look(task, versions.arn)
     if look.versions.holder(CURRENT) == version:
         return _resume(task, back, look, tokens)  # a twin was faster
-    _require_way_back(look.versions, version)
+    _require_way_back(look.versions, version, _NOT_MOVED)
     if not task.secrets_manager.move_current(versions.arn, version, former):
         raise _moved_by_others(versions.arn)  # case 6
     _prove_moved(task, back, versions.arn, former)  # case 7
@@ -84,7 +86,7 @@ def _resume(task: Task, back: WayBack, look: Look, tokens: list[Token]) -> Resul
     return _settle(task, back, look, tokens, moved=False)
 
 
-def _require_way_back(versions: SecretVersions, version: str) -> None:
+def _require_way_back(versions: SecretVersions, version: str, so_far: str = "Nothing was changed.") -> None:
     """Refuse what is not AWSPREVIOUS, and to disturb a rotation that has not ended. The id is not quoted if unknown."""
     pending = versions.holder(PENDING)
     if versions.holder(PREVIOUS) != version:
@@ -92,13 +94,13 @@ def _require_way_back(versions: SecretVersions, version: str) -> None:
         which = f"that is version {previous}" if previous else "there is none"
         raise EventRefused(
             "The event's VersionId is neither that of AWSCURRENT nor that of AWSPREVIOUS, which alone is a way back: "
-            f"{which}. Nothing was changed."
+            f"{which}. {so_far}"
         )
     if pending is not None:
         promoted = pending == versions.holder(CURRENT)
         raise EventRefused(
             f"Version {pending} is {'promoted' if promoted else 'AWSPENDING'}, but its rotation has not ended, and "
-            "Secrets Manager may promote it at any time. Nothing was changed. Wait for its end; or drop it, and send "
+            f"Secrets Manager may promote it at any time. {so_far} Wait for its end; or drop it, and send "
             f"the task again: `aws secretsmanager update-secret-version-stage --secret-id {versions.arn} "
             f"--version-stage AWSPENDING --remove-from-version-id {pending}`."
         )

@@ -6,17 +6,18 @@ from dataclasses import dataclass, replace
 from dockerhub_rotation import credential, token_labels
 from dockerhub_rotation.credential import Credential
 from dockerhub_rotation.docker_hub.answers import Token
-from dockerhub_rotation.errors import LoginRefused, RollbackFailed, SecretUnusable
+from dockerhub_rotation.errors import DockerHubUnavailable, LoginRefused, RollbackFailed, SecretUnusable
+from dockerhub_rotation.plan import HELD_SECONDS
 from dockerhub_rotation.secrets_manager import SecretVersions
 from dockerhub_rotation.tasks.task import Task
-from dockerhub_rotation.token_labels import label_for, version_of
+from dockerhub_rotation.token_labels import carries_time, is_anothers, label_for, said, version_of
 
 # An invocation lives 15 minutes at most: so long nobody is to take away what this one enables.
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 _INVOCATION_SECONDS = 900
-_HELD_SECONDS = 1200
 # A token that was enabled a moment ago may need one until it is known everywhere.
 _PAUSE_SECONDS = 3
+_CUT_SHORT = "The list of the account's tokens counts more than it shows, and none of those shown is this version's"
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,16 @@ def value_of(task: Task, versions: SecretVersions, version: str) -> Credential:
 
 
 def require_our_account(task: Task, versions: SecretVersions, back: WayBack, tokens: Iterable[Token]) -> None:
-    """Refuse to go on if nothing shows that the account is the one that has made this secret's tokens."""
+    """Refuse to go on if nothing shows that the account is the one that has made this secret's tokens.
+
+    Raises:
+        SecretUnusable: nothing does.
+        DockerHubUnavailable: the list may, but not all of it came.
+    """
     if back.value.username is not None or any(version_of(token, versions.arn) is not None for token in tokens):
         return
+    if not task.docker_hub.tokens.shows_all:
+        raise DockerHubUnavailable(f"{_CUT_SHORT}, so nothing shows that it is the right account. Nothing was changed.")
     raise SecretUnusable(
         "Nothing shows that this account has made the secret's tokens: its list has none of them, and the value names "
         f"no user. Nothing was changed. Look whether parameters {task.settings.username_parameter} and "
@@ -80,7 +88,7 @@ def held(task: Task, versions: SecretVersions, version: str, made: Collection[To
             f"The token of version {version} has expired, and nobody can bring it back. Nothing was changed. Make a "
             f"new one."
         )
-    label = label_for(versions.arn, version, now + _HELD_SECONDS)
+    label = label_for(versions.arn, version, now + HELD_SECONDS)
     changed: dict[str, Token] = {}
     for token in alive:
         if not token.active or (token_labels.until(token) or 0) < now + _INVOCATION_SECONDS:
@@ -89,19 +97,33 @@ def held(task: Task, versions: SecretVersions, version: str, made: Collection[To
     return changed
 
 
-def prove(task: Task, back: WayBack, *, listed: bool) -> None:
-    """Log in as consumers do, and refuse to go on with a value that does not.
+def prove(task: Task, versions: SecretVersions, back: WayBack, tokens: Collection[Token], *, listed: bool) -> None:
+    """Log in as consumers do, and refuse to go on with a value that does not, or whose token is about to be taken away.
 
     Args:
+        tokens: every token of the account.
         listed: whether its token is known, and may have been enabled a moment ago.
+
+    Raises:
+        RollbackFailed: it does not work, or not for long.
+        DockerHubUnavailable: it does not, and the list, of which not all came, may tell why.
     """
     if _works(task, back):
+        _require_nobody_elses(task, versions, back, tokens)
         return
     if listed:
         task.deadline.wait(_PAUSE_SECONDS, "Docker Hub refuses the token, which may have been enabled a moment ago")
         if _works(task, back):
             return
-        what = "is listed and enabled, and Docker Hub does not let it in all the same; the caretaker disables it again"
+        pins = " and ".join(sorted(versions.pins(back.version)))
+        by_hand = f"disable it by hand, for your staging label {pins} keeps it"
+        then = by_hand if pins else "the caretaker disables it again"
+        what = f"is listed and enabled, and Docker Hub does not let it in all the same; {then}"
+    elif not task.docker_hub.tokens.shows_all:
+        raise DockerHubUnavailable(
+            f"The token of version {back.version} is not let in by Docker Hub. {_CUT_SHORT}: it may be there, "
+            "disabled. Nothing was changed."
+        )
     else:
         what = (
             "is not let in by Docker Hub, and not in the account's list under this version: it was deleted, and nobody "
@@ -111,6 +133,20 @@ def prove(task: Task, back: WayBack, *, listed: bool) -> None:
     raise RollbackFailed(
         f"The token of version {back.version} {what}. AWSCURRENT is where it was. If the current token does not do, "
         f"make a new one."
+    )
+
+
+def _require_nobody_elses(task: Task, versions: SecretVersions, back: WayBack, tokens: Iterable[Token]) -> None:
+    """Refuse a token that the rotation of another secret, which held it too, has superseded and is about to disable."""
+    uuid = task.docker_hub.login.known(back.value.token)
+    named = next((token for token in tokens if uuid is not None and token.is_called(uuid)), None)
+    if named is None or not is_anothers(named, versions.arn) or not carries_time(named):
+        return
+    until = token_labels.until(named)
+    raise RollbackFailed(
+        f"The token of version {back.version} was made for another secret, or is shared with it, and is superseded "
+        f"there: it is disabled{f' at {said(until)}' if until is not None else ''}, whoever holds it. Nothing was "
+        "changed. If the current token does not do, make a new one."
     )
 
 
