@@ -164,13 +164,13 @@ def test_only_a_rotation_is_repeated_by_itself() -> None:
     assert by_itself not in str(told(errors.SettingsInvalid("Wrong."), PLACE))
 
 
-def test_a_name_that_a_shell_would_take_apart_is_quoted() -> None:
+def test_a_name_that_a_shell_or_make_would_take_apart_is_quoted() -> None:
     odd = Place("team-b", "eu-west-1", "it's $(here)")
 
     said = command("rotate", odd)
 
     typed, plain = (shlex.split(words) for words in said.split("`")[1::2])
-    assert "SECRET=it's $(here)" in typed
+    assert "SECRET=it's $$(here)" in typed
     assert "it's $(here)" in plain
 
 

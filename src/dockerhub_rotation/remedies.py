@@ -90,7 +90,9 @@ def command(verb: Verb, place: Place) -> str:
         "SECRET": (secret["name"] if secret else place.secret) if verb in _ABOUT_A_SECRET else None,
         "VERSION": place.version if verb in _ABOUT_A_VERSION else None,
     }
-    variables = "".join(f" {variable}={shlex.quote(value)}" for variable, value in given.items() if value)
+    # make expands a dollar sign, whatever the shell has made of quotation marks before.
+    quoted = {variable: shlex.quote(value).replace("$", "$$") for variable, value in given.items() if value}
+    variables = "".join(f" {variable}={value}" for variable, value in quoted.items())
     typed = f"AWS_REGION={place.region} make {_TARGETS.get(verb, verb)}{variables}{_MORE.get(verb, '')}"
     return f"`{typed}` (without a clone: `{plain}`)"
 
