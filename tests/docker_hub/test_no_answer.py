@@ -111,7 +111,7 @@ def test_a_connection_that_takes_too_long_is_told_as_such(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(socket, "create_connection", too_slow)
 
-    assert_told("no answer .*ConnectTimeout, it took too long.*in a VPC", DockerHubUnavailable)
+    assert_told("no answer .*ConnectTimeout, it took too long.*In a VPC", DockerHubUnavailable)
 
 
 def test_a_server_that_does_not_speak_tls_is_told_as_such() -> None:

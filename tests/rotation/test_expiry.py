@@ -141,8 +141,8 @@ def test_the_error_says_how_long_it_has_to_be_and_what_sets_it(make_world: MakeW
     assert error_of(world).startswith(
         f"ExpiryTooSoon: A new token would expire after 10 days, and has to live for {least}: 30 until the next "
         "rotation, its grace, and 7 to mend what may fail. Set DOCKERHUB_TOKEN_EXPIRY (TokenExpiry in "
-        "infra/function.yaml) or the secret's tag dockerhub-rotation:expiry to more days, or rotate more often. Then "
-        "run `AWS_REGION=eu-central-1 make deploy-function "
+        "infra/function.yaml) or the secret's tag dockerhub-rotation:expiry to more days, or rotate more often. Run "
+        "`AWS_REGION=eu-central-1 make deploy-function "
     )
 
 

@@ -150,7 +150,7 @@ def test_a_staged_token_that_was_deleted_is_reported_with_the_commands_that_unbl
 
     (plain,) = re.findall("without a clone: `(.*?)`", str(raised.value))
     world.hold_before = None
-    for typed in plain.split(" && "):
+    for typed in plain.split("; "):
         world.aws_cli(*shlex.split(typed)[1:])
     world.aws.wait()
     assert world.aws.events[-1].name == "RotationSucceeded"
