@@ -524,3 +524,20 @@ def test_a_pin_that_was_taken_off_spares_nothing_any_more() -> None:
     tokens = [made(NOW), made(OLDEST, "was pinned")]
 
     assert outcome(plan(tokens, ROTATED, {OLD: None}, AT)) == {"was pinned": "deleted"}
+
+
+def test_a_twin_of_a_pending_version_that_awscurrent_holds_is_no_twin() -> None:
+    """Somebody has stored it by hand, before the rotation went on with another."""
+    labels = versions(current=NOW, pending=NEXT)
+    stored, held = made(NEXT, "uuid 0"), made(NEXT, "uuid 1")
+
+    changes = plan([stored, held], labels, {NEXT: "uuid 0", NOW: "uuid 1"}, AT)
+
+    assert [change for change in changes if change.becomes != "active"] == []
+
+
+def test_a_strangers_token_in_a_version_without_a_label_of_awss_is_left() -> None:
+    labels = versions(current=NOW)
+    unknown = replace(labels, labels={**labels.labels, OLD: frozenset({"AWSFUTURE"})})
+
+    assert plan([made(NOW), foreign("uuid 1")], unknown, {OLD: "uuid 1"}, AT + 86_400) == []

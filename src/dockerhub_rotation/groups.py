@@ -88,7 +88,8 @@ def grouped(tokens: Iterable[Token], versions: SecretVersions, stored: Stored | 
     """Return the tokens that this secret's rotation may touch, by the version to which they belong.
 
     A token that a stored value has named belongs to that version, unless it was made for one that is in use or, where
-    the naming one is not, pinned; or by the rotation of another secret.
+    the naming one is not, pinned; or by the rotation of another secret. Where both are in use, it belongs to the one
+    that is known to hold it.
 
     Args:
         tokens: every token of the account.
@@ -100,7 +101,12 @@ def grouped(tokens: Iterable[Token], versions: SecretVersions, stored: Stored | 
     by_version: defaultdict[str, list[Token]] = defaultdict(list, {version: [] for version in versions.labels})
     for token in tokens:
         version, holder = version_of(token, versions.arn, versions.labels), held_by.get(token.uuid.lower())
-        if holder is not None and not is_anothers(token, versions.arn) and not _keeps(versions, version, holder):
+        is_twin = version is not None and not token.is_called(stored.get(version) or token.uuid)
+        if (
+            holder is not None
+            and not is_anothers(token, versions.arn)
+            and not _keeps(versions, version, holder, is_twin)
+        ):
             version = holder
         if version is not None:
             by_version[version].append(token)
@@ -130,9 +136,12 @@ def holders(versions: SecretVersions, stored: Stored) -> dict[str, str]:
     return {uuid.lower(): version for version, uuid in told if uuid is not None}
 
 
-def _keeps(versions: SecretVersions, version: str | None, holder: str) -> bool:
-    """Tell whether a version keeps the token that was made for it, although another one's value holds that, too."""
-    if version is None:
+def _keeps(versions: SecretVersions, version: str | None, holder: str, is_twin: bool) -> bool:
+    """Tell whether a version keeps the token that was made for it, although another one's value holds that, too.
+
+    Not so if it holds another one itself, and consumers have that other version: as a twin here, it would go there.
+    """
+    if version is None or (is_twin and in_use(versions, holder)):
         return False
     return in_use(versions, version) or (bool(versions.pins(version)) and not in_use(versions, holder))
 

@@ -315,8 +315,11 @@ def _disabled(token: Token, account: _Account) -> Fate | None:
 
 
 def _orphan(token: Token, account: _Account) -> Fate | None:
-    """A token that no version can need is deleted, unless a rotation that has just begun may have made it."""
-    if token.created_at is None:
+    """A token that no version can need is deleted, unless a rotation that has just begun may have made it.
+
+    One without a label of ours, which a stored value has named, is somebody's.
+    """
+    if token.created_at is None or token_labels.version_of(token, account.arn) is None:
         return None
     older = account.current.born is not None and token.created_at < account.current.born
     return Fate("deleted") if older or account.now - token.created_at.timestamp() > _YOUNG_SECONDS else None
