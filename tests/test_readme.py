@@ -92,7 +92,7 @@ def test_every_sample_event_is_described() -> None:
 
 # The modules of the verbs that operate what is there, and what they share with those that deploy.
 OPERATING = {
-    *("status", "watch", "standing", "logs", "unblock", "rollback"),
+    *("status", "watch", "standing", "versions", "logs", "unblock", "rollback"),
     *("reconcile", "retire", "leaked", "caretaker"),
 }
 SHARED = {"secret", "function_log", "rotations", "pending", "session"}

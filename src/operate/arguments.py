@@ -14,7 +14,7 @@ from operate.typed import command
 
 STATUSES = """\
 exit status: 0 if all is well, 1 if something needs somebody or has failed, 2 if the command line can't be read, 130 if
-it was interrupted."""
+it was interrupted; under make, 2 for each of these but 0."""
 
 # Parameters that the commands give a value, and what they take it from.
 _SET_BY = {

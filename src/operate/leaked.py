@@ -30,7 +30,7 @@ def rotate_leaked(aws: Aws, show: Show, wanted: Deployment, seconds: float, *, s
     caretaker = Caretaker(aws, show, f"{secret.function}-caretaker")
     caretaker.require_there(f"; or `{command('rotate')}`, and disable the older tokens at Docker Hub yourself")
     try:
-        rotated: Mapping[str, object] = rotate(aws, show, wanted, seconds, sure=sure)
+        rotated: Mapping[str, object] = rotate(aws, show, wanted, seconds, sure=sure, leaked="1")
     except Problem as problem:
         rotated = _promoted(aws, show, secret, problem)
     task = retire_task(secret.arn)

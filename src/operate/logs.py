@@ -44,12 +44,18 @@ def logs(aws: Aws, show: Show, wanted: Deployment, *, version: str, follow: bool
         labels = _follow(aws, show, secret, version, lines)
         ended_well = CURRENT in labels.split() and not (lines and lines[-1].failed)
     if not lines:
-        show.line(
-            f"The log group {secret.log_group} has no line about it. They are kept for as long as LogRetentionDays "
-            "says; if the rotation is under way, Secrets Manager may not invoke the function."
-        )
+        show.line(f"The log group {secret.log_group} has no line about it. {_why_none(secret, version)}")
     told = {"secret": secret.arn, "version": version, "staging_labels": labels.split() if labels != "no label" else []}
     return {**told, "ok": bool(lines) and ended_well, "lines": [line.row() for line in lines]}
+
+
+def _why_none(secret: Secret, version: str) -> str:
+    if version not in secret.labels:
+        return f"Nor has the secret a version of that id with a staging label. It has {secret.listed}."
+    return (
+        "They are kept for as long as LogRetentionDays says; if the rotation is under way, Secrets Manager may not "
+        "invoke the function."
+    )
 
 
 def _show(show: Show, lines: list[Line]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from operate.caretaker import Caretaker
 from operate.confirm import require_yes
 from operate.function_log import check_version, of_rotation
@@ -14,6 +12,7 @@ from operate.session import Aws, Refused
 from operate.show import Problem, Show
 from operate.times import readable
 from operate.typed import command
+from operate.versions import made
 
 
 def rollback(aws: Aws, show: Show, wanted: Deployment, *, version: str, sure: bool) -> dict[str, object]:
@@ -74,8 +73,7 @@ def _chosen(secret: Secret, version: str) -> str:
     """
     check_version(version)
     if version not in secret.labels:
-        known = ", ".join(f"{it} ({' '.join(labels)})" for it, labels in secret.labels.items()) or "none"
-        raise Problem(f"{secret.name} has no version {version} with a staging label. It has {known}.")
+        raise Problem(f"{secret.name} has no version {version} with a staging label. It has {secret.listed}.")
     return version
 
 
@@ -105,18 +103,11 @@ def _has_left_pending(aws: Aws, secret: Secret) -> bool:
 def _has_ended(aws: Aws, secret: Secret) -> bool:
     """Whether the rotation that has made the current version has ended, by its date or by the function's log."""
     try:
-        made, lines = _made(aws, secret).get(secret.current), of_rotation(aws, secret.log_group, secret.current)
+        made_at, lines = made(aws, secret).get(secret.current), of_rotation(aws, secret.log_group, secret.current)
     except Refused:
         return False
-    by_date = bool(made and secret.rotated_at and secret.rotated_at >= made)
+    by_date = bool(made_at and secret.rotated_at and secret.rotated_at >= made_at)
     return by_date or bool(lines and lines[-1].step == "finishSecret" and not lines[-1].failed)
-
-
-def _made(aws: Aws, secret: Secret) -> dict[str, datetime]:
-    """Return when each version was made that has a staging label."""
-    # There are 20 staging labels at most, and what has none is not listed: one page holds all.
-    told = aws.ask("secretsmanager", "list_secret_version_ids", SecretId=secret.arn, MaxResults=100)
-    return {it["VersionId"]: it["CreatedDate"] for it in told["Versions"] if "CreatedDate" in it}
 
 
 def _nothing(show: Show, secret: Secret, why: str) -> dict[str, object]:
@@ -133,14 +124,14 @@ def _is_rolled_back(aws: Aws, secret: Secret) -> bool:
         Problem: it may not be looked at.
     """
     try:
-        made = _made(aws, secret)
+        dates = made(aws, secret)
     except Refused as refused:
         named = command("rollback", version=secret.previous)
         raise Problem(
             f"Whether {secret.name} has been rolled back already is not known: {refused} If it has not, name the "
             f"version: `{named}`"
         ) from None
-    current, previous = made.get(secret.current), made.get(secret.previous)
+    current, previous = dates.get(secret.current), dates.get(secret.previous)
     return bool(current and previous and current < previous)
 
 

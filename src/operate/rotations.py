@@ -54,14 +54,13 @@ class _Rotation:
         self.seen.extend(new)
         return new
 
-    def past_failure(self) -> str:
-        """Say why the last attempt failed, and return it; empty, if none did."""
+    def past_failure(self) -> Line | None:
+        """Say why the last attempt failed, if one did, and return its line."""
         failed = [it for it in self.new_lines(0) if it.failed]
         if not failed:
-            return ""
-        said = f"An earlier attempt failed in {failed[-1].step}: {failed[-1].message}"
-        self.show.detail(said)
-        return said
+            return None
+        self.show.detail(_said_of(failed[-1]))
+        return failed[-1]
 
     def labels(self) -> dict[str, list[str]]:
         """Return the staging labels by version id, as they are now."""
@@ -77,15 +76,18 @@ class _Rotation:
         return f"`{command('unblock')}` drops it. Without these commands:\n  {plain}"
 
 
-def rotate(aws: Aws, show: Show, wanted: Deployment, seconds: float, *, sure: bool = False) -> dict[str, object]:
+def rotate(
+    aws: Aws, show: Show, wanted: Deployment, seconds: float, *, sure: bool = False, **options: str
+) -> dict[str, object]:
     """Start a rotation, or join the one that is under way, and follow it to its end.
 
     One that has failed may wait for the next rotation window: whoever is there is asked whether to begin another in its
-    place.
+    place. Where nobody is, it is followed only if waiting may help, by what the function has said.
 
     Args:
         seconds: how long to follow it.
         sure: whether to begin another in place of one that has failed without asking.
+        options: what else the command was given that has this done, as for `typed.command`.
 
     Returns:
         the secret, and the version that is current now.
@@ -96,25 +98,44 @@ def rotate(aws: Aws, show: Show, wanted: Deployment, seconds: float, *, sure: bo
     # A secret whose stack has been given its name alone: what is asked for by name is what is rotated.
     since = time.time() - _SKEW_SECONDS
     rotation = _start(aws, show, require_rotating(aws, wanted.secret_name))
-    past = rotation.past_failure() if rotation.joined else ""
-    if past and _is_given_up(rotation, sure=sure):
+    failed, past = rotation.past_failure() if rotation.joined else None, ""
+    in_its_place = command("rotate", **options, yes="1")
+    if failed and _is_given_up(rotation, failed, in_its_place, sure=sure):
         take_off(aws, rotation.secret, rotation.version)
         show.step("dropped", f"{rotation.secret.arn}: version {rotation.version} is not pending any more")
-        rotation, past = _start(aws, show, again(aws, rotation.secret)), ""
+        rotation, failed = _start(aws, show, again(aws, rotation.secret)), None
     if rotation.joined:
-        past = "\n".join(["", *filter(None, [past]), "The next attempt may wait for the next rotation window."])
+        waits = "The next attempt may wait for the next rotation window."
+        another = f"`{in_its_place}` drops it, and begins another."
+        past = "\n".join(["", *([_said_of(failed), waits, another] if failed else [waits])])
     with show.waiting(f"{wanted.secret_name}: the function is at it"):
         _follow(rotation, since, seconds, past)
     show.step("rotated", f"{rotation.secret.arn}: version {rotation.version} is current")
     return {"secret": rotation.secret.arn, "version": rotation.version, "joined": rotation.joined}
 
 
-def _is_given_up(rotation: _Rotation, *, sure: bool) -> bool:
-    """Whether a rotation that has failed is to be dropped, so that another can begin."""
+def _is_given_up(rotation: _Rotation, failed: Line, in_its_place: str, *, sure: bool) -> bool:
+    """Whether a rotation that has failed is to be dropped, so that another can begin.
+
+    Raises:
+        Problem: it gets no further by itself, and nobody is there to say whether what kept it is mended.
+    """
     question = "Mended what kept it? Drop it, and begin another now? [y/N] "
-    if not sure and (not sys.stdin.isatty() or rotation.show.ask(question).strip().lower() not in ("y", "yes")):
-        return False
-    return not rotation.is_current()
+    if sure:
+        return not rotation.is_current()
+    if sys.stdin.isatty():
+        return rotation.show.ask(question).strip().lower() in ("y", "yes") and not rotation.is_current()
+    if failed.said.get("to_do") in ("mend", "look") and not rotation.is_current():
+        raise Problem(
+            f"Nothing is begun: the rotation of version {rotation.version} has failed, as is said above, and nobody is "
+            f"there to say whether what kept it is mended. Once it is, run `{in_its_place}`, which drops it and begins "
+            f"another. `{command('logs', follow='1')}` follows what Secrets Manager may still try."
+        )
+    return False
+
+
+def _said_of(failed: Line) -> str:
+    return f"An earlier attempt failed in {failed.step}: {failed.message}"
 
 
 def follow_first(aws: Aws, show: Show, wanted: Deployment) -> dict[str, object]:

@@ -43,6 +43,11 @@ class Secret:
         return {version: sorted(labels) for version, labels in held.items()}
 
     @property
+    def listed(self) -> str:
+        """The versions that have a staging label, for a sentence."""
+        return ", ".join(f"{version} ({' '.join(labels)})" for version, labels in self.labels.items()) or "none"
+
+    @property
     def current(self) -> str:
         """The version that consumers get; empty if there is none."""
         return self._holder(CURRENT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import IntEnum
 from typing import Any
 
@@ -59,6 +60,7 @@ class Known:
             None if they could not be read.
         care: what the caretaker said last of it, within two hours.
         now: in seconds since 1970.
+        made: when the current version was made; None if that is not known, or the caretaker has told more.
     """
 
     secret: Secret
@@ -66,6 +68,7 @@ class Known:
     lines: Sequence[Line] | None
     care: Line | None
     now: float
+    made: datetime | None = None
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -74,9 +77,14 @@ class Known:
 
     @property
     def looked_since(self) -> bool:
-        """Whether the caretaker has looked since the last rotation: what it found before may be over."""
+        """Whether the caretaker has looked since the last rotation or rollback: what it found before may be over.
+
+        A rollback moves no date that AWS shows, but the version that the caretaker has seen as current is another.
+        """
         rotated = self.secret.rotated_at
-        return self.care is not None and (rotated is None or self.care.at >= rotated.timestamp())
+        if self.care is None or self.facts.get("current_version", self.secret.current) != self.secret.current:
+            return False
+        return rotated is None or self.care.at >= rotated.timestamp()
 
     @property
     def found(self) -> Sequence[str]:
@@ -86,10 +94,9 @@ class Known:
     @property
     def age_days(self) -> int | None:
         """The age of the current token; None if nobody knows."""
-        rotated = self.secret.rotated_at
         if self.looked_since and "token_age_days" in self.facts:
             return int(self.facts["token_age_days"])
-        return int(max(0.0, self.now - rotated.timestamp()) // _DAY) if rotated else None
+        return int(max(0.0, self.now - self.made.timestamp()) // _DAY) if self.made else None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from operate.function_log import Line, failures, of_rotation
@@ -13,7 +14,8 @@ from operate.session import Aws, Refused
 from operate.show import Problem, Show
 from operate.standing import Known, Standing, State, judge
 from operate.times import readable, stamp
-from operate.typed import command
+from operate.typed import command, says
+from operate.versions import made
 from operate.watch import Watch, watch
 
 # How far back to look for what has failed: a schedule of a month has its last window in there.
@@ -99,8 +101,19 @@ def _known(aws: Aws, secrets: Sequence[Secret], seen: Watch, now: float) -> tupl
             except Refused as refused:
                 told = None
                 unread.append(f"the rotation of {secret.name}: {refused}")
-        known.append(Known(secret, failure, told, seen.cares.get(secret.arn), now))
+        known.append(_dated(aws, Known(secret, failure, told, seen.cares.get(secret.arn), now), unread))
     return known, unread
+
+
+def _dated(aws: Aws, known: Known, unread: list[str]) -> Known:
+    """Return it with the date of the current version, where the caretaker has not told its token's age."""
+    if known.looked_since and "token_age_days" in known.facts:
+        return known
+    try:
+        return replace(known, made=made(aws, known.secret).get(known.secret.current))
+    except Refused as refused:
+        unread.append(f"the age of {known.secret.name}'s token: {refused}")
+        return known
 
 
 def _show_all(show: Show, wanted: Deployment, standings: Sequence[Standing], undescribed: Sequence[str]) -> None:
@@ -135,14 +148,19 @@ def _show_one(show: Show, standing: Standing, seen: Watch) -> None:
         show.detail(f"superseded {token}")
     for reason in standing.reasons:
         show.step(reason.state.word if reason.state != State.WELL else "noted", reason.text)
-    if known.failure and known.failure.message not in "".join(reason.text for reason in standing.reasons):
+    told = " ".join(reason.text for reason in standing.reasons)
+    if known.failure and known.failure.message not in told:
         show.detail(
             f"An earlier rotation failed in {known.failure.step}, {known.failure.time}: {known.failure.message}"
         )
     if known.care is None and not seen.unread:
         show.detail("The caretaker has said nothing of it in the last two hours.")
     elif known.care and not known.looked_since:
-        show.detail("The caretaker has not looked at it since its last rotation.")
+        look = "" if says(told, "reconcile") else f" `{command('reconcile', **about(secret))}` has it look now."
+        show.detail(
+            "The caretaker has not looked at it since AWSCURRENT was moved: which superseded tokens still work is not "
+            f"known.{look}"
+        )
 
 
 def _dates(known: Known) -> Iterator[tuple[str, str]]:

@@ -79,9 +79,9 @@ class Operator:
         """Do what is printed, in a clone if a verb does it."""
         return self.type(command.typed) if command.typed else self.enter(command.plain)
 
-    def type(self, command: str, answer: str = "y") -> Typed:
-        """Type a command, and say the same to whatever it asks."""
-        typed = type_in(command, repeat(answer), self.folder)
+    def type(self, command: str, answer: str | None = "y") -> Typed:
+        """Type a command, and say the same to whatever it asks; None has a program type it, without a terminal."""
+        typed = type_in(command, None if answer is None else repeat(answer), self.folder)
         self.served.world.aws.wait(timeout=600)
         assert self.served.world.leaked(typed.printed) == []
         return typed
@@ -226,6 +226,20 @@ def test_what_is_printed_does_no_harm_before_the_cause_is_mended_and_ends_it_aft
     mended = [operator.do(command) for command in commands(operator.told())]
 
     assert mended[-1].status == 0, mended[-1].printed
+    operator.require_healthy()
+
+
+@pytest.mark.parametrize("operator", ["CredentialRefused", "PendingTokenUnusable"], indirect=True)
+def test_without_a_terminal_it_is_said_what_confirms_it_and_that_makes_the_world_healthy(operator: Operator) -> None:
+    before = operator.served.world.state()
+    *mending, last = commands(operator.told(operator.name))
+    refused = operator.type(last.typed, answer=None)
+    assert (refused.status, operator.served.world.state()) == (1, before)
+
+    assert [it.printed for it in map(operator.do, mending) if it.status] == []
+    (confirmed,) = re.findall(r"`([^`]* YES=1)`", refused.printed)
+    assert operator.type(confirmed, answer=None).status == 0
+    assert operator.type("make rotate", answer=None).status == 0
     operator.require_healthy()
 
 

@@ -189,6 +189,15 @@ def test_a_log_without_a_line_and_one_that_is_not_there_prove_nothing(
     assert (done.status, f"{GROUP} has no line about it" in done.out) == (1, True)
 
 
+def test_a_version_that_there_is_none_of_is_told_with_those_that_there_are(secret: Secret, run: Command) -> None:
+    done = run("logs", "--version", "nope")
+
+    assert done.status == 1
+    assert "Nor has the secret a version of that id with a staging label. It has " in done.out
+    assert all(version in done.out for version in secret.labels)
+    assert "LogRetentionDays" not in done.out
+
+
 def test_a_log_that_may_not_be_read_is_told(operated: Operated, secret: Secret, run: Command) -> None:
     operated.aws.refuse["logs:FilterLogEvents"] = AwsError("AccessDeniedException", "Not you")
 

@@ -230,7 +230,7 @@ def test_what_kept_a_rotation_that_is_joined_is_told_once(rotation: Rotation, ru
     assert (out.count("this is why"), out.count("an old story")) == (1, 0)
 
 
-def given_up(rotation: Rotation) -> list[str]:
+def given_up(rotation: Rotation, **more: str) -> list[str]:
     """Have one that failed two days ago; return the versions that are begun after it."""
     begun: list[str] = []
 
@@ -243,7 +243,7 @@ def given_up(rotation: Rotation) -> list[str]:
 
     rotation.secret.labels = {"old": ["AWSCURRENT"], STUCK: ["AWSPENDING"]}
     rotation.aws.rotate = rotate
-    said = {"level": "ERROR", "step": "testSecret", "message": "this is why", "correlation_id": STUCK}
+    said = {"level": "ERROR", "step": "testSecret", "message": "this is why", "correlation_id": STUCK, **more}
     rotation.aws.log[GROUP].append((rotation.clock.now - 2 * 86_400, json.dumps(said)))
     return begun
 
@@ -268,6 +268,37 @@ def test_nobody_drops_one_that_has_failed_unless_told(rotation: Rotation, run: C
     rotation.goes_on((5, after))
 
     assert (run("rotate", **how).status, begun, rotation.secret.labels) == (0, [], after)
+
+
+@pytest.mark.parametrize("to_do", ["mend", "look"])
+@pytest.mark.parametrize(("verb", "typed"), [(["rotate"], "YES=1"), (["rotate", "--leaked"], "LEAKED=1 YES=1")])
+def test_without_a_terminal_nobody_waits_for_what_does_not_mend_itself(
+    rotation: Rotation, run: Command, to_do: str, verb: list[str], typed: str
+) -> None:
+    begun = given_up(rotation, to_do=to_do)
+    rotation.aws.functions[f"{PROJECT}-caretaker"] = "package"
+    before, began = dict(rotation.secret.labels), rotation.clock.now
+
+    done = run(*verb)
+
+    assert (done.status, begun, rotation.secret.labels) == (1, [], before)
+    assert rotation.clock.now - began < 60
+    assert f"run `make rotate {typed}`" in done.err
+    assert (done.out + done.err).count("this is why") == 1
+
+
+def test_without_a_terminal_one_is_waited_for_that_may_mend_itself(rotation: Rotation, run: Command) -> None:
+    begun = given_up(rotation, to_do="wait")
+    after = {"old": ["AWSPREVIOUS"], STUCK: ["AWSCURRENT"]}
+    rotation.goes_on((5, after))
+
+    assert (run("rotate").status, begun, rotation.secret.labels) == (0, [], after)
+
+
+def test_one_that_failed_and_does_not_end_is_told_with_what_begins_another(rotation: Rotation, run: Command) -> None:
+    given_up(rotation, to_do="wait")
+
+    assert "make rotate YES=1` drops it, and begins another." in run("rotate").err
 
 
 def test_one_that_is_promoted_while_somebody_thinks_is_not_dropped(

@@ -88,12 +88,42 @@ def test_what_the_caretaker_has_found_decides(
 
 def test_what_was_found_before_the_last_rotation_says_nothing_any_more(operated: Operated, run: Command) -> None:
     secret = operated.secret(LastRotatedDate=time.time() - 100)
+    secret.made["new"] = time.time() - 110
     operated.care(secret, "CurrentTokenDead", ago=600, consumers_affected=True)
     operated.heartbeat()
 
     done = run("status", "--json")
 
     assert (row(done)["state"], row(done)["token_age_days"], row(done)["superseded"]) == ("well", 0, None)
+
+
+@pytest.mark.parametrize("looked_ago", [600, 50], ids=["before the rotation", "between rotation and rollback"])
+def test_after_a_rollback_the_token_is_as_old_as_its_version_and_what_was_seen_before_is_over(
+    operated: Operated, run: Command, looked_ago: float
+) -> None:
+    secret = operated.secret(LastRotatedDate=time.time() - 100)
+    secret.labels = {"old": ["AWSCURRENT"], "new": ["AWSPREVIOUS"]}
+    secret.made = {"old": time.time() - 33 * DAY, "new": time.time() - 110}
+    seen = "new" if looked_ago < 100 else "old"
+    operated.care(secret, "CurrentTokenDead", ago=looked_ago, current_version=seen, token_age_days=0, superseded=[])
+    operated.heartbeat()
+
+    told, shown = run("status", "--json"), run("status", "--secret", secret.name)
+
+    assert (row(told)["state"], row(told)["token_age_days"], row(told)["superseded"]) == ("well", 33, None)
+    assert "which superseded tokens still work is not known" in shown.out
+    assert f"make reconcile SECRET={secret.name}` has it look now" in shown.out
+
+
+def test_an_age_that_may_not_be_read_is_unknown_and_said(operated: Operated, run: Command) -> None:
+    operated.secret()
+    operated.heartbeat()
+    operated.aws.refuse["secretsmanager:ListSecretVersionIds"] = REFUSED
+
+    done = run("status", "--json")
+
+    assert (done.status, row(done)["token_age_days"]) == (1, None)
+    assert "the age of dockerhub-token's token" in str(done.json["unread"])
 
 
 # --- A rotation that is under way, or hangs ---

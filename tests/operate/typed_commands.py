@@ -19,6 +19,16 @@ from rehearsal.served.world import Served
 ROOT = Path(__file__).parents[2]
 
 
+class Nobody:
+    """No terminal, and nothing to read."""
+
+    def isatty(self) -> bool:
+        return False
+
+    def readline(self) -> str:
+        return ""
+
+
 class Terminal:
     """Somebody at a terminal who enters these lines, and sees them."""
 
@@ -64,14 +74,14 @@ def words_of(command: list[str], folder: Path) -> list[str]:
     return told.stdout.removesuffix("\n").split("\n")
 
 
-def type_in(command: str, answers: Iterable[str], folder: Path) -> Typed:
-    """Type a command, and answer what it asks."""
+def type_in(command: str, answers: Iterable[str] | None, folder: Path) -> Typed:
+    """Type a command, and answer what it asks; None has a program type it, without a terminal."""
     words = shlex.split(command)
     make = words.index("make")
     variables = dict(word.split("=", 1) for word in words[:make])
     printed = io.StringIO()
     with (
-        mock.patch.object(sys, "stdin", Terminal(answers)),
+        mock.patch.object(sys, "stdin", Nobody() if answers is None else Terminal(answers)),
         mock.patch.dict(os.environ, variables),
         redirect_stdout(printed),
         redirect_stderr(printed),

@@ -827,6 +827,7 @@ def test_the_whole_answer_is_plain_data(make_world: MakeWorld, clock: Any) -> No
                 ],
                 "Facts": {
                     "current_token": "works",
+                    "current_version": holder(world, "AWSCURRENT"),
                     **nothing,
                     "left": 1,
                     "in_grace": 1,

@@ -537,7 +537,7 @@ def test_a_value_that_names_another_account_is_refused(make_world: MakeWorld) ->
     world.rotate()
     store_by_hand(world, world.secret_arn, Shape.ECS.compose(world.hub.username, token_under(world).value))
 
-    is_refused(world, "SecretUnusable: The user name in version")
+    is_refused(world, "SecretUnusable: Nothing was changed: the user name in version")
 
 
 def test_where_nothing_shows_that_it_is_the_right_account_it_is_refused(make_world: MakeWorld) -> None:

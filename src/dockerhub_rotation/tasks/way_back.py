@@ -40,14 +40,11 @@ def value_of(task: Task, versions: SecretVersions, version: str) -> Credential:
     if found is None or not credential.looks_like_token(found.token):
         raise RollbackFailed(
             f"Version {version} holds no token, so there is nothing to go back to. Nothing was changed. If the current "
-            f"token does not do, make a new one."
+            "token does not do, make a new one."
         )
     if not task.account.may_be(found.username):
-        raise SecretUnusable(
-            f"The user name in version {version} is not that of the account whose tokens this function makes. Nothing "
-            f"was changed. Look whether parameter {task.settings.username_parameter} is another project's.",
-            verbs=("credentials", "again"),
-            names=(task.settings.username_parameter,),
+        raise _another_accounts(
+            task, f"Nothing was changed: the user name in version {version} is not that of the account"
         )
     return found
 
@@ -86,7 +83,7 @@ def held(task: Task, versions: SecretVersions, version: str, made: Collection[To
     if made and not alive:
         raise RollbackFailed(
             f"The token of version {version} has expired, and nobody can bring it back. Nothing was changed. Make a "
-            f"new one."
+            "new one."
         )
     label = label_for(versions.arn, version, now + HELD_SECONDS)
     changed: dict[str, Token] = {}
@@ -132,7 +129,7 @@ def prove(task: Task, versions: SecretVersions, back: WayBack, tokens: Collectio
         )
     raise RollbackFailed(
         f"The token of version {back.version} {what}. AWSCURRENT is where it was. If the current token does not do, "
-        f"make a new one."
+        "make a new one."
     )
 
 
@@ -168,10 +165,15 @@ def logs_in(task: Task, back: WayBack) -> bool:
     except LoginRefused:
         return False
     if not task.account.may_be(identity.username):
-        raise SecretUnusable(
-            f"Version {back.version} holds a token of another account than the one whose tokens this function makes. "
-            f"Look whether parameter {task.settings.username_parameter} is another project's.",
-            verbs=("credentials", "again"),
-            names=(task.settings.username_parameter,),
-        )
+        raise _another_accounts(task, f"Version {back.version} holds a token of another account than the one")
     return True
+
+
+def _another_accounts(task: Task, what: str) -> SecretUnusable:
+    """Return the error for a version of another account, to be raised."""
+    return SecretUnusable(
+        f"{what} whose tokens this function makes. Look whether parameter {task.settings.username_parameter} is "
+        "another project's.",
+        verbs=("credentials", "again"),
+        names=(task.settings.username_parameter,),
+    )
