@@ -16,7 +16,7 @@ VERSION = "01805c78-0000-4000-8000-000000000001"
 PLACE = Place("team-b", "eu-west-1", ARN, VERSION)
 DROP, SHOW = "aws secretsmanager update-secret-version-stage", "aws lambda get-function-configuration"
 TASK = """echo '{"Task": \""""
-STORE = "aws ssm put-parameter --type SecureString --overwrite --value file:///dev/stdin"
+STORE = 'read -rs value && printf %s "$value" | aws ssm put-parameter --type SecureString --overwrite --value file:///dev/stdin'
 TAG, PUT = (f"aws secretsmanager {it} --secret-id {ARN}" for it in ("tag-resource", "put-secret-value"))
 ROLLING_BACK = Place("team-b", "eu-west-1", ARN, VERSION, "rollback")
 

@@ -140,12 +140,12 @@ def _logs(place: Place) -> list[str]:
 
 
 def _credentials(place: Place) -> list[str]:
-    """Each value is typed, or comes through a pipe: on a command line others would see it.
+    """Each value is typed unseen, or comes through a pipe: on a command line others would see it.
 
-    Where it is not known which parameter it is, this shows which there are.
+    Where it is not known which parameter it is, this shows which there are. bash and zsh have `read -s`.
     """
-    put = "aws ssm put-parameter --type SecureString --overwrite --value file:///dev/stdin --name"
-    return [f"{put} {_quoted(name)}" for name in place.names] or _settings(place)
+    put = 'read -rs value && printf %s "$value" | aws ssm put-parameter --type SecureString --overwrite --value'
+    return [f"{put} file:///dev/stdin --name {_quoted(name)}" for name in place.names] or _settings(place)
 
 
 def _store(place: Place) -> list[str]:

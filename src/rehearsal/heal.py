@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from rehearsal.invariants import Invariants
-from rehearsal.shown import step_line, the_world
+from rehearsal.shown import fault_line, step_line, the_world, verdicts
 from rehearsal.wire import Request
 from rehearsal.world import SECRET_NAME, Scene, StepRun, World
 
@@ -23,7 +24,7 @@ def heal(scene: Scene, console: Console) -> bool:
     def on_request(request: Request) -> None:
         invariants.look(world, request)
         if request.fault:
-            console.print(f"  [yellow]fault[/] {request.fault.value} at request {request.number}, {request.name}")
+            console.print(fault_line(request, request.fault))
 
     def on_step(run: StepRun) -> None:
         console.print(step_line(run), soft_wrap=True)
@@ -44,10 +45,8 @@ def heal(scene: Scene, console: Console) -> bool:
             works = _consumers(world, console)
         invariants.search_output(world)
         console.print()
-        for invariant, times in invariants.checked.items():
-            console.print(f"[green]holds[/]  {invariant} (checked {times} times)")
-        for broken in invariants.broken:
-            console.print(f"[red]BROKEN[/] {broken}")
+        for word, invariant in verdicts(invariants):
+            console.print(Text.assemble(word, " " * (8 - len(word)), invariant))
     return works and not refused and not found and not invariants.broken
 
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from rehearsal.consumer import Consumer, Keeper
 from rehearsal.invariants import Invariants
-from rehearsal.shown import counted, step_line, the_world
+from rehearsal.shown import counted, fault_line, step_line, the_world, verdicts
 from rehearsal.wire import Request
 from rehearsal.world import SECRET_NAME, Scene, State, StepRun, World
 
@@ -22,7 +22,7 @@ def rehearse(scene: Scene, rotations: int, console: Console) -> bool:
     def on_request(request: Request) -> None:
         invariants.look(world, request)
         if request.fault:
-            console.print(f"  [yellow]fault[/] {request.fault.value} at request {request.number}, {request.name}")
+            console.print(fault_line(request, request.fault))
 
     def on_step(run: StepRun) -> None:
         console.print(step_line(run), soft_wrap=True)
@@ -128,9 +128,6 @@ def _summary(
     if keeper.logins:
         refused = Text(f"{keeper.refused} refused", "red" if keeper.refused else "green")
         table.add_row("consumer", Text(f"{keeper.logins} logins with a copy that it reads once an hour, ") + refused)
-    for invariant, times in invariants.checked.items():
-        checked = "once" if times == 1 else f"{times} times"
-        table.add_row(Text("holds", "green"), f"{invariant} (checked {checked})")
-    for broken in invariants.broken:
-        table.add_row(Text("BROKEN", "red"), broken)
+    for word, invariant in verdicts(invariants):
+        table.add_row(word, invariant)
     return table

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from rich.text import Text
 
+from rehearsal.invariants import Invariants
+from rehearsal.wire import FaultKind, Request
 from rehearsal.world import PLACEHOLDER, SECRET_NAME, StepRun, World, changes
 
 
@@ -36,3 +40,18 @@ def step_line(run: StepRun) -> Text:
 def counted(number: int, what: str) -> str:
     """Return a number of things in words."""
     return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def fault_line(request: Request, fault: FaultKind) -> Text:
+    """Show what befalls a request."""
+    line = Text("  ")
+    line.append("fault", "yellow")
+    return line.append(f" {fault.value} at request {request.number}, {request.name}")
+
+
+def verdicts(invariants: Invariants) -> Iterator[tuple[Text, str]]:
+    """Yield what held, how often it was looked at, and what did not hold."""
+    for invariant, times in invariants.checked.items():
+        yield Text("holds", "green"), f"{invariant} (checked {'once' if times == 1 else f'{times} times'})"
+    for broken in invariants.broken:
+        yield Text("BROKEN", "red"), broken

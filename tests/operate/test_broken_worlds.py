@@ -107,7 +107,7 @@ class Operator:
         hub, stored = self.served.world.hub, self.served.world.current_token()
         for name, value in ((USERNAME, hub.username), (PASSWORD, hub.password)):
             if f"--name {name} " in plain:
-                return value
+                return f"{value}\n"
         ours = (token.value for token in hub.tokens.values() if token.active and ":" not in token.value)
         return next((value for value in ours if stored.endswith(value)), PLACEHOLDER)
 
