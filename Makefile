@@ -16,7 +16,7 @@ EVENT ?= events/finish_secret.json
 
 export PYTHONPATH := src
 
-# What is deployed, and where: see "Deploy it" in the README. The values travel in the environment, where the shell leaves
+# What is deployed, and where: see docs/deploying.md. The values travel in the environment, where the shell leaves
 # their quotation marks, spaces and asterisks alone.
 # They are for the command line alone: what the environment happens to say names no deployment, and answers no question.
 PROJECT = dockerhub-rotation

@@ -128,7 +128,8 @@ def require_rotating(aws: Aws, name: str) -> Secret:
     secret = find_secret(aws, name)
     if not secret.rotates:
         raise Problem(
-            f"Rotation is not configured for {name}: run `{command('deploy')}`, or attach the function (see README)."
+            f"Rotation is not configured for {name}: run `{command('deploy')}`, or attach the function "
+            "(see docs/deploying.md)."
         )
     if not secret.function:
         raise Problem(f"{name} is rotated by AWS itself, not by this function: name another secret, SECRET=...")

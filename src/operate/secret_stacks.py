@@ -73,11 +73,11 @@ def require_free_secret(aws: Aws, wanted: Deployment) -> None:
         raise Problem(
             f"The name {name} is that of a secret that is scheduled for deletion, and is free when that is gone: what "
             f"a stack has deleted is gone in a minute. Wait, or take another name, SECRET=..., or bring it back with "
-            f"`{restore}` and attach the function to it (see README)."
+            f"`{restore}` and attach the function to it (see docs/deploying.md)."
         )
     raise Problem(
         f"There is a secret {name} already, which no stack of project {wanted.project} has made: attach the function "
-        "to it (see README), or take another name, SECRET=..."
+        "to it (see docs/deploying.md), or take another name, SECRET=..."
     )
 
 

@@ -208,7 +208,7 @@ _CONFIGURATION = "Mend ~/.aws/config or ~/.aws/credentials, or name another prof
 _NETWORK = "AWS cannot be reached: check the network, the proxy and the Region's name."
 _CERTIFICATE = "The certificate is not trusted: name your proxy's certificate authority in AWS_CA_BUNDLE."
 _ENDPOINT = "look at AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_<service> and endpoint_url in ~/.aws/config"
-_PERMISSION = "The README lists the permissions that the commands need."
+_PERMISSION = "docs/permissions.md lists the permissions that the commands need."
 _CLOCK = "This machine's clock is wrong: set it by a time server, then run this again."
 
 # The more special class first.

@@ -26,7 +26,7 @@ from rehearsal.world import Scene, Shape
 from rehearsal.year import table as year_table
 from rehearsal.year.almanac import Stretch
 
-# Of the year that the README shows.
+# Of the year that docs/how-it-works.md shows.
 _SEED = 1
 # So many tokens take some seconds to make, and each list of them 50 requests.
 _MOST_OTHERS = 5_000
@@ -153,7 +153,7 @@ def main(arguments: list[str]) -> int:
         type=Path,
         default=Path("dist"),
         metavar="FOLDER",
-        help="where year.svg and year.json go (default: dist); docs has those that the README shows",
+        help="where year.svg and year.json go (default: dist); docs has those that a page shows",
     )
 
     asked, unknown = parser.parse_known_args(arguments)

@@ -30,7 +30,7 @@ CONTRACT = "the function asks of AWS only what the contract allows"
 _CLOCKS_AGREE_SECONDS = 10
 # So long a rollback keeps what it enables, for its own invocation.
 _HELD_SECONDS = 1200
-_LEAST_WITH_REPLICAS_SECONDS = 3600  # of a grace, as the README promises it
+_LEAST_WITH_REPLICAS_SECONDS = 3600  # of a grace, as docs/how-it-works.md has it
 
 _EVERY_STEP = {"createSecret", "setSecret", "testSecret", "finishSecret", "Reconcile", "Retire", "Rollback"}
 _ALLOWED = {
@@ -283,7 +283,7 @@ def _without_time(label: str) -> str:
 
 
 def _time_in(label: str) -> float:
-    """Return the time in a label, as the README promises it, or 0."""
+    """Return the time in a label, as docs/how-it-works.md has it, or 0."""
     written = re.fullmatch(r"dockerhub-rotation/[0-9a-f]{16}/\S+ until ([0-9]{8}T[0-9]{6}Z)", label)
     return datetime.strptime(written[1], "%Y%m%dT%H%M%S%z").timestamp() if written else 0.0
 
@@ -298,7 +298,7 @@ def _active(state: State) -> set[str]:
 
 
 def _labels(world: Watched, version: str) -> set[str]:
-    """Return the labels that a token of a version of the secret may have, as the README promises them, without a time.
+    """Return the labels that a token of a version of the secret may have by docs/how-it-works.md, without a time.
 
     Beside a time, a long version id is shortened.
     """

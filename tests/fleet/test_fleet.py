@@ -14,7 +14,7 @@ HELD = Counter({WORKS: 0, ONLY_OURS: 0, NOT_LOCKED: 0, NO_REMAINS: 0, NO_LEAK: 0
 
 LABELS = ("AWSCURRENT", "AWSPREVIOUS")
 
-README = Path(__file__).parents[2] / "README.md"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def rotate(scene: Scene) -> Report:
@@ -41,10 +41,10 @@ def test_a_fleet_is_rotated_under_the_stricter_limit_whenever_in_a_minute_it_beg
     assert report.rate_limited > 0
 
 
-def test_the_readme_says_how_long_200_secrets_take() -> None:
+def test_the_page_says_how_long_200_secrets_take() -> None:
     took = [round(rotate(Scene(secrets=200, per_minute=limit)).seconds / 60) for limit in (600, 180)]
 
-    assert f"200 secrets take {took[0]} minutes, under 180 they take {took[1]}." in README.read_text()
+    assert f"200 secrets take {took[0]} minutes, under 180 they take {took[1]}." in (DOCS / "accounts.md").read_text()
 
 
 def test_a_fleet_whose_limit_is_not_met_needs_one_attempt_each() -> None:
@@ -143,11 +143,11 @@ def test_the_caretaker_asks_for_one_thing_a_secret_and_little_more(secrets: int,
     assert (day.unknown, day.attention, day.lockouts) == ((0, 0), (0, 0), 0)
 
 
-def test_the_readme_says_what_a_look_at_200_secrets_takes() -> None:
+def test_the_page_says_what_a_look_at_200_secrets_takes() -> None:
     day = Fleet(Scene(secrets=200, past=Past.WATCHED)).watch(hours=1)
 
     assert f"200 secrets take {day.seconds[0]:.0f} seconds and {sum(day.requests[0].values())} requests" in " ".join(
-        README.read_text().split()
+        (DOCS / "how-it-works.md").read_text().split()
     )
 
 

@@ -468,8 +468,8 @@ def test_role_and_function_serve_the_same_secrets(secrets: str) -> None:
     assert keys["Condition"]["StringLike"] == {"kms:EncryptionContext:SecretARN": resource}
 
 
-def test_the_guard_rail_in_the_readme_lets_those_secrets_be_attached_that_the_command_beside_it_names() -> None:
-    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("### Who gets a token")[2]
+def test_the_guard_rail_of_the_page_lets_those_secrets_be_attached_that_the_command_beside_it_names() -> None:
+    section = (ROOT / "docs/security.md").read_text(encoding="utf-8").partition("## Who gets a token")[2]
     (secrets,) = re.findall('FUNCTION_PARAMETERS="Secrets=(.*?)"', section)
     rail = json.loads(re.findall(r"```json\n(.*?)```", section, re.DOTALL)[0])
     arns = {name: f"arn:aws:secretsmanager:{HERE}:secret:{name}-x1Y2z3" for name in ATTACHED}
@@ -807,8 +807,8 @@ def test_a_failed_or_abandoned_rotation_of_this_secret_tells_the_topic() -> None
     assert secret().of_type("AWS::Events::Rule") == {}
 
 
-def test_the_readme_gives_an_attached_secret_the_same_rule() -> None:
-    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("### An existing secret")[2]
+def test_the_page_gives_an_attached_secret_the_same_rule() -> None:
+    section = (ROOT / "docs/deploying.md").read_text(encoding="utf-8").partition("## An existing secret")[2]
     pattern = json.loads(re.findall(r"--event-pattern '(.*?)'", section, re.DOTALL)[0])
 
     by_hand = json.loads(json.dumps(pattern).replace("<SecretArn>", "Secret"))

@@ -187,7 +187,7 @@ def test_credentials_that_are_not_there_are_told_with_the_reason_and_the_remedy(
         ("UnrecognizedClientException", "The security token is invalid", "ap-east-1", "enable-region"),
         ("InvalidClientTokenId", "The security token is invalid", "us-gov-west-1", "does not accept these"),
         ("OptInRequired", "You are not subscribed", "eu-south-2", "enable-region --region-name eu-south-2"),
-        ("AccessDenied", "User x is not authorized to perform: y", "eu-central-1", "README lists the permissions"),
+        ("AccessDenied", "User x is not authorized to perform: y", "eu-central-1", "docs/permissions.md lists"),
         ("SomethingNew", "Nobody has seen this", "eu-central-1", ""),
     ],
 )

@@ -28,7 +28,7 @@ from tests.rotation.seen import holder, token_under
 from tests.rotation.test_histories import ACTS
 from tests.rotation.test_orphans import orphan
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
 
 WatchedWorld = Callable[..., tuple[World, Invariants]]
 
@@ -261,7 +261,7 @@ def test_what_somebody_does_by_hand_at_any_request_of_a_task_breaks_nothing(
     acts[task] += 1
 
 
-def test_the_readme_says_how_many_faults_and_acts_there_are() -> None:
+def test_the_page_says_how_many_faults_and_acts_there_are() -> None:
     cells = len(FaultKind) * sum(map(len, REQUESTS.values()))
 
-    assert f"every request, {cells} in all; somebody's acts, {len(CASES)};" in README.read_text()
+    assert f"every request, {cells} in all; somebody's acts, {len(CASES)};" in PAGE.read_text()

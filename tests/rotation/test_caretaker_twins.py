@@ -24,7 +24,7 @@ from tests.rotation.seen import token_under
 from tests.rotation.test_histories import STEPS
 from tests.rotation.test_twins import LOUD, Pair, Turns, event_of, every_order
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
 
 # In how many orders the requests of two can arrive. The steps that change nothing are left out, and of a rollback those
 # that would take an hour: `test_rollback` runs its twin, and a rotation to its end, between any two of its requests.
@@ -195,5 +195,5 @@ def test_two_caretakers_that_find_the_same_token_dead_start_one_rotation(
         assert found == ORDERS_OF_A_HEAL
 
 
-def test_the_readme_says_how_many_orders_there_are() -> None:
-    assert f"in all {sum(ORDERS.values()) + ORDERS_OF_A_HEAL} orders of the caretaker's" in README.read_text()
+def test_the_page_says_how_many_orders_there_are() -> None:
+    assert f"in all {sum(ORDERS.values()) + ORDERS_OF_A_HEAL} orders of the caretaker's" in PAGE.read_text()

@@ -28,7 +28,7 @@ from rehearsal.sandbox import Function
 from rehearsal.wire import Fault, FaultKind
 from rehearsal.world import REPOSITORY, Scene, Shape, World
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
 
 WatchedWorld = Callable[..., tuple[World, Invariants]]
 
@@ -267,7 +267,7 @@ def test_two_faults_in_one_rotation_are_survived(
     pairs[outcome] += 1
 
 
-def test_the_readme_says_how_many_faults_there_are() -> None:
+def test_the_page_says_how_many_faults_there_are() -> None:
     cells = len(FaultKind) * sum(len(names) - BEGIN_AT[situation] + 1 for situation, names in REQUESTS.items())
 
-    assert f"{cells} rotations, each completed. {len(PAIRS)} more with two faults" in README.read_text()
+    assert f"{cells} rotations, each completed. {len(PAIRS)} more with two faults" in PAGE.read_text()

@@ -23,7 +23,7 @@ from rehearsal.sandbox import FunctionError
 from rehearsal.wire import Fault, FaultKind, Request
 from rehearsal.world import PLACEHOLDER, REPOSITORY, Scene, Shape, World
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
 
 WatchedWorld = Callable[..., tuple[World, Invariants]]
 
@@ -140,7 +140,7 @@ def take_tags_off(world: World) -> None:
 
 
 def put_right(world: World, invariants: Invariants) -> None:
-    """Do what README and error messages say, and rotate once more: then everything is as it should be."""
+    """Do what the pages and error messages say, and rotate once more: then everything is as it should be."""
     take_tags_off(world)
     world.hold_before = None
     world.wire.faults.clear()
@@ -212,8 +212,8 @@ def test_what_somebody_does_by_hand_at_any_request_breaks_nothing_that_the_next_
     acts[act] += 1
 
 
-def test_the_readme_says_how_many_acts_there_are() -> None:
-    assert f"at every request: {len(CASES)} rotations" in README.read_text()
+def test_the_page_says_how_many_acts_there_are() -> None:
+    assert f"at every request: {len(CASES)} rotations" in PAGE.read_text()
 
 
 class Histories(RuleBasedStateMachine):

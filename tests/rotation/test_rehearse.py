@@ -1,4 +1,4 @@
-"""The command behind `make rehearse`, and the README that shows what it prints."""
+"""The command behind `make rehearse`, and the page that shows what it prints."""
 
 import os
 import re
@@ -35,8 +35,8 @@ def masked(text: str) -> list[str]:
     return [" ".join(line.split()) for line in text.strip().splitlines()]
 
 
-def test_the_readme_shows_what_the_first_command_prints() -> None:
-    shown = re.search(r"```text\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+def test_the_page_shows_what_the_first_command_prints() -> None:
+    shown = re.search(r"```text\n(.*?)```", (ROOT / "docs/rehearsing.md").read_text(), re.DOTALL)
     assert shown
 
     done = run("rotate")

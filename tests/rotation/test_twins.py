@@ -25,7 +25,7 @@ from rehearsal.world import Scene, World
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
 
 # In how many orders the requests of two processes can arrive, by the step in which both are and by the first choices.
 # The many are shared out by the first one, so that more than one worker has something to do.
@@ -279,6 +279,6 @@ def test_twins_in_a_step_end_as_one_would_whatever_the_order_of_their_requests(
         assert [world.leaked(twin.log()) for twin in twins.functions] == [[]] * len(twins.functions)
 
 
-def test_the_readme_says_how_many_orders_there_are() -> None:
+def test_the_page_says_how_many_orders_there_are() -> None:
     orders = sum(sum(each.values()) for each in (ORDERS, ORDERS_IN_GRACE, ORDERS_EXPIRED))
-    assert f"in all {orders} orders" in README.read_text()
+    assert f"in all {orders} orders" in PAGE.read_text()

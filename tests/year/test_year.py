@@ -99,13 +99,13 @@ def test_what_was_dumped_is_loaded_as_it_was() -> None:
     assert chronicle.dump(chronicle.load(text)) == text
 
 
-# The picture of the README
+# The picture in docs
 
 
 RECORDED = (ROOT / "docs/year.json").read_text()
 
 
-def test_the_readmes_picture_is_drawn_from_what_was_recorded() -> None:
+def test_the_picture_in_docs_is_drawn_from_what_was_recorded() -> None:
     """Draw it anew with `make year ARGS="--to docs"` after a change of the drawing."""
     assert (ROOT / "docs/year.svg").read_text() == table.drawn(RECORDED)
 

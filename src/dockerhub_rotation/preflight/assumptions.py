@@ -241,8 +241,8 @@ ASSUMPTIONS = (
     Assumption(
         "enabled-again",
         "A disabled token that is enabled logs in again at once.",
-        "testSecret can't mend a pending token that was disabled by hand. Take the way back in the README by a new "
-        f"rotation instead. {_REPORT} (test_secret.py).",
+        "testSecret can't mend a pending token that was disabled by hand. In place of a rollback, make a new "
+        f"rotation. {_REPORT} (test_secret.py).",
     ),
     Assumption(
         "deletion",

@@ -119,7 +119,7 @@ def secret(look: Look) -> Iterator[Finding]:
         SECRET_NAME,
         "as assumed" if ours else "otherwise",
         f"made by the stack {made_by}" if made_by else "made by somebody",
-        "`make deploy` can't make it. Attach it as an existing secret (see the README), or take another SECRET=...",
+        "`make deploy` can't make it. Attach it as it is (see docs/deploying.md), or take another SECRET=...",
     )
 
 

@@ -21,7 +21,7 @@ _LOGS = "arn:{partition}:logs:{region}:{account}:log-group:/aws/lambda/{project}
 _ROLE = "arn:{partition}:iam::{account}:role/{project}-function-FunctionRole"
 _TOPIC = "arn:{partition}:sns:{region}:{account}:{project}-alarms"
 
-# By what it is for: what breaks without it, and on what it has to be allowed. The README lists them, too.
+# By what it is for: what breaks without it, and on what it has to be allowed. docs/permissions.md lists them, too.
 GROUPS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "permissions-stacks": (
         "`make deploy` stops before anything is made",
@@ -113,7 +113,7 @@ def permissions(look: Look) -> Iterator[Finding]:
             yield Finding(name, assumed, "not measured", str(refused), means, relied_on=False)
             continue
         seen = f"not allowed: {', '.join(denied)}" if denied else "allowed"
-        means = f"Without it, {breaks}. Have it allowed; the README lists what deploying needs."
+        means = f"Without it, {breaks}. Have it allowed; docs/permissions.md lists what deploying needs."
         yield Finding(name, assumed, "otherwise" if denied else "as assumed", seen, means)
 
 

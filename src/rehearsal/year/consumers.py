@@ -110,10 +110,10 @@ def _latest(moments: list[float], logins: list[float]) -> Iterator[float]:
         yield moments[before - 1] if before else 0.0
 
 
-# How long each keeps a copy by default, as the README's table has it: External Secrets' refreshInterval; what the AWS
+# How long each keeps a copy by default, as docs/consumers.md has it: External Secrets' refreshInterval; what the AWS
 # provider of the Secrets Store CSI driver advises, with the minutes by which a synced Secret lags behind; some
 # spec.interval of Flux; the list of secrets of Jenkins's AWS plugin; the times of the extension and the caching
-# libraries. How soon ECR reads a new value is not documented: a day is what the README advises for it. Argo CD Image
+# libraries. How soon ECR reads a new value is not documented: a day is what that page advises for it. Argo CD Image
 # Updater keeps credentials until it restarts.
 _KINDS = (
     _Kind("ECS and Batch", 0, 3 * HOUR, _for_each),

@@ -25,7 +25,7 @@ def do(act: Act, world: Watched, client: Any) -> bool:
 
 
 def _move_back(world: Watched, client: Any) -> bool:
-    """As the README says: enable the previous token, if it is disabled and has not expired, and move AWSCURRENT."""
+    """As docs/how-it-works.md says: enable the previous token if it has not expired, and move AWSCURRENT."""
     labels = world.state()
     previous, current = labels.holder("AWSPREVIOUS"), labels.holder("AWSCURRENT")
     token = _token_under(world, "AWSPREVIOUS")

@@ -78,7 +78,7 @@ class Recorder:
         return phases[-1]
 
     def _deadline(self, token: Token) -> float | None:
-        """Return the time in a label, as the README promises it, in seconds since the beginning."""
+        """Return the time in a label, as docs/how-it-works.md has it, in seconds since the beginning."""
         written = _UNTIL.fullmatch(token.label)
         if written is None:
             return None

@@ -1,4 +1,4 @@
-"""What the README says is so."""
+"""What the pages in docs say is so."""
 
 import json
 import re
@@ -11,7 +11,11 @@ from dockerhub_rotation import errors, settings, tags
 from dockerhub_rotation.settings import Settings
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
+
+
+def page(name: str) -> str:
+    """Return a page of docs."""
+    return (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
 
 
 def as_set(value: object) -> str:
@@ -30,7 +34,7 @@ def as_set(value: object) -> str:
 
 
 def test_the_settings_table_names_every_variable_with_its_default() -> None:
-    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (\S+) \|", README, re.MULTILINE))
+    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (\S+) \|", page("configuration"), re.MULTILINE))
     stated = {name: default.strip("`").replace("unset", "") for name, default in rows.items()}
 
     default = Settings()
@@ -40,7 +44,7 @@ def test_the_settings_table_names_every_variable_with_its_default() -> None:
 
 
 def test_the_table_of_tags_names_every_tag_and_the_deny_statement_reserves_them_all() -> None:
-    section = README.partition("### For one secret")[2].partition("\n### ")[0]
+    section = page("configuration").partition("### For one secret")[2].partition("\n### ")[0]
     (statement,) = map(json.loads, re.findall(r"```json\n(.*?)```", section, re.DOTALL))
 
     rows = re.findall(r"^\| `(dockerhub-rotation:[a-z-]+)` \|.*`([A-Za-z]+)`[^`]*\|$", section, re.MULTILINE)
@@ -58,7 +62,7 @@ def test_the_error_table_names_every_error_that_is_raised() -> None:
         if isinstance(error, type) and issubclass(error, errors.RotationError) and not error.__subclasses__()
     }
 
-    section = README.partition("## When something fails")[2].partition("\n## ")[0]
+    section = page("errors").partition("## What each error means")[2].partition("\n## ")[0]
 
     assert set(re.findall(r"`([A-Z][a-z]+[A-Za-z]+)`", section)) >= leaves
 
@@ -67,13 +71,13 @@ def test_the_metrics_that_are_named_are_those_that_are_emitted() -> None:
     source = (ROOT / "src/dockerhub_rotation/step_report.py").read_text()
     emitted = set(re.findall(r'"([A-Za-z]+)"', " ".join(re.findall(r'add_metric\((.*), "(?:Count|Milli)', source))))
 
-    named = README.partition("Metrics (CloudWatch")[2].partition("\n\n")[0]
+    named = page("errors").partition("Metrics (CloudWatch")[2].partition("\n\n")[0]
 
     assert set(re.findall(r"`([A-Z][A-Za-z]+)`", named)) == emitted | {"DockerHubRotation"}
 
 
 def test_two_projects_and_two_regions_take_five_lines() -> None:
-    section = README.partition("## Deploy it")[2].partition("\n## ")[0]
+    section = page("accounts").partition("## Two projects")[2].partition("\n## ")[0]
     blocks = [block.splitlines() for block in re.findall(r"```console\n(.*?)```", section, re.DOTALL)]
     (lines,) = [block for block in blocks if any("PROJECT=" in line for line in block)]
 
@@ -85,7 +89,7 @@ def test_two_projects_and_two_regions_take_five_lines() -> None:
 
 
 def test_every_sample_event_is_described() -> None:
-    described = set(re.findall(r"`([a-z_]+\.json)`", README))
+    described = set(re.findall(r"`([a-z_]+\.json)`", page("rehearsing")))
 
     assert described == {path.name for path in (ROOT / "events").glob("*.json")}
 
@@ -117,7 +121,7 @@ def test_the_permissions_to_deploy_are_what_the_commands_ask_and_what_the_templa
         for kind in re.findall(r"^    Type: (AWS::\S+)", template.read_text(), re.MULTILINE)
     }
 
-    section = README.partition("### Permissions to deploy")[2].partition("\n### ")[0]
+    section = page("permissions").partition("## Permissions to deploy")[2].partition("\n## ")[0]
     permissions, looks, resources = (block.split() for block in re.findall(r"```text\n(.*?)```", section, re.DOTALL))
 
     # These belong to RotateSecret, to DescribeStacks where it names no stack, and to a package that is pinned.
@@ -129,7 +133,7 @@ def test_the_permissions_to_deploy_are_what_the_commands_ask_and_what_the_templa
 
 def test_the_permissions_to_operate_are_what_those_verbs_ask() -> None:
     modules = [ROOT / f"src/operate/{name}.py" for name in (*OPERATING, *SHARED)]
-    section = README.partition("### Permissions to operate")[2].partition("\n### ")[0]
+    section = page("permissions").partition("## Permissions to operate")[2].partition("\n## ")[0]
     (permissions,) = (block.split() for block in re.findall(r"```text\n(.*?)```", section, re.DOTALL))
 
     assert set(permissions) == asked_of_aws(modules) | {"lambda:InvokeFunction"}
