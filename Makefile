@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse replay bench fleet year check test faults e2e synth mutants lint format package archive lock \
-	clean wheel release-files deploy deploy-bucket deploy-package deploy-function deploy-caretaker deploy-secret destroy \
-	credentials preflight rotate status logs unblock rollback reconcile retire
+.PHONY: help setup rehearse replay bench fleet year pictures check test faults e2e synth mutants lint format package \
+	archive lock clean wheel release-files deploy deploy-bucket deploy-package deploy-function deploy-caretaker \
+	deploy-secret destroy credentials preflight rotate status logs unblock rollback reconcile retire
 
 PYTHON ?= python3
 VENV := .venv
@@ -128,6 +128,9 @@ fleet: $(READY) ## Rotate 200 secrets at once in virtual time: make fleet ARGS="
 
 year: $(READY) ## Let a year of one secret pass in virtual time, and draw it: make year ARGS="--seed 7"
 	@$(VENV)/bin/python -m rehearsal year $(ARGS)
+
+pictures: $(READY) ## Draw anew what the README shows of a rehearsal, as docs/rehearsal.svg
+	@$(VENV)/bin/python -m rehearsal picture docs/rehearsal.svg
 
 check: $(READY) ## Look at style and types, and run the tests that start no server: half a minute
 	@$(VENV)/bin/ruff check -q .

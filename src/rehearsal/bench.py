@@ -31,6 +31,7 @@ from werkzeug.serving import make_ssl_devcert
 from rehearsal import first_step
 from rehearsal.runtime import ROOT, UV, interpreter
 from rehearsal.sandbox import Function
+from rehearsal.shown import saying
 from rehearsal.wire import Request, Server
 from rehearsal.world import FUNCTION_ARN, PLACEHOLDER, Scene, World
 
@@ -89,11 +90,16 @@ def bench(console: Console, sizes: Sizes = Sizes()) -> None:
     table.add_column("", no_wrap=True)
     for column in ("ratio", "this function", "compared with", "target"):
         table.add_column(column, justify="right", no_wrap=True)
-    with tempfile.TemporaryDirectory() as scratch, console.status("Measuring"):
+    with tempfile.TemporaryDirectory() as scratch, saying(console) as say:
+        say("1 of 5: cold starts, some minutes")
         _add_cold_starts(table, sizes, Path(scratch))
+        say("2 of 5: the requests of a rotation")
         _add_requests(table)
+        say("3 of 5: rotations with round trips of different lengths")
         _add_round_trips(table, sizes)
+        say("4 of 5: rotations beside many tokens")
         _add_tokens(table, sizes)
+        say("5 of 5: many secrets at once")
         _add_secrets(table, sizes)
     console.print(table)
 

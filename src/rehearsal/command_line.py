@@ -14,7 +14,7 @@ from typing import NoReturn, TypeVar
 from rich.console import Console
 
 from dockerhub_rotation import duration
-from rehearsal import bench, rehearse, replay
+from rehearsal import bench, picture, rehearse, replay
 from rehearsal.fleet import table as fleet
 from rehearsal.fleet.scenes import Past
 from rehearsal.fleet.scenes import Scene as FleetScene
@@ -67,7 +67,7 @@ def main(arguments: list[str]) -> int:
         type=_number(0, _MOST_OTHERS),
         default=12,
         metavar="N",
-        help="tokens of others in the account (default: 12)",
+        help=f"tokens of others in the account, at most {_MOST_OTHERS} (default: 12)",
     )
     rotate.add_argument("--placeholder", action="store_true", help="the secret holds no token yet")
     rotate.add_argument(
@@ -110,6 +110,11 @@ def main(arguments: list[str]) -> int:
         description="Replay one event on this machine and show what it changed.",
     )
     events.add_argument("event", type=Path, help="a JSON file, as in events/")
+
+    drawn = commands.add_parser(
+        "picture", prog="make pictures", description="Draw what the first rehearsal prints, for the README."
+    )
+    drawn.add_argument("path", type=Path, metavar="FILE", help="the SVG to write")
 
     commands.add_parser("bench", prog="make bench", description="Measure what a rotation costs on this machine.")
     many = commands.add_parser(
@@ -163,6 +168,8 @@ def main(arguments: list[str]) -> int:
     if asked.command == "bench":
         bench.bench(console)
         return 0
+    if asked.command == "picture":
+        return 0 if picture.draw(asked.path) else 1
     if asked.command == "replay":
         try:
             return 0 if replay.show(asked.event, console) else 1

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from rehearsal.invariants import Invariants
-from rehearsal.shown import fault_line, step_line, the_world, verdicts
+from rehearsal.shown import fault_line, show_step, the_world, verdicts
 from rehearsal.wire import Request
 from rehearsal.world import SECRET_NAME, Scene, StepRun, World
 
@@ -27,7 +27,7 @@ def heal(scene: Scene, console: Console) -> bool:
             console.print(fault_line(request, request.fault))
 
     def on_step(run: StepRun) -> None:
-        console.print(step_line(run), soft_wrap=True)
+        show_step(run, console)
 
     scene = replace(scene, environment={**scene.environment, "DOCKERHUB_HEAL": "rotate"})
     with World(scene, on_request=on_request, on_step=on_step) as world:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -10,9 +10,15 @@ from rich.text import Text
 
 from rehearsal.consumer import Consumer, Keeper
 from rehearsal.invariants import Invariants
-from rehearsal.shown import counted, fault_line, step_line, the_world, verdicts
+from rehearsal.shown import counted, fault_line, show, show_step, the_world, verdicts
 from rehearsal.wire import Request
 from rehearsal.world import SECRET_NAME, Scene, State, StepRun, World
+
+# What is waited for, at a terminal.
+_BEGINS = "Setting up Docker Hub, Secrets Manager and the function"
+_STARTS = "The AWS CLI asks for a rotation, and the function's process starts"
+_BETWEEN = "Secrets Manager calls the next step"
+_AFTER = {"finishSecret": "The rotation has ended"}
 
 
 def rehearse(scene: Scene, rotations: int, console: Console) -> bool:
@@ -25,9 +31,10 @@ def rehearse(scene: Scene, rotations: int, console: Console) -> bool:
             console.print(fault_line(request, request.fault))
 
     def on_step(run: StepRun) -> None:
-        console.print(step_line(run), soft_wrap=True)
+        show_step(run, console)
+        waiting.update(_AFTER.get(run.step, _BETWEEN))
 
-    with World(scene, on_request=on_request, on_step=on_step) as world:
+    with console.status(_BEGINS) as waiting, World(scene, on_request=on_request, on_step=on_step) as world:
         invariants.begin(world)
         console.print(the_world(world))
         before, succeeded, keeper = world.state(), True, Keeper(world)
@@ -35,6 +42,7 @@ def rehearse(scene: Scene, rotations: int, console: Console) -> bool:
             for number in range(1, rotations + 1):
                 of = f" {number} of {rotations}" if rotations > 1 else ""
                 console.print(f"\n[bold]Rotation{of}[/]: aws secretsmanager rotate-secret --secret-id {SECRET_NAME}")
+                waiting.update(_STARTS)
                 events = world.rotate_by_command()
                 failed = events.count("RotationFailed")
                 if "RotationSucceeded" in events:
@@ -48,15 +56,18 @@ def rehearse(scene: Scene, rotations: int, console: Console) -> bool:
                     succeeded = False
                     break
         after, asked = world.state(), world.wire.requests
+        waiting.update("Every step runs once more, which must change nothing")
         if succeeded and not (scene.two_factor and scene.cold):  # where it would wait for one-time codes
             invariants.repeat_steps(world)
         invariants.search_output(world)
         _pass_the_grace(world, keeper, console)
 
+        waiting.stop()
         console.print()
-        _show(console, _tokens(before, after, invariants.others or {}))
-        _show(console, _labels(before, after))
-        _show(console, _summary(consumer, keeper, asked, rotations, invariants))
+        show(_tokens([before, *(run.after for run in world.steps), after], invariants.others or {}), console)
+        show(_labels(before, after), console)
+        more = len(world.wire.requests) - len(asked)
+        show(_summary(consumer, keeper, asked, more, rotations, invariants), console)
         named = {request.name for request in asked}
         missed = [fault for fault in scene.faults if fault.at > len(asked) or not (fault.at or fault.name in named)]
         for fault in missed:
@@ -77,23 +88,21 @@ def _pass_the_grace(world: World, keeper: Keeper, console: Console) -> None:
         console.print(f"  {world.scene.grace} and an hour pass; {refused}")
 
 
-def _show(console: Console, table: Table) -> None:
-    """Print a table without the blanks that fill its last column."""
-    with console.capture() as capture:
-        console.print(table)
-    for line in capture.get().splitlines():
-        console.out(line.rstrip(), highlight=False)
-
-
-def _tokens(before: State, after: State, others: Mapping[str, object]) -> Table:
+def _tokens(states: Sequence[State], others: Mapping[str, object]) -> Table:
+    """Show the tokens that there were at any time, and what became of them."""
+    before, after = states[0], states[-1]
     table = Table(title="Tokens at Docker Hub", title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in ("token", "made for", "before", "after"):
         table.add_column(column, no_wrap=True)
-    for uuid in (uuid for uuid in {**before.tokens, **after.tokens} if uuid not in others):
-        was, now = before.tokens.get(uuid), after.tokens.get(uuid)
-        label = (now or was or ("", False))[0]
+    first: dict[str, str] = {}
+    for state in states:
+        for uuid, (label, _) in state.tokens.items():
+            if uuid not in others:
+                first.setdefault(uuid, label)
+    for uuid, label in first.items():
         made_for = f"version {label.rpartition('/')[2][:8]}" if "/" in label else label
-        table.add_row(uuid[:8], made_for, _standing(was), _standing(now))
+        was, now = _standing(before.tokens.get(uuid)), _standing(after.tokens.get(uuid))
+        table.add_row(uuid[:8], made_for, was, "deleted" if now == "-" else now)
     untouched = sum(before.tokens[uuid] == after.tokens.get(uuid) for uuid in others)
     table.add_row("", f"{counted(untouched, 'other')}, untouched", "", "")
     return table
@@ -114,12 +123,13 @@ def _labels(before: State, after: State) -> Table:
 
 
 def _summary(
-    consumer: Consumer, keeper: Keeper, asked: Iterable[Request], rotations: int, invariants: Invariants
+    consumer: Consumer, keeper: Keeper, asked: Iterable[Request], more: int, rotations: int, invariants: Invariants
 ) -> Table:
     parties = [request.party for request in asked]
     each = f" for {rotations} rotations" if rotations > 1 else ""
+    again = f", and {more} by every step once more" if more else ""
     table = Table(title="Summary", title_justify="left", box=None, pad_edge=False, show_header=False)
-    table.add_row("requests", f"{len(parties)}{each}, {parties.count('Docker Hub')} of them to Docker Hub")
+    table.add_row("requests", f"{len(parties)}{each}, {parties.count('Docker Hub')} of them to Docker Hub{again}")
     overtaken = f", {consumer.overtaken} after reading AWSCURRENT again" if consumer.overtaken else ""
     failed = Text(f"{consumer.failures} failed", "red" if consumer.failures else "green")
     table.add_row(

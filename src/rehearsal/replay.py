@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from rehearsal.sandbox import FunctionError
-from rehearsal.shown import step_line
+from rehearsal.shown import show_step
 from rehearsal.world import REGION, SECRET_NAME, Scene, StepRun, World
 
 _ARN = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:{SECRET_NAME}-AbCdEf"
@@ -46,7 +46,7 @@ def show(path: Path, console: Console) -> bool:
     held_before, by_hand = _SITUATIONS.get(path.stem, (run.step, ""))
     held = f"was held up before {held_before}" if held_before in _STEPS else "had ended"
     console.print(f"A rotation {held}{'; ' + by_hand if by_hand else ''}. Then came {path.name}:")
-    console.print(step_line(run), soft_wrap=True)
+    show_step(run, console)
     event = json.loads(path.read_text())
     if run.error and isinstance(event, dict) and event.get("SecretId", _ARN) != _ARN:
         console.print(f"The secret that is here is {_ARN}: let SecretId name it.")

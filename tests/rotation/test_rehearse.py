@@ -1,4 +1,4 @@
-"""The command behind `make rehearse`, and the page that shows what it prints."""
+"""The command behind `make rehearse`, and the page and the picture that show what it prints."""
 
 import os
 import re
@@ -6,14 +6,21 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
+from rich.console import Console
 
+from rehearsal import rehearse
 from rehearsal.command_line import main
 from rehearsal.served import show
+from rehearsal.shown import saying, the_world
+from rehearsal.world import Scene, Shape, World
 
 ROOT = Path(__file__).parents[2]
+PICTURE = ROOT / "docs/rehearsal.svg"
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -27,15 +34,26 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def masked(text: str) -> list[str]:
-    """Leave out what differs from run to run: ids, times, how often the consumer came round, column widths."""
+def masked(text: str) -> str:
+    """Leave out what differs from run to run: ids, times, how often the consumer came round, blanks."""
+    text = " ".join(text.split())  # the picture's blanks are no-break spaces
     text = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})?\b", "<id>", text)
     text = re.sub(r"\d+ ms", "<time>", text)
     text = re.sub(r"\d+ logins with AWSCURRENT meanwhile(, \d+ after reading AWSCURRENT again)?", "<logins>", text)
-    return [" ".join(line.split()) for line in text.strip().splitlines()]
+    return "".join(text.split())
 
 
-def test_the_page_shows_what_the_first_command_prints() -> None:
+def in_the_picture() -> str:
+    """Return the text of the picture: each part of a line is cut off where its line ends, which tells the line."""
+    lines: dict[str, str] = {}
+    for part in ET.fromstring(PICTURE.read_text(encoding="utf-8")).iter("{http://www.w3.org/2000/svg}text"):  # noqa: S314
+        if line := part.get("clip-path"):
+            lines[line] = lines.get(line, "") + (part.text or "")
+    return "\n".join(lines.values())
+
+
+def test_the_page_and_the_picture_show_what_the_first_command_prints() -> None:
+    """Draw the picture anew with `make pictures`."""
     shown = re.search(r"```text\n(.*?)```", (ROOT / "docs/rehearsing.md").read_text(), re.DOTALL)
     assert shown
 
@@ -43,7 +61,46 @@ def test_the_page_shows_what_the_first_command_prints() -> None:
 
     assert done.returncode == 0
     assert masked(done.stdout) == masked(shown[1])
+    assert masked(done.stdout) == masked(in_the_picture())
     assert done.stderr == ""
+
+
+def test_the_picture_needs_nothing_from_elsewhere() -> None:
+    drawn = PICTURE.read_text(encoding="utf-8").replace("https://www.textualize.io", "")
+
+    assert set(re.findall(r"https?://[^\s\"]+", drawn)) == {"http://www.w3.org/2000/svg"}
+    assert not re.search(r"(href|url\([^#]|@import|@font-face|<script)", drawn)
+
+
+def test_no_id_is_broken_where_a_terminal_is_narrow() -> None:
+    """Lines end between words, at the width that a terminal has at least."""
+    console = Console(file=StringIO(), width=80)
+
+    assert rehearse.rehearse(Scene(), 1, console)
+
+    printed = console.file.getvalue()  # type: ignore[attr-defined]
+    steps = printed.partition("Rotation:")[2].partition("rotated")[0]
+    assert max(map(len, printed.splitlines())) <= 80
+    assert len(re.findall(r"\b[0-9a-f]{8}\b", steps)) == 5
+
+
+@pytest.mark.parametrize("shape", [it for it in Shape if it is not Shape.PLAIN])
+def test_what_a_shape_looks_like_is_shown_without_a_token(shape: Shape) -> None:
+    with World(Scene(shape=shape)) as world:
+        said = the_world(world).plain
+
+        assert shape.compose("acme", "<token>") in said
+        assert not world.leaked(said)
+
+
+def test_a_token_that_was_made_and_deleted_meanwhile_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """A process dies after it has made a token: that one is an orphan, which the next attempt deletes."""
+    assert main(["rotate", "--fault", "killed-after@POST /v2/access-tokens"]) == 0
+
+    tokens = capsys.readouterr().out.partition("Tokens at Docker Hub")[2].partition("Staging labels")[0]
+    rows = [re.split(r"  +", line)[1:] for line in tokens.splitlines()[2:-1]]
+    assert [row[0].split()[0] for row in rows] == ["made", "version", "version"]
+    assert sorted(row[1:] for row in rows) == [["-", "active"], ["-", "deleted"], ["active", "disabled"]]
 
 
 @pytest.mark.parametrize(
@@ -65,6 +122,19 @@ def test_every_scene_ends_with_status_0_and_no_invariant_broken(
     assert "0 failed" in printed
     assert "holds" in printed
     assert "BROKEN" not in printed
+
+
+def test_what_is_being_done_is_said_beside_a_spinner_and_in_a_pipe_beside_the_result(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    terminal, pipe = Console(file=StringIO(), force_terminal=True), Console(file=StringIO())
+    for console in (terminal, pipe):
+        with saying(console) as say:
+            say("1 of 5: cold starts")
+
+    printed = [console.file.getvalue() for console in (terminal, pipe)]  # type: ignore[attr-defined]
+    assert ("1 of 5: cold starts" in printed[0], printed[1]) == (True, "")
+    assert capsys.readouterr().err == "1 of 5: cold starts\n"
 
 
 def test_a_heal_is_shown_from_the_deleted_token_to_consumers_that_work_again(

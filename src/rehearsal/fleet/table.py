@@ -11,15 +11,18 @@ from rich.table import Table
 from rehearsal.fleet.scenes import Past, Report, Scene
 from rehearsal.fleet.world import NOT_LOCKED, Fleet
 from rehearsal.invariants import NO_LEAK, NO_REMAINS, ONLY_OURS, WORKS
+from rehearsal.shown import saying
 
 
 def show(scenes: Iterable[Scene], console: Console) -> bool:
     """Let fleets rotate, show what it took, and return whether every secret was rotated and every invariant held."""
     scenes = tuple(scenes)
     reports = []
-    for scene in scenes:
-        console.print(_described(scene))
-        reports.append(Fleet(scene).rotate())
+    with saying(console) as say:
+        for number, scene in enumerate(scenes, 1):
+            console.print(_described(scene))
+            say(f"{number} of {len(scenes)}: {scene.secrets} secrets rotate, which takes up to half a minute")
+            reports.append(Fleet(scene).rotate())
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")
     for scene in scenes:
@@ -71,21 +74,24 @@ def show_days(scenes: Iterable[Scene], console: Console) -> bool:
     ):
         table.add_column(name, justify="right")
     well = True
-    for scene in scenes:
-        for two_factor, wrong in ((False, False), (True, False), (False, True)):
-            fleet = Fleet(replace(scene, two_factor=two_factor))
-            if wrong:
-                fleet.aws.put_parameter("DOCKER_HUB_PASSWORD", "not the password")
-            day = fleet.watch()
-            well &= not day.lockouts and max(day.refused_logins) <= wrong and not any(day.unknown)
-            table.add_row(
-                str(scene.secrets),
-                "wrong password" if wrong else "one-time codes" if two_factor else "",
-                *(str(max(hour[party] for hour in day.requests)) for party in ("AWS", "Docker Hub")),
-                *(str(number) for number in (sum(day.refused_logins), day.lockouts, sum(day.unknown))),
-                f"{max(day.seconds):.1f}",
-            )
     console.print("\nThe caretaker looks after them every hour of a day, each time in a fresh sandbox.\n")
+    with saying(console) as say:
+        for scene in scenes:
+            for two_factor, wrong in ((False, False), (True, False), (False, True)):
+                fleet = Fleet(replace(scene, two_factor=two_factor))
+                special = "wrong password" if wrong else "one-time codes" if two_factor else ""
+                if wrong:
+                    fleet.aws.put_parameter("DOCKER_HUB_PASSWORD", "not the password")
+                say(f"A day of {scene.secrets} secrets{f', {special}' if special else ''}")
+                day = fleet.watch()
+                well &= not day.lockouts and max(day.refused_logins) <= wrong and not any(day.unknown)
+                table.add_row(
+                    str(scene.secrets),
+                    special,
+                    *(str(max(hour[party] for hour in day.requests)) for party in ("AWS", "Docker Hub")),
+                    *(str(number) for number in (sum(day.refused_logins), day.lockouts, sum(day.unknown))),
+                    f"{max(day.seconds):.1f}",
+                )
     console.print(table)
     return well
 
