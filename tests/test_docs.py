@@ -10,9 +10,13 @@ from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+import botocore.session
 import pytest
+from botocore import xform_name
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+
+from operate.arguments import parser
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "dockerhub_rotation"
@@ -114,6 +118,95 @@ def test_every_make_target_that_is_named_exists(document: Path) -> None:
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
     assert {target for command in commands(document) for target in made(command)} - targets == set()
+
+
+@each_document
+def test_every_variable_of_make_that_is_set_is_one(document: Path) -> None:
+    known = set(re.findall(r"^([A-Z_]+) *[?:]?=", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    set_there = {
+        name
+        for command in commands(document)
+        for part in re.findall(r"\bmake [a-z][^;&|]*", command)
+        for name in re.findall(r"(?<=\s)([A-Z_]+)=", re.sub(r'"[^"]*"|\'[^\']*\'', "", part))
+    }
+
+    assert set_there - known == set()
+
+
+# Verbs of the AWS CLI that are no operation of a service.
+OF_THE_CLI_ITSELF = {"configure", "login", "sso"}
+FOR_EVERY_OPERATION = {"--query", "--output", "--cli-input-json", "--cli-read-timeout", "--region", "--profile"}
+
+
+@cache
+def operations(service: str) -> dict[str, set[str]]:
+    """Return a service's operations, each with its options, as the AWS CLI has them."""
+    model = botocore.session.get_session().get_service_model(service)
+    options = {}
+    for name in model.operation_names:
+        shape = model.operation_model(name).input_shape
+        members = shape.members if shape else {}
+        options[xform_name(name, "-")] = {f"--{xform_name(member, '-')}" for member in members}
+    return options
+
+
+def asked_of_the_aws_cli(document: Path) -> Iterator[tuple[str, str, list[str]]]:
+    """Yield service, operation and options of each command of the AWS CLI that a document shows."""
+    for command in commands(document):
+        for part in re.split(r"[|;]|&&", command):
+            words = re.sub(r"'[^']*'|\"[^\"]*\"", "", part).split()
+            program, service, operation, *rest = [*words, "", "", ""]
+            if program == "aws" and service not in {"", *OF_THE_CLI_ITSELF} and operation:
+                yield service, operation, [word for word in rest if word.startswith("--")]
+
+
+@each_document
+def test_every_command_of_the_aws_cli_that_is_shown_exists_and_has_its_options(document: Path) -> None:
+    unknown = [
+        (service, operation, option)
+        for service, operation, options in asked_of_the_aws_cli(document)
+        for option in options or [""]
+        if operation not in operations(service)
+        or (option and option not in operations(service)[operation] | FOR_EVERY_OPERATION)
+    ]
+
+    assert unknown == []
+
+
+@each_document
+def test_every_command_of_ours_that_is_shown_exists_and_has_its_options(document: Path) -> None:
+    (verbs,) = (it.choices for it in parser()._actions if isinstance(it.choices, dict))
+    unknown = []
+    for command in commands(document):
+        program, verb, *words = [*command.split(), "", ""]
+        if program == "dockerhub-rotation" and verb:
+            known = verbs[verb]._option_string_actions if verb in verbs else {}
+            unknown += [(verb, word) for word in words if word.startswith("--") and word not in known]
+            unknown += [] if verb in verbs else [(verb, "")]
+
+    assert unknown == []
+
+
+def test_no_sentence_stands_in_two_documents() -> None:
+    """What is said twice is mended once."""
+    where: dict[str, set[str]] = {}
+    for document in DOCUMENTS:
+        for token in tokens(document):
+            if token.type == "inline":
+                for sentence in re.split(r"(?<=[.:])\s+", token.content.replace("\n", " ")):
+                    if len(sentence) > 60:
+                        where.setdefault(sentence, set()).add(str(document.relative_to(ROOT)))
+
+    assert {sentence: documents for sentence, documents in where.items() if len(documents) > 1} == {}
+
+
+def test_the_readme_fits_on_a_screen_and_a_half_and_leads_to_eleven_answers() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.*\?|.*\.) \| (.*) \|$", readme.partition("## Find your answer")[2], re.MULTILINE)
+
+    assert len(readme.splitlines()) <= 120
+    assert len(rows) == 11
+    assert [question for question, answer in rows if not re.search(r"\]\([^)]+\)", answer)] == []
 
 
 def looks_like_a_file(span: str) -> bool:
