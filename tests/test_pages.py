@@ -7,6 +7,8 @@ from dataclasses import fields
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import pytest
+
 from dockerhub_rotation import errors, settings, tags
 from dockerhub_rotation.settings import Settings
 
@@ -41,6 +43,18 @@ def test_the_settings_table_names_every_variable_with_its_default() -> None:
     assert list(stated.values()) == [as_set(getattr(default, field.name)) for field in fields(default)]
     source = Path(settings.__file__).read_text()
     assert set(stated) == set(re.findall(r'ask\(\s*"([A-Z_]+)"', source))
+
+
+def test_the_settings_table_names_the_parameter_that_sets_each_variable() -> None:
+    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| \S+ \|(?: `(\w+)`)? \| ", page("configuration"), re.MULTILINE))
+    template = (ROOT / "infra/function.yaml").read_text()
+    set_there = dict(re.findall(r"^          ([A-Z_]+): (.*)$", template, re.MULTILINE))
+
+    assert {name for name, parameter in rows.items() if not parameter} == {"ROTATION_FUNCTION_ARN"}
+    extension = rows.pop("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT")
+    assert f"\n  {extension}:\n" in template
+    del rows["ROTATION_FUNCTION_ARN"]
+    assert [name for name, parameter in rows.items() if f"!Ref {parameter}" not in set_there[name]] == []
 
 
 def test_the_table_of_tags_names_every_tag_and_the_deny_statement_reserves_them_all() -> None:
@@ -86,6 +100,44 @@ def test_two_projects_and_two_regions_take_five_lines() -> None:
     assert (credentials.split()[2], deploy.split()[2]) == ("credentials", "deploy")
     assert region.startswith("$ export AWS_REGION=")
     assert again == [credentials, deploy]
+
+
+def templates() -> dict[str, str]:
+    """Return what is deployed."""
+    return {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "infra").glob("*.yaml")}
+
+
+def test_what_rings_is_every_alarm_there_is() -> None:
+    section = page("errors").partition("| what rings |")[2].partition("\n\n")[0]
+    named = re.findall(r"`([a-z]+-?[a-z-]+)`", section)
+    alarms = [
+        it for text in templates().values() for it in re.findall(r'AlarmName: !Sub "\$\{ProjectName\}-(.+)"', text)
+    ]
+    events = re.findall(r"^            - (\w+Rotation\w*|Rotation\w+)$", templates()["secret"], re.MULTILINE)
+
+    assert sorted(named) == sorted(alarms)
+    assert set(events) <= set(re.findall(r"`(\w+)`", section))
+    assert len(set(events)) == 3
+
+
+def test_what_a_month_costs_counts_the_alarms_metrics_and_dashboards_that_are_made() -> None:
+    """Secrets, alarms, metrics of the caretaker and dashboards at their prices; the sums are those of the rows."""
+    section = page("costs").partition("## A month, in money")[2].partition("What may come on top")[0]
+    rows = {what: float(usd) for what, usd in re.findall(r"^\| (.+?) \| ([0-9.]+) \|", section, re.MULTILINE)}
+    alarms = {name: text.count("Type: AWS::CloudWatch::Alarm") for name, text in templates().items()}
+    reconcile = (ROOT / "src/dockerhub_rotation/tasks/reconcile.py").read_text(encoding="utf-8")
+    metrics = len(
+        re.findall(r'^        "\w+": ', reconcile.partition("metrics = {")[2].partition("}\n")[0], re.MULTILINE)
+    )
+    total, least = re.findall(r"([0-9]+\.[0-9]{2}) USD", section)[:2]
+
+    assert rows["the caretaker's four metrics"] == pytest.approx(0.30 * metrics)
+    assert rows["its three alarms"] == pytest.approx(0.10 * alarms["caretaker"])
+    assert rows["the function's three alarms"] == pytest.approx(0.10 * alarms["function"])
+    assert sum(text.count("Type: AWS::CloudWatch::Dashboard") for text in templates().values()) == 1
+    assert sum(rows.values()) == pytest.approx(float(total))
+    assert rows["the secret"] + 0.02 == pytest.approx(float(least))
+    assert f"[About {total} USD]" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_every_sample_event_is_described() -> None:
