@@ -121,7 +121,7 @@ replay: $(READY) ## Replay one sample event and show what changed: make replay E
 	@$(VENV)/bin/python -m rehearsal replay "$(EVENT)" $(ARGS)
 
 bench: $(READY) ## Measure what a rotation costs, beside a plain function: one table, in a few minutes
-	@$(VENV)/bin/python -m rehearsal bench
+	@$(VENV)/bin/python -m rehearsal bench $(ARGS)
 
 fleet: $(READY) ## Rotate 200 secrets at once in virtual time: make fleet ARGS="--help"
 	@$(VENV)/bin/python -m rehearsal fleet $(ARGS)

@@ -87,7 +87,7 @@ class Code:
 def bench(console: Console, sizes: Sizes = Sizes()) -> None:
     """Measure everything and print the table."""
     table = Table(title="What a rotation costs: medians, with quartiles in brackets", title_justify="left")
-    table.add_column("", no_wrap=True)
+    table.add_column("")  # which wraps where a terminal is narrow, and no figure does
     for column in ("ratio", "this function", "compared with", "target"):
         table.add_column(column, justify="right", no_wrap=True)
     with tempfile.TemporaryDirectory() as scratch, saying(console) as say:
