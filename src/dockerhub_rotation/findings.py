@@ -272,7 +272,7 @@ def _of_expiry(known: Known) -> Iterator[Finding]:
         return
     late = f"should have been rotated by {said(planned)}" if planned else "has no date for its next rotation"
     when = f"is to be rotated by {said(planned)}" if ahead else late
-    kept = f", after which consumers may keep it for {known.grace / 3600:g} hours" if ahead and known.grace else ""
+    kept = f", after which consumers may keep it for {_hours(known.grace)}" if ahead and known.grace else ""
     yield Finding(
         Kind.EXPIRES_BEFORE_ROTATION,
         f"The token under AWSCURRENT{_called(known.current)} expires at {said(ends)}, and the secret {when}{kept}. Let "
@@ -280,6 +280,10 @@ def _of_expiry(known: Known) -> Iterator[Finding]:
         f"rotate it before that: {command('rotate', place(versions))}.",
         moment=(versions.changed_at or None) if ahead else ends - _WEEK,
     )
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:g} hour{'' if seconds == 3600 else 's'}"
 
 
 def _of_left(known: Known) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dockerhub_rotation import token_labels
+from dockerhub_rotation.counting import counted
 from dockerhub_rotation.docker_hub.answers import Token
 from dockerhub_rotation.groups import NOTHING, Group, Stored, grouped, holders, in_use
 from dockerhub_rotation.plan import Grace, fates
@@ -112,4 +113,4 @@ def _named(pins: frozenset[str]) -> str:
 def _age(token: Token, now: float) -> str:
     if token.created_at is None:
         return "of unknown age"
-    return f"{max(0.0, now - token.created_at.timestamp()) / 86400:.0f} days old"
+    return f"{counted(round(max(0.0, now - token.created_at.timestamp()) / 86400), 'day')} old"

@@ -62,7 +62,7 @@ class Caretaker:
         """
         send_again = f"`{again}`, or without these commands:\n  {self.by_hand(task)}"
         try:
-            with self.show.waiting(f"{self.function}: {doing}"):
+            with self.show.waiting(f"{self.function.rpartition(':')[2]}: {doing}"):
                 answer = self.aws.invoke(self.function, task, _SECONDS)
         except Refused as refused:
             if refused.code == "ResourceNotFoundException":

@@ -22,5 +22,5 @@ def require_yes(show: Show, question: str, nothing: str, *, sure: bool, confirme
         return
     if not sys.stdin.isatty():
         raise Problem(f"{nothing}: nobody is there to confirm it. Run `{confirmed}` if it is meant.")
-    if show.ask(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
+    if show.ask(f"{question} [y/N]").strip().lower() not in ("y", "yes"):
         raise Problem(f"{nothing}.")

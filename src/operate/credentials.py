@@ -60,7 +60,8 @@ def credentials(aws: Aws, show: Show, wanted: Deployment, *, sure: bool, trying:
     _require_ours(show, wanted, there, sure=sure)
     if trying:
         lines = [entered.get(setting, "") for setting in (USERNAME, PASSWORD, TOTP)]
-        try_login(show, settings | names, lines)
+        # A seed's parameter has the function log in another way: it is named only where there is a seed.
+        try_login(show, settings | {setting: names[setting] for setting in entered}, lines)
     key = {"KeyId": settings["ParametersKeyArn"]} if settings.get("ParametersKeyArn") else {}
     stored: list[str] = []
     for setting, value in entered.items():
@@ -75,7 +76,7 @@ def credentials(aws: Aws, show: Show, wanted: Deployment, *, sure: bool, trying:
     ]
     if unread:
         now = command("deploy", function_parameters=f'"{" ".join(unread)}"')
-        show.line(f"The function does not read all of them yet. Now: {now}")
+        show.line(f"The function does not read all of them yet. Now: `{now}`")
     return {"stored": [names[setting] for setting in entered], "unread": unread}
 
 

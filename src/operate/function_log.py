@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from operate.session import Aws, Refused
 from operate.show import Problem, in_one_line
 from operate.times import stamp
+from operate.typed import without_commands
 
 # What a version id is made of, as far as a pattern of CloudWatch Logs can hold it: in its texts * is any other.
 _VERSION = re.compile(r"[A-Za-z0-9_.:/+=@-]{1,64}")
+
+# As a function says it that remembers a refusal of Docker Hub's: the day is that of the line, or the next one.
+_NOT_YET = re.compile(
+    r"Not asked again until (?P<until>\d\d:\d\d) UTC, because it was refused at (?P<at>\d\d:\d\d), for they add up to "
+    r"a lockout\."
+)
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,17 @@ class Line:
         return self._text("message")
 
     @property
+    def told(self) -> str:
+        """What it says, for people who read it now: a time that it speaks of as one to come may have passed."""
+        return _NOT_YET.sub(self._passed, self.message)
+
+    def told_after(self, earlier: Sequence[Line]) -> str:
+        """What it says, after others: what one of them has said, with the commands that mend it, is not said again."""
+        told, before = without_commands(self.told), [without_commands(it.message) for it in earlier if it.failed]
+        said = next((it for it in before if it and told.endswith(it)), None)
+        return f"{told.removesuffix(said)}the same as before" if self.failed and said else self.told
+
+    @property
     def version(self) -> str:
         """The version that it is about."""
         return str(self.said.get("correlation_id", ""))
@@ -57,6 +77,16 @@ class Line:
     def time(self) -> str:
         """When, as people read it."""
         return stamp(self.at)
+
+    def _passed(self, found: re.Match[str]) -> str:
+        """Return a sentence that says until when something is not done, as one of what has been, if that is over."""
+        hours, minutes = int(found["until"][:2]), int(found["until"][3:])
+        until = datetime.fromtimestamp(self.at, UTC).replace(hour=hours, minute=minutes, second=0, microsecond=0)
+        if until.timestamp() < self.at:
+            until += timedelta(days=1)
+        if time.time() < until.timestamp():
+            return found[0]
+        return f"It was refused at {found['at']} UTC, and not asked again until {found['until']} UTC, which has passed."
 
     def _text(self, name: str) -> str:
         """Return a field, in one line: whatever it quotes must not look like lines of the log."""

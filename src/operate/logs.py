@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from operate.following import pauses
 from operate.function_log import Line, check_version, of_rotation
@@ -58,9 +59,11 @@ def _why_none(secret: Secret, version: str) -> str:
     )
 
 
-def _show(show: Show, lines: list[Line]) -> None:
+def _show(show: Show, lines: Sequence[Line], earlier: Sequence[Line] = ()) -> None:
+    shown = list(earlier)
     for line in lines:
-        show.line(f"{line.time}  {line.level:<8} {line.step:<13} {line.message}")
+        show.entry(f"{line.time}  {line.level:<8} {line.step:<13} ", line.told_after(shown))
+        shown.append(line)
 
 
 def _follow(aws: Aws, show: Show, secret: Secret, version: str, lines: list[Line]) -> str:
@@ -74,7 +77,7 @@ def _follow(aws: Aws, show: Show, secret: Secret, version: str, lines: list[Line
         for pause in pauses():
             labels = again(aws, secret).labels.get(version, [])
             new = [line for line in of_rotation(aws, secret.log_group, version, since) if line not in lines]
-            _show(show, new)
+            _show(show, new, lines)
             lines[:] = sorted([*lines, *new], key=lambda line: line.at)
             finished = any(line.step == "finishSecret" and not line.failed for line in lines)
             if CURRENT in labels or PENDING not in labels:

@@ -5,13 +5,13 @@ It changes nothing at AWS. At Docker Hub it makes one token and deletes it.
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from operate import hub
 from operate.bucket import find_bucket
 from operate.caretaker import Caretaker
+from operate.counting import counted
 from operate.names import Deployment, check_new_secret, check_parameter
 from operate.preflight_aws import Wanted, measure
 from operate.session import Aws, Refused
@@ -19,8 +19,6 @@ from operate.settings import function_settings, read_parameters
 from operate.show import Problem, Show
 from operate.stacks import Stacks
 from operate.typed import command
-
-_WIDTH = 110
 
 Where = Literal["", "local", "deployed"]
 
@@ -133,25 +131,37 @@ def _bucket(aws: Aws, wanted: Deployment) -> str:
 
 def _show_rows(show: Show, where: str, rows: Sequence[Mapping[str, Any]]) -> None:
     show.line(f"\n{where}")
-    for row in rows:
+    for together in _together(rows):
+        row, names = together[0], ", ".join(it["name"] for it in together)
         differs = row["verdict"] in ("otherwise", "not seen")
-        show.line(f"{row['verdict'].upper() if differs else row['verdict']}: {row['name']}")
-        told = [("assumed", row["assumed"]), ("seen", row["seen"]), ("means", row["means"])]
-        for what, text in told:
-            for line in textwrap.wrap(text, _WIDTH, initial_indent=f"  {what:<9}", subsequent_indent=" " * 11):
-                show.line(line)
+        show.line(f"{row['verdict'].upper() if differs else row['verdict']}: {names}")
+        for what in ("assumed", "seen", "means"):
+            if row[what] and (what != "assumed" or len(together) == 1):
+                show.entry(f"  {what:<9}", row[what])
     otherwise = sum(row["verdict"] in ("otherwise", "not seen") for row in rows)
     skipped = sum(row["verdict"] == "not measured" for row in rows)
-    show.line(f"{len(rows)} assumptions: {otherwise} otherwise, {skipped} not measured")
+    show.line(f"{counted(len(rows), 'assumption')}: {otherwise} otherwise, {skipped} not measured")
+
+
+def _together(rows: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """Return the rows in order, those that were not measured for one reason in the place of their first."""
+    found: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        unmeasured = row["verdict"] == "not measured"
+        found.setdefault((row["seen"], row["means"]) if unmeasured else (row["name"],), []).append(row)
+    return list(found.values())
 
 
 def _show_run(show: Show, report: Mapping[str, Any]) -> None:
     """Show what the measuring at Docker Hub has cost, and left."""
     about = report["preflight"]
-    show.line(f"{about['requests']} requests in {about['seconds']} s, {about['refused_logins']} logins refused")
+    show.line(
+        f"{counted(about['requests'], 'request')} in {about['seconds']} s, "
+        f"{counted(about['refused_logins'], 'login')} refused"
+    )
     for failure in report["failures"]:
         show.line(f"failed: {failure}")
     if report["swept"]:
-        show.line(f"deleted: {report['swept']} tokens that earlier runs had left")
+        show.line(f"deleted: {counted(report['swept'], 'token')} that earlier runs had left")
     for label in report["left"]:
         show.line(f"left: the token with the label {label}, which the next run deletes")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
 from operate.following import pauses
@@ -15,7 +15,7 @@ from operate.pending import by_hand, take_off
 from operate.secret import CURRENT, PENDING, Secret, again, require_rotating
 from operate.session import Aws, Refused
 from operate.show import Problem, Show
-from operate.typed import command, says
+from operate.typed import command, says, without_commands
 
 ROTATION_SECONDS = 600
 # How long to wait for the last line of the log once the new version is current: lines arrive late, and superseded
@@ -59,7 +59,9 @@ class _Rotation:
         failed = [it for it in self.new_lines(0) if it.failed]
         if not failed:
             return None
-        self.show.detail(_said_of(failed[-1]))
+        # To drop it and to begin another is what is asked next.
+        why = without_commands(failed[-1].told, "unblock", "rotate")
+        self.show.detail(f"An earlier attempt failed in {failed[-1].step}, {failed[-1].time}: {why}")
         return failed[-1]
 
     def labels(self) -> dict[str, list[str]]:
@@ -103,13 +105,14 @@ def rotate(
     if failed and _is_given_up(rotation, failed, in_its_place, sure=sure):
         take_off(aws, rotation.secret, rotation.version)
         show.step("dropped", f"{rotation.secret.arn}: version {rotation.version} is not pending any more")
-        rotation, failed = _start(aws, show, again(aws, rotation.secret)), None
+        rotation, failed = replace(_start(aws, show, again(aws, rotation.secret)), seen=[failed]), None
     if rotation.joined:
-        waits = "The next attempt may wait for the next rotation window."
-        another = f"`{in_its_place}` drops it, and begins another."
-        past = "\n".join(["", *([_said_of(failed), waits, another] if failed else [waits])])
+        past = " The next attempt may wait for the next rotation window."
+    if failed:
+        past = f" {failed.step} has failed before, as is said above.{past}"
+        show.line(f"So it is followed, for {seconds:g} seconds at most. Ctrl-C ends that, and nothing else.")
     with show.waiting(f"{wanted.secret_name}: the function is at it"):
-        _follow(rotation, since, seconds, past)
+        _follow(rotation, since, seconds, past, f"`{in_its_place}` drops it, and begins another." if failed else "")
     show.step("rotated", f"{rotation.secret.arn}: version {rotation.version} is current")
     return {"secret": rotation.secret.arn, "version": rotation.version, "joined": rotation.joined}
 
@@ -120,7 +123,7 @@ def _is_given_up(rotation: _Rotation, failed: Line, in_its_place: str, *, sure: 
     Raises:
         Problem: it gets no further by itself, and nobody is there to say whether what kept it is mended.
     """
-    question = "Mended what kept it? Drop it, and begin another now? [y/N] "
+    question = "Mended what kept it? Drop it, and begin another now? [y/N]"
     if sure:
         return not rotation.is_current()
     if sys.stdin.isatty():
@@ -132,10 +135,6 @@ def _is_given_up(rotation: _Rotation, failed: Line, in_its_place: str, *, sure: 
             f"another. `{command('logs', follow='1')}` follows what Secrets Manager may still try."
         )
     return False
-
-
-def _said_of(failed: Line) -> str:
-    return f"An earlier attempt failed in {failed.step}: {failed.message}"
 
 
 def follow_first(aws: Aws, show: Show, wanted: Deployment) -> dict[str, object]:
@@ -195,22 +194,28 @@ def _start(aws: Aws, show: Show, secret: Secret) -> _Rotation:
     return _Rotation(aws, show, secret, version, joined=False)
 
 
-def _follow(rotation: _Rotation, since: float, seconds: float, past: str) -> None:
+def _follow(rotation: _Rotation, since: float, seconds: float, past: str, otherwise: str = "") -> None:
     """Show how a rotation goes until it has ended.
+
+    Args:
+        past: what is to be said of it, if it does not end in time, and then what else can be done; empty for the usual.
 
     Raises:
         Problem: it failed, was given up, or has not ended in time.
     """
     labels: Mapping[str, Sequence[str]] = {}
     done: set[str] = set()
+    shown = list(rotation.seen)
     ends_at, promoted_at = time.monotonic() + seconds, None
     for pause in pauses():
         before, labels = labels, rotation.labels()
         _show_labels(rotation.show, before, labels)
         for line in rotation.new_lines(since):
-            rotation.show.detail(f"{line.level:<8} {line.step:<13} {line.message}")
+            told = line.told_after(shown)
+            rotation.show.detail(f"{line.level:<8} {line.step:<13} {told}")
+            shown.append(line)
             if line.failed:
-                raise _failure(rotation, line)
+                raise _failure(rotation, line.step, told)
             done.add(line.step)
         ours = labels.get(rotation.version, ())
         now = time.monotonic()
@@ -224,10 +229,13 @@ def _follow(rotation: _Rotation, since: float, seconds: float, past: str) -> Non
                 f"removed its staging label. Run `{command('rotate')}` again."
             )
         if now > ends_at:
+            look = (
+                f"Look at the log group {rotation.secret.log_group}; if it is empty, Secrets Manager may not invoke "
+                "the function. "
+            )
             raise Problem(
-                f"The rotation has not ended in {seconds:g} seconds.{past} Look at the log group "
-                f"{rotation.secret.log_group}; if it is empty, Secrets Manager may not invoke the function. "
-                f"`{command('rotate')}` follows it further, {rotation.drop()}"
+                f"The rotation has not ended in {seconds:g} seconds.{past} {'' if otherwise else look}"
+                f"`{command('rotate')}` follows it further, {otherwise or rotation.drop()}"
             )
         time.sleep(pause)
 
@@ -238,20 +246,20 @@ def _show_labels(show: Show, before: Mapping[str, Sequence[str]], after: Mapping
             show.detail(f"version  {version} {' '.join(labels)}")
 
 
-def _failure(rotation: _Rotation, line: Line) -> Problem:
+def _failure(rotation: _Rotation, step: str, told: str) -> Problem:
     if rotation.is_current():  # the labels may have moved since they were read
         return Problem(
-            f"{line.step} failed after the promotion: the new token is current and works, an old one is still active. "
-            f"Mend what the message names; Secrets Manager tries again by itself.{_then(line)}"
+            f"{step} failed after the promotion: the new token is current and works, an old one is still active. "
+            f"Mend what the message names; Secrets Manager tries again by itself.{_then(told)}"
         )
     return Problem(
-        f"The rotation failed in {line.step}; AWSCURRENT is what it was. Mend what the message names; Secrets Manager "
-        f"tries again by itself while the rotation window is open.{_then(line)}"
+        f"The rotation failed in {step}; AWSCURRENT is what it was. Mend what the message names; Secrets Manager "
+        f"tries again by itself while the rotation window is open.{_then(told)}"
     )
 
 
-def _then(line: Line) -> str:
+def _then(told: str) -> str:
     # As a rule the message has said it.
-    if says(line.message, "rotate") or says(line.message, "unblock"):
+    if says(told, "rotate") or says(told, "unblock"):
         return ""
     return f" `{command('rotate')}` follows that, or begins another."

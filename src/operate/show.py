@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from typing import TextIO
 from urllib.parse import quote
 
+from operate.layout import columns, laid_out
+
 _COLOURS = {
     **dict.fromkeys(("ERROR", "FAILED", "BROKEN"), "red"),
     **dict.fromkeys(("WARNING", "ATTENTION", "UNKNOWN"), "yellow"),
@@ -73,11 +75,15 @@ class Show:
         """Say in one line something about the step that is under way, or has just been told."""
         self._write(" " * 10, in_one_line(text))
 
+    def entry(self, heading: str, text: str) -> None:
+        """Say in one line what has a heading: when and where it was, or what it is."""
+        self._write(heading, in_one_line(text), colour="")
+
     def table(self, rows: Sequence[Sequence[str]]) -> None:
         """Say one line for each row, its cells below each other."""
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
-            self.line("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+            self._print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
 
     @contextmanager
     def waiting(self, text: str) -> Iterator[None]:  # noqa: ARG002 - what a terminal shows, and takes back
@@ -86,14 +92,13 @@ class Show:
 
     def ask(self, question: str) -> str:
         """Ask whoever is at the terminal, and return the answer."""
-        print(question, end="", file=self._stream, flush=True)
+        print(self._laid_out(question, self._stream), end=" ", file=self._stream, flush=True)
         return input()
 
     def problem(self, command: str, text: str) -> str:
         """Say on standard error what kept a command from its end, and return what was said."""
-        said = self.without_secrets(text)
-        print(f"{command}: {printable(said)}", file=sys.stderr, flush=True)
-        return said
+        print(self._laid_out(f"{command}: {text}", sys.stderr), file=sys.stderr, flush=True)
+        return self.without_secrets(text)
 
     def document(self, result: Mapping[str, object]) -> None:
         """Print a command's result, for a program, on standard output."""
@@ -110,8 +115,21 @@ class Show:
                 return [self._value(key, it) for it in value]
         return value
 
-    def _write(self, beginning: str, text: str) -> None:
-        print(beginning + printable(self.without_secrets(text)), file=self._stream, flush=True)
+    def _laid_out(self, text: str, stream: TextIO, beginning: str = "") -> str:
+        """Return a text as it may be shown: as one string, but at a terminal."""
+        said = printable(self.without_secrets(text))
+        return laid_out(said, columns(stream), beginning) if stream.isatty() else beginning + said
+
+    def _write(self, beginning: str, text: str, colour: str = "bold cyan") -> None:
+        self._print(self._laid_out(text, self._stream, beginning), (len(beginning), colour))
+
+    def _print(self, said: str, beginning: tuple[int, str] = (0, "")) -> None:  # noqa: ARG002 - no colour in a pipe
+        """Print what is laid out already, as a row of a table is.
+
+        Args:
+            beginning: how many signs are coloured at a terminal, and how.
+        """
+        print(said, file=self._stream, flush=True)
 
 
 class Terminal(Show):
@@ -127,20 +145,26 @@ class Terminal(Show):
     def waiting(self, text: str) -> Iterator[None]:
         """Show that it goes on, and for how long it has."""
         from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.table import Column
 
-        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
-        with Progress(*columns, console=self._console, transient=True) as progress:
+        # How long comes first: what does not fit a narrow terminal is cut off at the end.
+        cut = Column(no_wrap=True, overflow="ellipsis")
+        told = TextColumn("{task.description}", markup=False, table_column=cut)
+        elapsed = TimeElapsedColumn(table_column=Column(no_wrap=True, min_width=7))
+        with Progress(SpinnerColumn(), elapsed, told, console=self._console, transient=True) as progress:
             progress.add_task(printable(self.without_secrets(text)), total=None)
             yield
 
-    def _write(self, beginning: str, text: str) -> None:
+    def _print(self, said: str, beginning: tuple[int, str] = (0, "")) -> None:
         from rich.text import Text
 
-        said = Text(printable(self.without_secrets(text)))
+        shown = Text(said)
         for word, colour in _COLOURS.items():
-            said.highlight_regex(rf"\b\w*{word}\b", style=colour)
-        # Not wrapped: an ARN is there to be copied.
-        self._console.print(Text.assemble((beginning, "bold cyan"), said), soft_wrap=True)
+            shown.highlight_regex(rf"\b\w*{word}\b", style=colour)
+        if beginning[1]:
+            shown.stylize(beginning[1], 0, beginning[0])
+        # Not wrapped once more: a command and an ARN are there to be copied.
+        self._console.print(shown, soft_wrap=True)
 
 
 def shown(*, as_json: bool) -> Show:

@@ -145,7 +145,7 @@ def _of_care(known: Known) -> Iterator[Reason]:
         state = State.UNKNOWN
     else:
         state = State.WELL
-    yield Reason(state, ", ".join(dict.fromkeys(known.found)), f"Found {known.care.time}: {known.care.message}")
+    yield Reason(state, ", ".join(dict.fromkeys(known.found)), f"Found {known.care.time}: {known.care.told}")
 
 
 def _of_rotation(known: Known) -> Iterator[Reason]:
@@ -157,7 +157,7 @@ def _of_rotation(known: Known) -> Iterator[Reason]:
         begin = f"no version has a value. `{command('rotate', **about(secret))}` makes the first token."
         yield Reason(State.ATTENTION, "no value", f"There is nothing for consumers to read: {begin}")
     elif failure and known.lines and known.lines[-1].failed and not (known.care and known.care.at > failure.at):
-        text = f"The rotation was not brought to its end, {failure.time}: {failure.message}"
+        text = f"The rotation was not brought to its end, {failure.time}: {failure.told}"
         text += _unsaid(failure, secret, logs="shows all of it")
         yield Reason(State.ATTENTION, f"{_called(failure)} after the promotion", text)
 
@@ -173,11 +173,11 @@ def _of_pending(known: Known) -> Reason:
     last, since = lines[-1], f"since {stamp(lines[0].at)}"
     waits = last.said.get("to_do") == "wait" and known.now - lines[0].at < _DAY
     if last.failed and not waits:
-        text = f"Version {version} is pending {since}. {last.step} failed, {last.time}: {last.message}"
+        text = f"Version {version} is pending {since}. {last.step} failed, {last.time}: {last.told}"
         text += _unsaid(last, secret, unblock="drops it", logs="shows all")
         return Reason(State.ATTENTION, f"stuck in {last.step} {since}: {_called(last)}", text)
     if last.failed:
-        text = f"Version {version} is pending {since}. {last.step} failed, {last.time}: {last.message}"
+        text = f"Version {version} is pending {since}. {last.step} failed, {last.time}: {last.told}"
         return Reason(State.ROTATING, f"tries again {since}: {_called(last)}", f"{text}")
     if known.now - last.at > _STEP_SECONDS:
         text = f"Version {version} is pending {since}, and nothing was heard of it after {last.step}, {last.time}."

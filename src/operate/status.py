@@ -149,10 +149,8 @@ def _show_one(show: Show, standing: Standing, seen: Watch) -> None:
     for reason in standing.reasons:
         show.step(reason.state.word if reason.state != State.WELL else "noted", reason.text)
     told = " ".join(reason.text for reason in standing.reasons)
-    if known.failure and known.failure.message not in told:
-        show.detail(
-            f"An earlier rotation failed in {known.failure.step}, {known.failure.time}: {known.failure.message}"
-        )
+    if known.failure and known.failure.told not in told:
+        show.detail(f"An earlier rotation failed in {known.failure.step}, {known.failure.time}: {known.failure.told}")
     if known.care is None and not seen.unread:
         show.detail("The caretaker has said nothing of it in the last two hours.")
     elif known.care and not known.looked_since:

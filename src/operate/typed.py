@@ -82,6 +82,26 @@ def says(text: str, verb: str) -> bool:
     return re.search(rf"\bmake {verb}(?![\w-])", text) is not None
 
 
+# What the functions say last, as a rule: the commands that mend it, each with what is typed without a clone beside it.
+_ITEM = r"`[^`]+`(?: \([^`]*`[^`]*`\)| \([^()]*\))?"
+_LEAD = "To go on at once when that is over, run|Run"
+_REMEDIES = re.compile(rf" (?P<lead>{_LEAD}) (?P<items>{_ITEM}(?:, then {_ITEM})*)\.")
+
+
+def without_commands(text: str, *verbs: str) -> str:
+    """Return a text of the functions' without the commands that mend it.
+
+    Args:
+        verbs: whose commands are left away, as who reads it is about to do just that; without any, all are.
+    """
+
+    def left(found: re.Match[str]) -> str:
+        items = [it for it in re.findall(_ITEM, found["items"]) if verbs and not any(says(it, verb) for verb in verbs)]
+        return f" {found['lead']} {', then '.join(items)}." if items else ""
+
+    return _REMEDIES.sub(left, text)
+
+
 def aws_command(words: str) -> str:
     """Return a command of the AWS CLI, which is typed as it is told here, for this Region and profile.
 

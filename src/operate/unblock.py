@@ -13,7 +13,7 @@ from operate.rotations import ROTATION_SECONDS, rotate
 from operate.secret import Secret, again, require_ours
 from operate.session import Aws, Refused
 from operate.show import Problem, Show
-from operate.typed import command
+from operate.typed import command, without_commands
 
 # A step that was called is over after this: Lambda gives it no longer.
 _STEP_SECONDS = 15 * 60
@@ -60,7 +60,9 @@ def _say_why(aws: Aws, show: Show, secret: Secret, version: str) -> Line | None:
         return None
     failed = [line for line in lines if line.failed]
     if failed:
-        show.line(f"Its last failure was in {failed[-1].step}, {failed[-1].time}:\n  {failed[-1].message}")
+        # To drop it and to rotate is what is asked here.
+        why = without_commands(failed[-1].told, "unblock", "rotate")
+        show.line(f"Its last failure was in {failed[-1].step}, {failed[-1].time}:\n  {why}")
     elif lines:
         show.line(f"No step of it has failed. The last that the log has is {lines[-1].step}, {lines[-1].time}.")
     else:
@@ -97,7 +99,7 @@ def _rotate_again(aws: Aws, show: Show, wanted: Deployment, secret: Secret) -> d
     """Offer to rotate, where somebody is there to say so."""
     if not secret.rotates:
         return {}
-    if sys.stdin.isatty() and show.ask("Mended what kept it? Rotate again now? [y/N] ").strip().lower() in ("y", "yes"):
+    if sys.stdin.isatty() and show.ask("Mended what kept it? Rotate again now? [y/N]").strip().lower() in ("y", "yes"):
         return {"rotated": rotate(aws, show, wanted, ROTATION_SECONDS)}
     show.line(f"Once what kept it is mended: `{command('rotate')}`")
     return {}

@@ -91,7 +91,7 @@ def _failed(lines: Sequence[Line], last: Line | None) -> list[str]:
     failed = [line for line in looks if line.said.get("error") not in _OF_ONE]
     if not failed or (last is not None and last.at > failed[-1].at):
         return []
-    return [f"The caretaker's look failed, {failed[-1].time}: {failed[-1].message}"]
+    return [f"The caretaker's look failed, {failed[-1].time}: {failed[-1].told}"]
 
 
 def _is_new(made: Mapping[str, Any], now: float) -> bool:

@@ -17,7 +17,7 @@ from .conftest import Command
 from .operated import CARETAKER, Operated
 
 NEW = {"Token": "new-token", "Version": "new", "StagingLabels": ["AWSCURRENT"], "PinnedBy": []}
-RETIRED = {"Task": "Retire", "Message": "1 superseded tokens disabled.", "StillWork": [NEW]}
+RETIRED = {"Task": "Retire", "Message": "1 superseded token disabled.", "StillWork": [NEW]}
 
 
 def care(secret: str, *findings: tuple[str, bool], checked: bool = True) -> dict[str, Any]:

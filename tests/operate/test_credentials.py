@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -144,6 +144,18 @@ def test_what_is_entered_is_tried_once_before_it_is_stored_unless_that_is_not_wa
 
     assert run("credentials", "--no-try", stdin="acme\ncorrect-horse\n").status == 0
     assert len(aws.tried) == 1
+
+
+@pytest.mark.parametrize("seed", ["JBSWY3DPEHPK3PXP", ""])
+def test_it_is_tried_with_a_seed_only_if_one_was_entered(
+    aws: Account, run: Command, monkeypatch: pytest.MonkeyPatch, seed: str
+) -> None:
+    """A seed's parameter has the function log in at another place, which is not its place without one."""
+    told: list[Mapping[str, str]] = []
+    monkeypatch.setattr("operate.credentials.try_login", lambda show, settings, lines: told.append(settings))
+
+    assert run("credentials", stdin=f"acme\ncorrect-horse\n{seed}\n").status == 0
+    assert [bool(settings.get("TotpParameter")) for settings in told] == [bool(seed)]
 
 
 def test_a_second_credential_takes_the_place_of_the_first(aws: Account, run: Command) -> None:

@@ -70,8 +70,22 @@ def test_it_looks_at_aws_and_asks_docker_hub_only_if_told(measured: Measured, ru
 
     assert (done.status, measured.settings) == (0, [])
     assert "as assumed: trail\n  assumed  A trail logs.\n  seen     1 of 1\n" in done.out
-    assert "1 assumptions: 0 otherwise, 0 not measured" in done.out
+    assert "1 assumption: 0 otherwise, 0 not measured" in done.out
     assert "Docker Hub was not asked" in done.out
+
+
+def test_what_was_not_measured_for_one_reason_is_told_together(measured: Measured, run: Command) -> None:
+    """Whatever is otherwise is not to scroll away among them; a program gets all."""
+    why = ("It did not come to that.", "It did not come to that.", "Only if asked for.")
+    unmeasured = [Finding(f"look-{number}", "So it is.", "not measured", it) for number, it in enumerate(why)]
+    measured.aws = [unmeasured[0], AS_ASSUMED, *unmeasured[1:]]
+
+    done = run("preflight")
+
+    together = "not measured: look-0, look-1\n  seen     It did not come to that.\nas assumed: trail\n"
+    assert together in done.out
+    assert "not measured: look-2\n  assumed  So it is.\n  seen     Only if asked for.\n4 assumptions" in done.out
+    assert [it["name"] for it in run("preflight", "--json").json["aws"]] == ["look-0", "trail", "look-1", "look-2"]
 
 
 def test_both_are_one_report(measured: Measured, run: Command) -> None:
@@ -80,7 +94,7 @@ def test_both_are_one_report(measured: Measured, run: Command) -> None:
     assert done.status == 0
     assert done.out.index("trail") < done.out.index("as assumed: gone")
     assert "31 requests in 2.5 s, 0 logins refused" in done.out
-    assert "deleted: 1 tokens that earlier runs had left" in done.out
+    assert "deleted: 1 token that earlier runs had left" in done.out
     assert done.out.endswith("What a deployment relies on is as assumed.\n")
     assert [both for _, both in measured.settings] == [True]
 

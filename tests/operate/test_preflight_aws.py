@@ -1,6 +1,7 @@
 """Preflight at AWS finds what a deployment would stumble over, in an account of which it only reads."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -166,6 +167,29 @@ def test_where_nothing_may_be_simulated_it_is_said_which_missing_permission_brea
         assert breaks in found[group].means
         assert all(action in found[group].assumed for action in actions)
     assert account.asked.count("SimulatePrincipalPolicy") == 1
+
+
+def test_what_is_not_there_at_all_is_no_question_of_permissions(account: Account) -> None:
+    for operation, code in {
+        "SimulatePrincipalPolicy": "NotImplemented",
+        "DescribeTrails": "InvalidAction",
+        "GetAccountSettings": "UnknownOperationException",
+    }.items():
+        account.answers[operation] = account.no(code)
+
+    found = account.look()
+
+    assert differing(found) == set()
+    for name in ("trail", "concurrency", *GROUPS):
+        assert (found[name].verdict, "is not to be had there" in found[name].seen) == ("not measured", True)
+        assert not re.search("credentials|allowed|that may", found[name].means)
+
+
+@pytest.mark.parametrize(("code", "said"), [("ThrottlingException", "the code tells"), ("AccessDenied", "that may")])
+def test_credentials_are_named_only_where_they_are_what_is_missing(account: Account, code: str, said: str) -> None:
+    account.answers["DescribeTrails"] = account.no(code)
+
+    assert said in account.look()["trail"].means
 
 
 def test_the_root_user_may_do_everything(account: Account) -> None:

@@ -225,7 +225,7 @@ def test_what_kept_a_rotation_that_is_joined_is_told_once(rotation: Rotation, ru
 
     assert done.status == 0
     out = done.out
-    assert out.index("an earlier one has not ended") < out.index("An earlier attempt failed in testSecret: this is why")
+    assert out.index("an earlier one has not ended") < out.index("An earlier attempt failed in testSecret, ")
     assert out.index("this is why") < out.index("retired")
     assert (out.count("this is why"), out.count("an old story")) == (1, 0)
 
@@ -259,6 +259,28 @@ def test_another_takes_the_place_of_one_that_has_failed_if_somebody_says_so(
     assert (done.status, done.json["version"], done.json["joined"], begun) == (0, "new", False, ["new"])
     assert done.err.count("this is why") == 1
     assert f"version {STUCK} is not pending any more" in done.err
+
+
+def test_what_has_failed_before_and_fails_again_is_told_once(rotation: Rotation, run: Command) -> None:
+    why = "this is why. Run `make credentials` (without a clone: `aws ssm {0}`), then `make rotate` (or `aws {0}`)."
+    given_up(rotation, message=why.format(STUCK))
+    said = {"level": "ERROR", "step": "testSecret", "message": why.format("new"), "correlation_id": "new"}
+    rotation.aws.log[GROUP].append((rotation.clock.now + 3, json.dumps(said)))
+    rotation.aws.rotate = lambda secret: begin(secret)
+
+    def begin(secret: Secret) -> str:
+        if STUCK in secret.labels:
+            raise AwsError("InvalidRequestException", SAID[0])
+        secret.labels = dict(STAGED)
+        return "new"
+
+    done = run("rotate", stdin="y\n", at_a_terminal=True)
+
+    assert (done.status, rotation.secret.labels) == (1, STAGED)
+    told = done.out + done.err
+    assert [told.count(it) for it in ("this is why", "make credentials", "make rotate")] == [1, 1, 1]
+    assert "ERROR    testSecret    the same as before" in done.out
+    assert "`make rotate` follows that, or begins another." in done.err
 
 
 @pytest.mark.parametrize("how", [{"stdin": "n\n", "at_a_terminal": True}, {}])
@@ -327,9 +349,9 @@ def test_a_rotation_that_is_joined_and_does_not_end_says_what_it_waits_for(
     rotation.under_way()
     if failed:
         rotation.log(("ERROR", "testSecret", "this is why"), ago=100)
-    why = "failed in testSecret: this is why\n" if failed else "seconds.\n"
+    why = "testSecret has failed before, as is said above." if failed else "seconds."
 
-    assert f"{why}The next attempt may wait for the next rotation window." in run("rotate", "--seconds", "6").err
+    assert f"{why} The next attempt may wait for the next rotation window." in run("rotate", "--seconds", "6").err
 
 
 # --- Which secret ---

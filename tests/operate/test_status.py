@@ -261,7 +261,7 @@ def test_a_caretaker_that_is_silent_for_more_than_two_hours_needs_somebody(
     operated: Operated, run: Command, ago: float | None, modified: str, status: int, says: str | None
 ) -> None:
     operated.care(operated.secret(), ago=60)  # somebody has asked for one secret, which is no heartbeat
-    operated.log_task(60, level="INFO", message="1 secrets checked")
+    operated.log_task(60, level="INFO", message="1 secret checked")
     if ago:
         operated.heartbeat(ago=ago)
     if modified:

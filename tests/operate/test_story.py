@@ -370,7 +370,7 @@ def test_after_a_leak_the_deployed_caretaker_leaves_the_new_token_alone(story: S
     assert after.current != before.current
     out = story.runs["rotate after a leak"].out
     assert f"{PROJECT}-caretaker is updated" in story.runs["grace"].out
-    assert re.search(r"^retired +1 superseded tokens disabled", out, re.MULTILINE)
+    assert re.search(r"^retired +1 superseded token disabled", out, re.MULTILINE)
     assert out.endswith("No token of the secret works any more but the one that is in use.\n")
 
 

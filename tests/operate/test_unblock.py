@@ -41,6 +41,55 @@ def test_it_says_why_asks_drops_it_and_offers_to_rotate_again(secret: Secret, ru
     assert done.out.endswith("Once what kept it is mended: `make rotate`\n")
 
 
+REMEDY = "Run `AWS_REGION=eu-central-1 make {0} PROJECT=dockerhub-rotation` (without a clone: `aws {0} x; aws {0} y`)"
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        (f"Refused. {REMEDY.format('unblock')}.", "Refused."),
+        (
+            f"Refused. {REMEDY.format('credentials')}, then `make rotate` (without a clone: `aws rotate`).",
+            f"Refused. {REMEDY.format('credentials')}.",
+        ),
+        ("Refused. Run `aws store` (it reads the value that you enter, until Ctrl-D), then `make rotate`.",
+         "Refused. Run `aws store` (it reads the value that you enter, until Ctrl-D)."),
+        ("It asked. To go on at once when that is over, run `make rotate`.", "It asked."),
+        ("Run it by hand. Look.", "Run it by hand. Look."),
+    ],
+)  # fmt: skip
+def test_what_is_asked_next_is_not_told_as_a_command_before(
+    operated: Operated, secret: Secret, run: Command, message: str, told: str
+) -> None:
+    operated.line(secret, "testSecret", message, version=NEW, ago=60, error="X")
+
+    done = run("unblock", stdin="n\n", at_a_terminal=True)
+
+    assert f":\n  {told}\nAWSPENDING will be taken off" in done.out
+    assert run("unblock", "--yes", "--json").json["failure"]["message"] == message
+
+
+def test_a_time_that_has_passed_is_told_as_one_that_has(operated: Operated, secret: Secret, run: Command) -> None:
+    said = "Not asked again until {} UTC, because it was refused at {}, for they add up to a lockout. Mend it."
+    # It is 08:00 on the day; a line of shortly before midnight speaks of the next day.
+    for ago, until, at, passed in (
+        (60, "08:14", "07:59", False),
+        (HOUR, "07:16", "07:01", True),
+        (8 * HOUR + 300, "00:10", "23:55", True),
+        (24 * HOUR, "08:14", "07:59", True),
+    ):
+        operated.aws.log[GROUP] = []
+        operated.line(secret, "testSecret", said.format(until, at), version=NEW, ago=ago, error="X", to_do="mend")
+
+        for verb in (("unblock",), ("status", "--secret", "dockerhub-token"), ("logs",)):
+            out = run(*verb).out
+            assert ("Not asked again" in out, f"again until {until} UTC, which has passed. Mend" in out) == (
+                not passed,
+                passed,
+            ), (verb, ago)
+        assert said.format(until, at) in run("logs", "--json").json["lines"][0]["message"]
+
+
 def test_who_says_so_rotates_again_at_once(operated: Operated, secret: Secret, run: Command) -> None:
     def rotate(secret: Secret) -> str:
         assert secret.labels == OLD

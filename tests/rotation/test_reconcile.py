@@ -811,7 +811,7 @@ def test_the_whole_answer_is_plain_data(make_world: MakeWorld, clock: Any) -> No
     nothing = dict.fromkeys(("disabled", "deleted", "orphans", "unidentified", "gone", "still_used"), 0)
     assert answer == {
         "Task": "Reconcile",
-        "Message": "1 secrets checked, 0 unknown; 0 need attention.",
+        "Message": "1 secret checked, 0 unknown; 0 need attention.",
         **numbers,
         "Secrets": [
             {

@@ -124,7 +124,7 @@ def test_the_whole_answer_is_plain_data(make_world: MakeWorld) -> None:
     assert answer == {
         "Task": "Retire",
         "SecretId": world.secret_arn,
-        "Message": "1 superseded tokens disabled, 1 deleted; 2 of the secret's tokens still work.",
+        "Message": "1 superseded token disabled, 1 deleted; 2 of the secret's tokens still work.",
         "Disabled": 1,
         "Deleted": 1,
         "StillWork": [
@@ -199,7 +199,7 @@ def test_a_superseded_token_that_cannot_be_found_is_said(make_world: MakeWorld) 
     (doubt,) = answer["NotFound"]
     assert "disable it by hand" in doubt
     assert answer["Message"] == (
-        f"0 superseded tokens disabled, 0 deleted; 1 of the secret's tokens still work. {doubt}"
+        f"0 superseded tokens disabled, 0 deleted; 1 of the secret's tokens still works. {doubt}"
     )
 
 

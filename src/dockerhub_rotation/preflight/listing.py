@@ -4,6 +4,7 @@ import math
 from datetime import datetime
 from typing import Any
 
+from dockerhub_rotation.counting import counted
 from dockerhub_rotation.docker_hub.answers import Answer
 from dockerhub_rotation.preflight.bench import PAGE_SIZE, Bench, after, items, not_seen
 from dockerhub_rotation.preflight.findings import shape
@@ -57,7 +58,7 @@ def pages(bench: Bench) -> None:
 def _size(bench: Bench, read: list[Answer]) -> None:
     found, largest, total = bench.findings, len(items(read[0])), len(_uuids(read))
     if total <= _USUAL_PAGE_SIZE:
-        found.skip("page-size", f"The account has {total} tokens, which any page holds.")
+        found.skip("page-size", f"The account has {counted(total, 'token')}, which any page holds.")
     else:
         found.note("page-size", len(read) == 1 or largest >= PAGE_SIZE, f"{largest} of {total} tokens on the first")
 
@@ -70,7 +71,7 @@ def _smaller_pages(bench: Bench, uuids: list[str]) -> None:
     read = list(bench.pages(size))
     several, together = len(read) > 1, _uuids(read)
     whole = sorted(together) == sorted(uuids)
-    seen = f"{len(together)} of {len(uuids)} tokens on {len(read)} pages of {size}"
+    seen = f"{len(together)} of {len(uuids)} tokens on {counted(len(read), 'page')} of {size}"
     bench.findings.note("list-pages", several and whole, seen if several else f"{seen}: the first names no next")
 
 

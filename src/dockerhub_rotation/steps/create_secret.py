@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from math import ceil
 
 from dockerhub_rotation import credential, retirement
+from dockerhub_rotation.counting import counted
 from dockerhub_rotation.credential import Credential
 from dockerhub_rotation.docker_hub.personal_tokens import NewToken
 from dockerhub_rotation.errors import (
@@ -95,9 +96,10 @@ def _too_soon(rotation: Rotation) -> str | None:
         return None
     least = every + _SPARE_DAYS + ceil(grace / _DAY)
     return (
-        f"A new token would expire after {settings.expiry} days, and has to live for {least}: {every} until the next "
-        f"rotation, its grace, and {_SPARE_DAYS} to mend what may fail. Set DOCKERHUB_TOKEN_EXPIRY (TokenExpiry in "
-        "infra/function.yaml) or the secret's tag dockerhub-rotation:expiry to more days, or rotate more often."
+        f"A new token would expire after {counted(settings.expiry, 'day')}, and has to live for {least}: {every} until "
+        f"the next rotation, its grace, and {_SPARE_DAYS} to mend what may fail. Set DOCKERHUB_TOKEN_EXPIRY "
+        "(TokenExpiry in infra/function.yaml) or the secret's tag dockerhub-rotation:expiry to more days, or "
+        "rotate more often."
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from dockerhub_rotation import changes, findings, retirement, tags
 from dockerhub_rotation.changes import Look
+from dockerhub_rotation.counting import counted
 from dockerhub_rotation.docker_hub.answers import Token
 from dockerhub_rotation.errors import (
     AnswerUnknown,
@@ -219,7 +220,9 @@ def _result(task: Task, cares: list[Care], *, unknown: int = 0, why: RotationErr
         "SecretsNeedAttention": attention,
         "SupersededTokensStillUsed": sum(int(str(care.facts.get("still_used", 0))) for care in cares),
     }
-    message = f"{checked} secrets checked, {unknown} unknown; {attention} need attention."
+    message = (
+        f"{counted(checked, 'secret')} checked, {unknown} unknown; {attention} need{'s' * (attention == 1)} attention."
+    )
     if why is not None:
         message += f" {type(why).__name__}: {why}"
     answer = {

@@ -3,6 +3,7 @@
 from dataclasses import asdict
 
 from dockerhub_rotation import changes, retirement
+from dockerhub_rotation.counting import counted
 from dockerhub_rotation.errors import RetirementFailed
 from dockerhub_rotation.groups import grouped
 from dockerhub_rotation.plan import NO_GRACE
@@ -60,8 +61,8 @@ def _result(task: Task, done: Retirement) -> Result:
     doubts = [f"{sentence % version}." for version, sentence in done.asked.unidentified.items()]
     counts = done.retired
     message = (
-        f"{counts.disabled} superseded tokens disabled, {counts.deleted + counts.orphans} deleted; "
-        f"{len(works)} of the secret's tokens still work."
+        f"{counted(counts.disabled, 'superseded token')} disabled, {counts.deleted + counts.orphans} deleted; "
+        f"{len(works)} of the secret's tokens still work{'s' * (len(works) == 1)}."
     )
     answer = {
         "Task": "Retire",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from operate.preflight_aws import checks, permissions
-from operate.preflight_aws.look import DENIED, Finding, Look, Refused, Wanted
+from operate.preflight_aws.look import DENIED, NOT_THERE, Finding, Look, Refused, Wanted
 
 __all__ = ["Finding", "Wanted", "measure"]
 
@@ -41,11 +41,19 @@ def measure(client: Callable[[str], Any], region: str, wanted: Wanted) -> list[F
         try:
             found += check(look)
         except Refused as refused:
-            remedy = "Look at it with credentials that may." if refused.code in DENIED else _TRY_AGAIN
-            found.append(Finding(name, assumed, "not measured", str(refused), remedy, relied_on=False))
+            found.append(Finding(name, assumed, "not measured", str(refused), _remedy(refused), relied_on=False))
             if name == "identity":
                 return [Finding(name, assumed, "otherwise", str(refused), _TRY_AGAIN)]
     return found
 
 
+def _remedy(refused: Refused) -> str:
+    if refused.code in DENIED:
+        return "Look at it with credentials that may."
+    if refused.code == NOT_THERE:
+        return "What is asked there does not have it, whoever asks: AWS has, without AWS_ENDPOINT_URL."
+    return "Run it again: the code tells what was in the way." if refused.code else _NO_ANSWER
+
+
+_NO_ANSWER = "Check the network and whether the Region has the service, and run it again."
 _TRY_AGAIN = "Check the credentials, the Region's name and the network, and run it again."

@@ -12,6 +12,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 # What a later command makes is not there yet, in an account in which nothing is deployed.
 Verdict = Literal["as assumed", "otherwise", "not there yet", "not measured"]
 
+# What is asked has no such service, or not all of it, as emulators: no permission mends that.
+NOT_THERE = "NotThere"
+_NOT_THERE = ("NotImplemented", "UnknownOperationException", "InvalidAction")
 DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403", "Forbidden")
 
 
@@ -62,7 +65,7 @@ class Refused(Exception):
     """AWS said no, or gave no answer.
 
     Attributes:
-        code: of the error; empty if no answer came.
+        code: of the error, or NOT_THERE; empty if no answer came.
     """
 
     def __init__(self, code: str, said: str) -> None:
@@ -95,6 +98,8 @@ class Look:
             return getattr(self._clients[service], operation)(**request)
         except ClientError as error:
             code, action = error.response.get("Error", {}).get("Code", ""), f"{service}:{error.operation_name}"
+            if code in _NOT_THERE:
+                raise Refused(NOT_THERE, f"{action} is not to be had there ({code})") from None
             raise Refused(code, f"{action} is refused ({code})") from None
         except BotoCoreError as error:
             raise Refused("", f"{service} gave no answer ({type(error).__name__})") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
-from operate.preflight_aws.look import Finding, Look, Refused
+from operate.preflight_aws.look import NOT_THERE, Finding, Look, Refused
 
 ASSUMED = "Whoever deploys may do what that takes."
 
@@ -110,6 +110,7 @@ def permissions(look: Look) -> Iterator[Finding]:
                 refused = failure
         if refused is not None:
             means = f"Without one of these, {breaks}. See whether they are allowed."
+            means = "What is asked there knows no permissions: AWS does." if refused.code == NOT_THERE else means
             yield Finding(name, assumed, "not measured", str(refused), means, relied_on=False)
             continue
         seen = f"not allowed: {', '.join(denied)}" if denied else "allowed"

@@ -50,7 +50,7 @@ class Front:
                 raise Refused("MissingAuthenticationToken", "The request is not signed.")
             if service not in self.services:
                 there = ", ".join(sorted(self.services))
-                raise Refused("AccessDenied", f"There is no {service} in this rehearsal, which has {there} alone.")
+                raise Refused("NotImplemented", f"There is no {service} in this rehearsal, which has {there} alone.")
             return self.services[service](environ)
         except Refused as refused:
             return refusal(environ, refused, _STATUS.get(refused.code, 400))
@@ -74,7 +74,8 @@ def _require_readable(environ: WSGIEnvironment, body: bytes) -> None:
         raise Refused("SerializationException", "The request can't be read.") from None
 
 
-_STATUS = {"ResourceNotFoundException": 404, "AccessDenied": 403, "MissingAuthenticationToken": 403}
+# What is not here is no AccessDenied: nobody is to look for a permission. A client sends no 501 again.
+_STATUS = {"ResourceNotFoundException": 404, "MissingAuthenticationToken": 403, "NotImplemented": 501}
 
 
 def json_service(service: str, operations: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]) -> Asked:
@@ -99,7 +100,7 @@ def query_service(service: str, operations: Mapping[str, Callable[[Mapping[str, 
         form = dict(parse_qsl(environ["wsgi.input"].read().decode(), keep_blank_values=True))
         operation = operation_of(environ, form)
         if operation not in operations:
-            raise Refused("AccessDenied", f"The rehearsal's {service} answers {', '.join(operations)} alone.")
+            raise Refused("InvalidAction", f"The rehearsal's {service} answers {', '.join(operations)} alone.")
         return Response(_QUERY.format(operation=operation, result=operations[operation](form)), content_type="text/xml")
 
     return ask

@@ -46,10 +46,16 @@ def _explain(served: Served, console: Console) -> None:
     console.out("unset AWS_PROFILE AWS_SESSION_TOKEN")
     for name, value in served.environment.items():
         console.out(f"export {name}={value}", highlight=False)
+    console.out("make status", highlight=False)
+    console.print(
+        "\nNo verb of make needs the AWS CLI, and docs/operating.md has them all. With it, this rotates as well:\n"
+    )
     console.out(f"aws secretsmanager rotate-secret --secret-id {SECRET_NAME}", highlight=False)
     if shutil.which("aws") is None:
-        console.print("\nThere is no aws on your PATH; .venv/bin/aws is one.")
-    console.print(f"\nDocker Hub is at {served.world.hub_url}. docs/operating.md has the commands of an operator.")
+        console.print("\nThere is no aws on your PATH: any version will do, and .venv/bin/aws is one.")
+    hub = served.world.hub
+    console.print(f"\nDocker Hub is at {served.world.hub_url}.")
+    console.print(f"Its account is {hub.username}, with the password {hub.password}: `make credentials` asks for them.")
     console.print("Rotations and tasks are shown here as they happen.")
     console.print(f"Ctrl-C ends it; it ends by itself after {_SERVE_SECONDS // 60} minutes.")
 

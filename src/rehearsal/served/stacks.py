@@ -95,5 +95,5 @@ class Bucket:
             Refused: anything else is asked.
         """
         if (environ["REQUEST_METHOD"], environ["PATH_INFO"].strip("/")) != ("HEAD", self._name):
-            raise Refused("AccessDenied", f"The rehearsal's S3 tells that {self._name} is there, and nothing else.")
+            raise Refused("NotImplemented", f"The rehearsal's S3 tells that {self._name} is there, and nothing else.")
         return Response(headers={"x-amz-bucket-region": self._region})

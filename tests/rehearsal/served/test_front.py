@@ -38,7 +38,7 @@ def test_a_service_that_is_not_there_says_so_in_the_form_of_its_protocol(served:
 
     errors = {service: refused(client, served, service, operation) for service, operation in asked.items()}
 
-    assert {error["Code"] for error in errors.values()} == {"AccessDenied"}
+    assert {error["Code"] for error in errors.values()} == {"NotImplemented"}
     assert all("rehearsal" in error["Message"] for error in errors.values())
 
 
@@ -52,8 +52,8 @@ def test_a_service_that_is_not_there_says_so_in_the_form_of_its_protocol(served:
         ("lambda", "list_functions", {}, "UnknownOperationException"),
         ("lambda", "get_function_configuration", {"FunctionName": "none"}, "ResourceNotFoundException"),
         ("lambda", "invoke", {"FunctionName": "none"}, "ResourceNotFoundException"),
-        ("sts", "assume_role", {"RoleArn": "a" * 20, "RoleSessionName": "me"}, "AccessDenied"),
-        ("cloudformation", "delete_stack", {"StackName": "dockerhub-rotation-function"}, "AccessDenied"),
+        ("sts", "assume_role", {"RoleArn": "a" * 20, "RoleSessionName": "me"}, "InvalidAction"),
+        ("cloudformation", "delete_stack", {"StackName": "dockerhub-rotation-function"}, "InvalidAction"),
         ("cloudformation", "describe_stacks", {"StackName": "none"}, "ValidationError"),
     ],
 )
