@@ -89,7 +89,9 @@ def show(renderable: RenderableType, console: Console) -> None:
     with console.capture() as capture:
         console.print(renderable)
     for line in capture.get().splitlines():
-        console.print(Text.from_ansi(line.rstrip()), soft_wrap=True)
+        text = Text.from_ansi(line)
+        text.rstrip()
+        console.print(text, soft_wrap=True)
 
 
 @contextmanager

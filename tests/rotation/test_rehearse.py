@@ -17,6 +17,7 @@ from rehearsal import rehearse
 from rehearsal.command_line import main
 from rehearsal.served import show
 from rehearsal.shown import saying, the_world
+from rehearsal.wire import Fault, FaultKind
 from rehearsal.world import Scene, Shape, World
 
 ROOT = Path(__file__).parents[2]
@@ -72,18 +73,6 @@ def test_the_picture_needs_nothing_from_elsewhere() -> None:
     assert not re.search(r"(href|url\([^#]|@import|@font-face|<script)", drawn)
 
 
-def test_no_id_is_broken_where_a_terminal_is_narrow() -> None:
-    """Lines end between words, at the width that a terminal has at least."""
-    console = Console(file=StringIO(), width=80)
-
-    assert rehearse.rehearse(Scene(), 1, console)
-
-    printed = console.file.getvalue()  # type: ignore[attr-defined]
-    steps = printed.partition("Rotation:")[2].partition("rotated")[0]
-    assert max(map(len, printed.splitlines())) <= 80
-    assert len(re.findall(r"\b[0-9a-f]{8}\b", steps)) == 5
-
-
 @pytest.mark.parametrize("shape", [it for it in Shape if it is not Shape.PLAIN])
 def test_what_a_shape_looks_like_is_shown_without_a_token(shape: Shape) -> None:
     with World(Scene(shape=shape)) as world:
@@ -93,11 +82,29 @@ def test_what_a_shape_looks_like_is_shown_without_a_token(shape: Shape) -> None:
         assert not world.leaked(said)
 
 
-def test_a_token_that_was_made_and_deleted_meanwhile_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    """A process dies after it has made a token: that one is an orphan, which the next attempt deletes."""
-    assert main(["rotate", "--fault", "killed-after@POST /v2/access-tokens"]) == 0
+@pytest.fixture(scope="module")
+def narrow() -> str:
+    """Rehearse at the width that a terminal has at least; the first process dies after it has made a token."""
+    console = Console(file=StringIO(), width=80)
+    scene = Scene(faults=(Fault(0, FaultKind.KILLED_AFTER, "POST /v2/access-tokens"),))
 
-    tokens = capsys.readouterr().out.partition("Tokens at Docker Hub")[2].partition("Staging labels")[0]
+    assert rehearse.rehearse(scene, 1, console)
+    return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+
+
+@pytest.mark.xdist_group("narrow")  # they share one rehearsal
+def test_no_line_is_too_long_and_no_id_broken_where_a_terminal_is_narrow(narrow: str) -> None:
+    steps = narrow.partition("Rotation:")[2].partition("rotated")[0]
+
+    assert max(map(len, narrow.splitlines())) <= 80
+    assert len(re.findall(r"\b[0-9a-f]{8}\b", steps)) == 6
+
+
+@pytest.mark.xdist_group("narrow")  # they share one rehearsal
+def test_a_token_that_was_made_and_deleted_meanwhile_is_shown(narrow: str) -> None:
+    """It is an orphan, which the rotation's end deletes."""
+    tokens = narrow.partition("Tokens at Docker Hub")[2].partition("Staging labels")[0]
+
     rows = [re.split(r"  +", line)[1:] for line in tokens.splitlines()[2:-1]]
     assert [row[0].split()[0] for row in rows] == ["made", "version", "version"]
     assert sorted(row[1:] for row in rows) == [["-", "active"], ["-", "deleted"], ["active", "disabled"]]
