@@ -28,6 +28,8 @@ NO_LEAK = "no secret value in anything the function printed"
 CONTRACT = "the function asks of AWS only what the contract allows"
 
 _CLOCKS_AGREE_SECONDS = 10
+# The time at which a token was disabled is known to the second: one made within it may be older or younger.
+_LABELS_TELL_SECONDS = 1
 # So long a rollback keeps what it enables, for its own invocation.
 _HELD_SECONDS = 1200
 _LEAST_WITH_REPLICAS_SECONDS = 3600  # of a grace, as docs/how-it-works.md has it
@@ -226,7 +228,7 @@ class Invariants:
             if label in kept and (expired or not token.active):
                 kept.clear()  # a second one is too many
                 continue
-            if token.active or expired or not (time >= born or token.uuid in self._disabled_lately):
+            if token.active or expired or not (time + _LABELS_TELL_SECONDS >= born or token.uuid in self._disabled_lately):
                 remains.append(token.label)
         return remains
 
