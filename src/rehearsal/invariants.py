@@ -143,7 +143,8 @@ class Invariants:
         self._check(RETIRE_LAST, token not in retired, where)
         self._forget_the_last_rotation(self._last, state)
         gone = self._last.tokens.keys() - state.tokens.keys()
-        self._check(DELETE_LATER, not gone & self._disabled_lately, where)
+        of_use = {uuid for uuid in gone & self._disabled_lately if self._values[uuid] not in self._expired}
+        self._check(DELETE_LATER, not of_use, where)
         self._disabled_lately |= (_active(self._last) - _active(state)) & state.tokens.keys()
         self._look_at_graces(world, self._last, state, where)
         self._look_at_replicas(world, retired)

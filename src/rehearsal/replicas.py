@@ -24,21 +24,25 @@ class Replica:
         lag: how many seconds a change takes to get there.
         says_late: how many seconds it takes until the status tells of a change.
         ails: None while changes get there; `fails` or `hangs` from now on, until it is mended.
+        behind_since: when the first change was made that has not got there, before it is mended; None if all do.
     """
 
     region: str
     lag: float = 5.0
     says_late: float = 2.0
     ails: Literal["fails", "hangs"] | None = None
+    behind_since: float | None = None
     _changes: list[tuple[float, Mapping[str, str | None], bool]] = field(default_factory=list)
 
     def change(self, now: float, values: Mapping[str, str | None]) -> None:
         """Take note of what the secret holds from now on, by staging label."""
         self._changes.append((now, values, self.ails is None))
+        if self.ails is not None and self.behind_since is None:
+            self.behind_since = now
 
     def mend(self, now: float) -> None:
         """Let what the secret holds get there after all."""
-        self.ails = None
+        self.ails = self.behind_since = None
         self._changes.append((now, self._changes[-1][1], True))
 
     def value(self, label: str, now: float) -> str | None:

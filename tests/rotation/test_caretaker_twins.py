@@ -40,6 +40,9 @@ ORDERS = {
 }
 # Two that heal the same secret.
 ORDERS_OF_A_HEAL = 14
+# One that heals, by how many of its requests come before somebody begins a rotation: all but the one that would begin
+# another.
+ORDERS_BESIDE_A_HEAL = {6: 8}
 
 # Two minutes of processor time are more than `make test` has for one test: `make faults` runs those with more orders.
 _SHORT = 100
@@ -193,6 +196,61 @@ def test_two_caretakers_that_find_the_same_token_dead_start_one_rotation(
         found = sum(not turns.repeated for _ in every_order(run, ()))
         seen["Reconcile", "Reconcile"] += found
         assert found == ORDERS_OF_A_HEAL
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("after", "orders"), ORDERS_BESIDE_A_HEAL.items())
+def test_a_heal_beside_the_first_step_of_somebodys_rotation_begins_no_second_one(
+    make_world: Callable[..., World], process_of_its_own: Callable[..., Function], after: int, orders: int
+) -> None:
+    """Somebody rotates after so many requests of the heal, when that has found the token dead."""
+    invariants, turns = Invariants(), Turns()
+    to_begin: list[str] = []
+    asked = 0
+
+    def look(request: Request) -> None:
+        invariants.look(world, request)
+        if world.step is not None:
+            return  # it is that of the rotation's own
+        if to_begin and request.number == asked + after:
+            begin(world, "createSecret", ClientRequestToken=to_begin.pop())
+        turns.served()
+
+    with ExitStack() as stack:
+        world = make_world(Scene(shape=Shape.ECS, environment=LOUD), on_request=look)
+        world.hub.rate_limit_per_minute = 1_000_000
+        pair = Pair(world, process_of_its_own, turns, stack, [{**_CARETAKERS, "DOCKERHUB_HEAL": "rotate"}, {}])
+        invariants.begin(world)
+        world.passed += DAY
+        world.rotate()
+        current = world.state().holder("AWSCURRENT")
+        invariants.at_work = frozenset({"Reconcile", "createSecret", "finishSecret"})
+        pair.warm_up([{"Task": "Reconcile"}, event_of("finishSecret", world, current)])
+
+        def run(choices: list[int]) -> list[int]:
+            nonlocal asked
+            world.passed += 2 * DAY
+            del world.hub.tokens[token_under(world).uuid]
+            invariants.begin(world)
+            asked, began = len(world.wire.requests), len(world.aws.events)
+            to_begin.append(str(uuid4()))
+            events = [asking_for("Reconcile", world, None), event_of("createSecret", world, to_begin[0])]
+            made, errors = pair.invoke(events, choices)
+            assert errors == []
+            world.aws.wait()
+            assert [event.name for event in world.aws.events[began:]].count("RotationStarted") == 1
+            world.aws.retry(world.secret_arn)
+            world.aws.wait()
+            assert world.aws.events[-1].name == "RotationSucceeded"
+            assert world.hub.authenticates(world.current_token())
+            invariants.at_rest(world)
+            assert invariants.broken == []
+            return made
+
+        first = (0,) * after
+        for _ in range(2):
+            run([*first])
+        assert sum(not turns.repeated for _ in every_order(run, first)) == orders
 
 
 def test_the_page_says_how_many_orders_there_are() -> None:

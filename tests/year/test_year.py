@@ -12,13 +12,26 @@ from rehearsal.year.almanac import Act, Almanac, Stretch
 from rehearsal.year.chronicle import Chronicle, State
 from rehearsal.year.expected import Expected
 from rehearsal.year.life import Life
+from rehearsal.year.moments import HOUR
 
 ROOT = Path(__file__).parents[2]
 
+# Of the stretches with deaths, those that have a heal, and an hour in which it was too soon for one; and of the days,
+# some in which a token waits for the replica past the end of its grace.
+HEALED, WAITED = (1, 3), (2, 4)
+
 
 def stretch(seed: int) -> Stretch:
-    """Return a day with three rotations, as full of events as a quarter of a year."""
-    return Stretch(seed=seed, days=1, rotations=3, grace="3h")
+    """Return a day with three rotations, as full of events as a quarter of a year; every other with a replica.
+
+    No version is old enough for a heal.
+    """
+    return Stretch(seed=seed, days=1, rotations=3, grace="3h", deaths=0, replica=seed % 2 == 0)
+
+
+def with_deaths(seed: int) -> Stretch:
+    """Return some days in which somebody takes the token in use away, once it is old enough for a heal, and before."""
+    return Stretch(seed=seed, days=5, rotations=2, grace="10m", deaths=2)
 
 
 def lived(seed: int) -> tuple[Almanac, Chronicle]:
@@ -37,15 +50,41 @@ def test_every_consumer_is_refused_as_often_as_its_interval_says_and_nothing_lin
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_consumer_whose_copy_expires_is_refused_from_then_on_and_what_has_expired_goes(seed: int) -> None:
     """Some expire under AWSCURRENT, where a rotation was late or somebody has moved it back."""
-    planned = almanac.draw(Stretch(seed=seed, days=6, rotations=5, grace="3h", expiry=1))
+    planned = almanac.draw(Stretch(seed=seed, days=6, rotations=5, grace="3h", expiry=1, deaths=0, replica=False))
     happened = Life(planned).live()
 
     assert table.problems(planned, happened) == []
     assert happened.findings["ExpiresBeforeRotation"]
+    assert happened.heals
 
 
-def test_the_twenty_stretches_have_all_acts_and_troubles() -> None:
-    planned = [almanac.draw(stretch(seed)) for seed in range(1, 21)]
+@pytest.mark.parametrize("seed", HEALED)
+def test_a_token_that_is_taken_away_in_use_is_replaced_by_the_first_look_that_may(seed: int) -> None:
+    """The grace of ten minutes is an hour, for there is a replica."""
+    planned = almanac.draw(with_deaths(seed))
+    happened = Life(planned).live()
+
+    assert table.problems(planned, happened) == []
+    assert happened.heals
+    assert happened.findings["HealTooSoon"]
+    refused = {met.name: met.refused for met in happened.consumers}
+    assert refused["ECS and Batch"] == len(Expected(planned, happened).whatever_the_grace(planned.consumers[0])) > 0
+
+
+def test_a_token_stays_active_while_the_replica_does_not_follow_and_no_longer() -> None:
+    """Its consumers are never refused; that nothing lingers past its mending is one of the problems."""
+    lives = [lived(seed) for seed in WAITED]
+
+    for planned, happened in lives:
+        assert table.problems(planned, happened) == []
+        assert happened.findings["ReplicaBehind"]
+        assert [met.refused for met in happened.consumers if met.name == "ECS in another Region"] == [0]
+    kept = [end - (phase.deadline or end) for _, one in lives for _, phase, end in one.phases(State.GRACE) if end]
+    assert max(kept) > HOUR
+
+
+def test_the_stretches_have_all_acts_and_troubles() -> None:
+    planned = [almanac.draw(stretch(seed)) for seed in range(1, 21)] + [almanac.draw(with_deaths(it)) for it in HEALED]
 
     assert {deed.act for one in planned for deed in one.deeds} == set(Act)
     assert {spell.trouble for one in planned for spell in one.spells} == set(almanac.Trouble)
@@ -116,6 +155,8 @@ def test_what_was_recorded_is_a_year_in_which_all_was_as_it_must_be() -> None:
     planned = almanac.draw(happened.stretch)
 
     assert happened.stretch == Stretch()
+    assert len(happened.heals) == len(happened.deaths) == Stretch().deaths
+    assert happened.findings["ReplicaBehind"]
     assert table.problems(planned, happened) == []
     assert [len(consumer.uses) for consumer in planned.consumers] == [met.logins for met in happened.consumers]
     assert {round(deed.at) for deed in planned.deeds} >= {deed.at for deed in happened.deeds}

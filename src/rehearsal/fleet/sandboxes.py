@@ -78,7 +78,12 @@ class Lambda:
         self._time = time
         self._lot = lot
         self._idle: list[Sandbox] = []
-        self._settings = settings.read({"DOCKERHUB_TOTP_PARAMETER": "DOCKER_HUB_TOTP"} if scene.two_factor else {})
+        self._settings = settings.read(
+            {
+                **({"DOCKERHUB_TOTP_PARAMETER": "DOCKER_HUB_TOTP"} if scene.two_factor else {}),
+                **({"DOCKERHUB_HEAL": "rotate"} if scene.heals else {}),
+            }
+        )
         self._ssm = aws_client("ssm", aws, config=CLIENT_CONFIG)
         self._secrets_manager = aws_client("secretsmanager", aws, config=CLIENT_CONFIG)
         self._hub = _Transport(app=hub)

@@ -37,6 +37,7 @@ class Scene:
         pause: seconds between two attempts; the same for all, so that those that failed together come together.
         two_factor: whether the account logs in with one-time codes.
         others: tokens of other people and programs.
+        heals: whether the caretaker has a dead token replaced.
         second: of the minute, at which all rotations start.
         seed: of everything random.
     """
@@ -49,6 +50,7 @@ class Scene:
     pause: float = 300
     two_factor: bool = False
     others: int = 12
+    heals: bool = False
     second: float = 0
     seed: int = 1
 

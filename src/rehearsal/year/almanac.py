@@ -1,11 +1,12 @@
 """What is to happen in a stretch of time, drawn by lot: rotations, faults, outages, what people do, and who logs in.
 
-Nobody's act here takes AWSCURRENT's own token away: while that is gone every consumer is refused, for as long as nobody
-rotates, which would show nothing. `tests/rotation/test_histories.py` has those acts, too.
+Whoever takes AWSCURRENT's own token away does so long after a rotation, mostly: a version younger than a day is not
+healed.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ class Act(StrEnum):
     TAKE_PIN_OFF = "takes the pin off"
     TIDY_UP = "deletes the disabled tokens"
     IMITATE = "makes a token with a label like ours"
+    DISABLE = "disables the token in use"
+    DELETE = "deletes the token in use"
 
 
 class Trouble(StrEnum):
@@ -34,6 +37,12 @@ class Trouble(StrEnum):
 
     OUTAGE = "Docker Hub is down"
     PASSWORD = "the account's password was changed, and Parameter Store not told"
+    TAG = "a tag of the secret is wrong"
+    REPLICA_FAILS = "the replica fails"
+    REPLICA_HANGS = "the replica hangs"
+
+
+AILMENTS = (Trouble.REPLICA_FAILS, Trouble.REPLICA_HANGS)
 
 
 # A request that is too slow needs a real connection that hangs.
@@ -50,6 +59,8 @@ class Stretch:
         seed: of everything random.
         grace: of superseded tokens: by default the one that `infra/secret.yaml` sets.
         expiry: days after which a new token expires; None if it does not.
+        deaths: how often somebody takes the token under AWSCURRENT away.
+        replica: whether the secret has one in another Region.
     """
 
     seed: int = 1
@@ -57,6 +68,8 @@ class Stretch:
     rotations: int = 12
     grace: str = "24h"
     expiry: int | None = None
+    deaths: int = 3
+    replica: bool = True
 
     @property
     def seconds(self) -> float:
@@ -65,8 +78,8 @@ class Stretch:
 
     @property
     def grace_seconds(self) -> int:
-        """The grace in seconds."""
-        return duration.parse(self.grace)
+        """The grace in seconds: with a replica an hour at least."""
+        return max(duration.parse(self.grace), HOUR if self.replica else 0)
 
     @property
     def gap(self) -> float:
@@ -101,10 +114,15 @@ class Rotation:
 
 @dataclass(frozen=True)
 class Deed:
-    """Somebody does something."""
+    """Somebody does something.
+
+    Attributes:
+        flaws: of the rotation that heals what was done.
+    """
 
     at: float
     act: Act
+    flaws: tuple[Flaw, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -144,9 +162,9 @@ def draw(stretch: Stretch) -> Almanac:
         stretch=stretch,
         rotations=rotations,
         looks=tuple((at, next(_flaws(lot, 1, _BEFORE_A_CHANGE)) if lot.random() < often else None) for at in looks),
-        deeds=tuple(sorted(_deeds(lot, stretch, starts), key=lambda deed: deed.at)),
-        spells=tuple(_spells(lot, stretch, starts)),
-        consumers=consumers.draw(lot, stretch.seconds),
+        deeds=tuple(sorted([*_deeds(lot, stretch, starts), *_deaths(lot, stretch, starts)], key=lambda deed: deed.at)),
+        spells=(*_spells(lot, stretch, starts), *_ailments(lot, stretch, starts)),
+        consumers=consumers.draw(lot, stretch.seconds, replica=stretch.replica),
     )
 
 
@@ -171,14 +189,33 @@ def _deeds(lot: random.Random, stretch: Stretch, starts: list[float]) -> Iterato
         yield Deed(away_from_the_caretaker(start + lot.uniform(0.1, 0.5) * stretch.gap), Act.IMITATE)
 
 
+def _deaths(lot: random.Random, stretch: Stretch, starts: list[float]) -> Iterator[Deed]:
+    """Now and then somebody takes the token in use away, in one way after the other."""
+    acts = itertools.cycle((Act.DISABLE, Act.DELETE))
+    for start in sorted(lot.sample(starts, min(stretch.deaths, len(starts)))):
+        at = away_from_the_caretaker(start + lot.uniform(0.2, 0.75) * stretch.gap)
+        yield Deed(at, next(acts), tuple(_flaws(lot, lot.choice((0, 1, 2)), _OF_A_ROTATION)))
+
+
 def _spells(lot: random.Random, stretch: Stretch, starts: list[float]) -> Iterator[Spell]:
     """Now and then it goes wrong for hours: at any time, from before a rotation on, or from before a deadline on."""
     longest = min(30 * HOUR, stretch.gap / 6)
-    outages, passwords = max(1, stretch.rotations // 3), max(1, stretch.rotations // 4)
-    for trouble, number in ((Trouble.OUTAGE, outages), (Trouble.PASSWORD, passwords)):
+    outages, others = max(1, stretch.rotations // 3), max(1, stretch.rotations // 4)
+    for trouble, number in ((Trouble.OUTAGE, outages), (Trouble.PASSWORD, others), (Trouble.TAG, others)):
         end = 0.0
         for start in sorted(lot.sample(starts, number)):
             begin = start + lot.choice((-HOUR, stretch.grace_seconds - HOUR, lot.uniform(-0.2, 0.3) * stretch.gap))
             begin = max(begin, end + HOUR)
             end = begin + lot.uniform(HOUR, longest)
             yield Spell(begin, end, trouble)
+
+
+def _ailments(lot: random.Random, stretch: Stretch, starts: list[float]) -> Iterator[Spell]:
+    """A replica that follows no more has to be seen to by somebody, which takes days, past the end of a grace."""
+    if not stretch.replica:
+        return
+    troubles, end = itertools.cycle(AILMENTS if stretch.seed % 2 else reversed(AILMENTS)), 0.0
+    for start in sorted(lot.sample(starts, max(1, stretch.rotations // 4))):
+        begin = max(start - HOUR, end + HOUR)
+        end = away_from_the_caretaker(begin + stretch.grace_seconds + lot.uniform(0.1, 0.5) * stretch.gap)
+        yield Spell(begin, end, next(troubles))

@@ -99,10 +99,13 @@ class Chronicle:
 
     Attributes:
         rotations: each that has succeeded, from the first attempt to its end.
+        heals: those of them that the caretaker has begun, from its look on; they are not among the others.
         failures: attempts of rotations that failed.
         deeds: what people did.
         troubles: what lasted for hours.
         pins: from when to when which token's version was pinned.
+        deaths: from when to when somebody had taken which token away that was under AWSCURRENT.
+        behind: from when to when the replica says that it does not follow.
         current: which token was under AWSCURRENT from when on.
         lives: of each token of the secret's; its number is its place.
         in_vain: looks of the caretaker after which it could not say that it had seen all, and why.
@@ -112,10 +115,13 @@ class Chronicle:
 
     stretch: Stretch
     rotations: list[Span] = field(default_factory=list)
+    heals: list[Span] = field(default_factory=list)
     failures: list[Mark] = field(default_factory=list)
     deeds: list[Mark] = field(default_factory=list)
     troubles: list[Span] = field(default_factory=list)
     pins: list[Span] = field(default_factory=list)
+    deaths: list[Span] = field(default_factory=list)
+    behind: list[Span] = field(default_factory=list)
     current: list[tuple[float, int]] = field(default_factory=list)
     lives: list[Life] = field(default_factory=list)
     in_vain: list[Mark] = field(default_factory=list)
@@ -148,10 +154,13 @@ def load(text: str) -> Chronicle:
     return Chronicle(
         stretch=Stretch(**read["stretch"]),
         rotations=[Span(**one) for one in read["rotations"]],
+        heals=[Span(**one) for one in read["heals"]],
         failures=[Mark(**one) for one in read["failures"]],
         deeds=[Mark(**one) for one in read["deeds"]],
         troubles=[Span(**one) for one in read["troubles"]],
         pins=[Span(**one) for one in read["pins"]],
+        deaths=[Span(**one) for one in read["deaths"]],
+        behind=[Span(**one) for one in read["behind"]],
         current=[(at, token) for at, token in read["current"]],
         lives=[
             Life(one["origin"], [Phase(it["at"], State(it["state"]), it["deadline"]) for it in one["phases"]])

@@ -29,11 +29,13 @@ class Consumer:
         name: as people know it.
         interval: the longest time that it keeps a copy, in seconds; None for one that keeps it until it is restarted.
         uses: its logins, in order.
+        far: whether it is in another Region, and reads the replica there.
     """
 
     name: str
     interval: float | None
     uses: tuple[Use, ...]
+    far: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,17 +46,23 @@ class _Kind:
         interval: as for `Consumer`.
         every: seconds between two logins, on average.
         reader: yields for each login when the copy was read with which it is made.
+        far: as for `Consumer`.
     """
 
     name: str
     interval: float | None
     every: float
     reader: _Reader
+    far: bool = False
 
 
-def draw(lot: _Lot, seconds: float) -> tuple[Consumer, ...]:
-    """Draw when consumers of all kinds read and log in, in so many seconds."""
-    return tuple(_draw(kind, lot, seconds) for kind in _KINDS)
+def draw(lot: _Lot, seconds: float, *, replica: bool) -> tuple[Consumer, ...]:
+    """Draw when consumers of all kinds read and log in, in so many seconds.
+
+    Args:
+        replica: whether there is one to read.
+    """
+    return tuple(_draw(kind, lot, seconds) for kind in _KINDS if replica or not kind.far)
 
 
 def _draw(kind: _Kind, lot: _Lot, seconds: float) -> Consumer:
@@ -62,7 +70,7 @@ def _draw(kind: _Kind, lot: _Lot, seconds: float) -> Consumer:
     logins = sorted(away_from_the_caretaker((step + lot.random()) * kind.every) for step in range(steps))
     logins = [login for login in logins if login < seconds]
     reads = kind.reader(logins, seconds, lot)
-    return Consumer(kind.name, kind.interval, tuple(Use(*pair) for pair in zip(reads, logins, strict=True)))
+    return Consumer(kind.name, kind.interval, tuple(Use(*pair) for pair in zip(reads, logins, strict=True)), kind.far)
 
 
 def _for_each(logins: list[float], _seconds: float, _lot: _Lot) -> Iterator[float]:
@@ -128,4 +136,5 @@ _KINDS = (
     _Kind("docker login, daily", 25 * HOUR, HOUR, _regularly(DAY, late=HOUR)),
     _Kind("docker login, weekly", 7 * DAY, HOUR, _regularly(7 * DAY)),
     _Kind("Argo CD Image Updater", None, HOUR, _by_restarts),
+    _Kind("ECS in another Region", 0, 3 * HOUR, _for_each, far=True),
 )

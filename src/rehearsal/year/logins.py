@@ -17,13 +17,15 @@ class Logins:
     Args:
         registry: asks Docker Hub.
         username: the account's.
-        read: returns the token under AWSCURRENT.
+        read: returns the token under AWSCURRENT; for a consumer that is far, as the replica has it.
 
     Attributes:
         met: what each consumer has met so far.
     """
 
-    def __init__(self, consumers: Sequence[Consumer], registry: Client, username: str, read: Callable[[], str]) -> None:
+    def __init__(
+        self, consumers: Sequence[Consumer], registry: Client, username: str, read: Callable[[Consumer], str]
+    ) -> None:
         self.met = [Met(consumer.name) for consumer in consumers]
         self._consumers = consumers
         self._registry = registry
@@ -42,7 +44,7 @@ class Logins:
             yield at, partial(self._log_in, number, at) if logs_in else partial(self._take_a_copy, number)
 
     def _take_a_copy(self, number: int) -> None:
-        self._copies[number] = self._read()
+        self._copies[number] = self._read(self._consumers[number])
 
     def _log_in(self, number: int, at: float) -> None:
         met = self.met[number]

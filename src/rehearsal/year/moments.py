@@ -4,6 +4,10 @@ from __future__ import annotations
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
+# So long a change takes to the replica, which says nothing of it before. What changes away from the caretaker's minutes
+# has got there when it comes.
+REPLICA_LAGS = 100
+
 # When the caretaker comes, each hour, and the minutes in which it may be at work. Nobody else logs in then, and no
 # rotation begins: so what a consumer meets can be told by the hour of the caretaker's look, without its seconds.
 CARETAKER_COMES = 17 * MINUTE

@@ -5,29 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from rehearsal.year.almanac import Trouble
-from rehearsal.year.chronicle import Chronicle, Life, State
+from rehearsal.year.almanac import AILMENTS, Trouble
+from rehearsal.year.chronicle import Chronicle, Life, Span, State
 from rehearsal.year.consumers import Consumer
-from rehearsal.year.moments import DAY
+from rehearsal.year.moments import DAY, HOUR
 from rehearsal.year.words import interval_in_words
 
 _WIDTH, _LEFT, _RIGHT = 1000, 262, 918
-_TOP, _ROW, _GAP = 134, 17, 30
+_TOP, _ROW, _GAP = 151, 17, 30
 
 _STYLE = """\
   .paper { fill: #ffffff; } text { fill: #1f2328; font: 12px system-ui, sans-serif; }
   .title { font-size: 17px; font-weight: 600; } .head { font-weight: 600; } .dim { fill: #59636e; }
   .line { stroke: #d1d9e0; } .end { text-anchor: end; } .middle { text-anchor: middle; }
   .active { fill: #1a7f37; } .grace { fill: #bf8700; } .pinned { fill: #1b7c83; } .disabled { fill: #818b98; }
-  .orphan { fill: #bc4c00; }
+  .orphan { fill: #bc4c00; } .waiting { fill: #bf3989; }
   .rotated { fill: #0969da; } .failed { stroke: #cf222e; stroke-width: 1.6; } .deed { fill: #8250df; }
-  .outage { fill: #cf222e; opacity: .22; } .password { fill: #bf8700; opacity: .25; } .refused { fill: #cf222e; }
+  .healed { fill: #1a7f37; } .refused { fill: #cf222e; } .outage { fill: #cf222e; opacity: .22; }
+  .password { fill: #bf8700; opacity: .25; } .tag { fill: #0969da; opacity: .2; }
+  .behind { fill: #bf3989; opacity: .12; }
   @media (prefers-color-scheme: dark) {
     .paper { fill: #0d1117; } text { fill: #f0f6fc; } .dim { fill: #9198a1; } .line { stroke: #3d444d; }
     .active { fill: #3fb950; } .grace { fill: #e3b341; } .pinned { fill: #39c5cf; } .disabled { fill: #656c76; }
-    .orphan { fill: #f0883e; }
+    .orphan { fill: #f0883e; } .waiting { fill: #f778ba; }
     .rotated { fill: #4493f8; } .failed { stroke: #ff7b72; } .deed { fill: #ab7df8; }
-    .outage { fill: #f85149; opacity: .3; } .password { fill: #e3b341; opacity: .4; } .refused { fill: #ff7b72; }
+    .healed { fill: #3fb950; } .refused { fill: #ff7b72; } .outage { fill: #f85149; opacity: .3; }
+    .password { fill: #e3b341; opacity: .4; } .tag { fill: #4493f8; opacity: .35; }
+    .behind { fill: #f778ba; opacity: .2; }
   }"""
 
 # A disabled token is of use to nobody: its bar is thin. Widths are at least what can be seen.
@@ -38,15 +42,25 @@ _BARS = {
     State.ORPHAN: ("orphan", 11, 2.0),
 }
 
+_BANDS = {
+    Trouble.OUTAGE: "outage",
+    Trouble.PASSWORD: "password",
+    Trouble.TAG: "tag",
+    **dict.fromkeys(AILMENTS, "behind"),
+}
+
 _LEGEND = (
     ("active", "active"),
     ("grace", "superseded, in its grace"),
     ("pinned", "superseded, pinned by somebody"),
+    ("waiting", "superseded, kept for the replica"),
     ("disabled", "disabled"),
     ("orphan", "left by a failure"),
+    ("refused", "refused logins"),
+    ("behind", "the replica does not follow"),
     ("outage", "Docker Hub is down"),
     ("password", "the function has an old password"),
-    ("refused", "refused logins"),
+    ("tag", "a tag of the secret is wrong"),
 )
 
 
@@ -66,7 +80,7 @@ class _Picture:
         self._consumers = consumers
         self._expected = expected
         self._marks_at = _TOP + 22
-        self._tokens_at = self._marks_at + 2 * _ROW + _GAP
+        self._tokens_at = self._marks_at + 3 * _ROW + _GAP
         self._consumers_at = self._tokens_at + len(chronicle.lives) * _ROW + _GAP
         self._bottom = self._consumers_at + len(consumers) * _ROW
         self._height = self._bottom + 22
@@ -77,13 +91,13 @@ class _Picture:
         title = f"{'A year' if days == 365 else f'{days} days'} of one secret"
         refused = sum(met.refused for met in chronicle.consumers)
         happened = (
-            f"{len(chronicle.rotations)} rotations, {len(chronicle.failures)} failed attempts, "
-            f"{chronicle.stretch.days * 24:,} looks of the caretaker. Superseded tokens stay active for "
-            f"{chronicle.stretch.grace}, unless somebody pins them."
+            f"{len(chronicle.rotations)} rotations, {len(chronicle.heals)} heals, {len(chronicle.failures)} failed "
+            f"attempts, {chronicle.stretch.days * 24:,} looks of the caretaker. Superseded tokens stay active for "
+            f"{chronicle.stretch.grace}, and while they are kept."
         )
         met = (
-            f"{sum(met.logins for met in chronicle.consumers):,} logins, of which {refused:,} were refused: those of "
-            "consumers that keep their copy for longer than the grace, as often as their schedules say."
+            f"{sum(met.logins for met in chronicle.consumers):,} logins, of which {refused:,} were refused, as "
+            "schedules say: with copies older than the grace, or of a token that somebody took away in use."
         )
         size = f'viewBox="0 0 {_WIDTH} {self._height}" width="{_WIDTH}" height="{self._height}"'
         lines = [
@@ -106,7 +120,7 @@ class _Picture:
         return "\n".join(lines) + "\n"
 
     def _legend(self) -> Iterator[str]:
-        """Two rows of four, at the width of the widest in any font."""
+        """Rows of four, at the width of the widest in any font."""
         for number, (css, text) in enumerate(_LEGEND):
             x, y = 16 + number % 4 * 244, 80 + number // 4 * _ROW
             height = 4 if css == "disabled" else 11
@@ -124,8 +138,7 @@ class _Picture:
     def _troubles(self) -> Iterator[str]:
         top = _TOP + 12
         for trouble in self._chronicle.troubles:
-            css = "outage" if trouble.what == Trouble.OUTAGE else "password"
-            yield self._rect(css, trouble.begin, trouble.end, top, self._bottom - top, 1.5)
+            yield self._rect(_BANDS[Trouble(trouble.what)], trouble.begin, trouble.end, top, self._bottom - top, 1.5)
 
     def _marks(self) -> Iterator[str]:
         y = self._marks_at
@@ -137,10 +150,17 @@ class _Picture:
             yield f'<path class="failed" d="{way}"><title>{escape(failure.what)}</title></path>'
         for rotation in self._chronicle.rotations:
             yield f'<path class="rotated" d="M{self._x(rotation.end):.1f} {y}l4 7h-8z"><title>rotated</title></path>'
-        yield _text(16, y + _ROW + 10, "◆ what people do by hand", "head")
-        yield _text(_RIGHT + 8, y + _ROW + 10, str(len(self._chronicle.deeds)), "dim")
+        y += _ROW
+        yield _text(16, y + 10, "✚ heals: a dead token is replaced", "head")
+        yield _text(_RIGHT + 8, y + 10, str(len(self._chronicle.heals)), "dim")
+        for heal in self._chronicle.heals:
+            way = f"M{self._x(heal.end) - 1.5:.1f} {y + 1}h3v3.5h3.5v3h-3.5v3.5h-3v-3.5h-3.5v-3h3.5z"
+            yield f'<path class="healed" d="{way}"><title>healed</title></path>'
+        y += _ROW
+        yield _text(16, y + 10, "◆ what people do by hand", "head")
+        yield _text(_RIGHT + 8, y + 10, str(len(self._chronicle.deeds)), "dim")
         for deed in self._chronicle.deeds:
-            way = f"M{self._x(deed.at):.1f} {y + _ROW + 1}l4 5l-4 5l-4 -5z"
+            way = f"M{self._x(deed.at):.1f} {y + 1}l4 5l-4 5l-4 -5z"
             yield f'<path class="deed" d="{way}"><title>{escape(deed.what)}</title></path>'
 
     def _tokens(self) -> Iterator[str]:
@@ -159,10 +179,18 @@ class _Picture:
             if end - phase.at < 1:
                 continue  # a token between its creation and the storing of its value
             css, height, least = _BARS[phase.state]
-            if phase.deadline is not None and any(pin.end > phase.deadline for pin in pins):
-                yield self._rect("pinned", phase.deadline, end, y, height, least)
-                end = phase.deadline
+            over = end if phase.deadline is None else phase.deadline
+            if kept := self._kept(over, end, pins):
+                yield self._rect(kept, over, end, y, height, least)
+                end = over
             yield self._rect(css, phase.at, end, y + (11 - height) / 2, height, least)
+
+    def _kept(self, over: float, end: float, pins: list[Span]) -> str | None:
+        """Return how a token is drawn that is kept when its grace is over; None if the next look takes it."""
+        if any(pin.end > over for pin in pins):
+            return "pinned"
+        behind = any(span.begin < end - HOUR and span.end > over for span in self._chronicle.behind)
+        return "waiting" if behind and end - over > HOUR else None
 
     def _logins(self) -> Iterator[str]:
         yield _text(16, self._consumers_at - 8, "Consumers: how long they keep it", "head")

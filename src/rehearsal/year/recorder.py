@@ -8,6 +8,7 @@ from datetime import datetime
 
 from rehearsal.docker_hub import DockerHub, Token
 from rehearsal.secrets_manager import Aws
+from rehearsal.world import token_in
 from rehearsal.year.chronicle import Chronicle, Life, Phase, State
 
 _UNTIL = re.compile(r"dockerhub-rotation/[0-9a-f]{16}/\S+ until ([0-9]{8}T[0-9]{6}Z)")
@@ -38,8 +39,8 @@ class Recorder:
 
     def look(self) -> None:
         """Write down what has changed since the last look."""
-        now, value = self._elapsed(), self._aws.value(self._secret_arn)
-        in_use = {value, self._aws.value(self._secret_arn, "AWSPENDING")}
+        now, value = self._elapsed(), self._token("AWSCURRENT")
+        in_use = {value, self._token("AWSPENDING")}
         for token in self._hub.tokens.values():
             self.values.add(token.value)
             if token.value == value or token.creator_ua.startswith(_FUNCTION) or token.uuid in self._numbers:
@@ -52,6 +53,10 @@ class Recorder:
         current = next((self._numbers[it.uuid] for it in self._hub.tokens.values() if it.value == value), None)
         if current is not None and (not self._chronicle.current or self._chronicle.current[-1][1] != current):
             self._chronicle.current.append((now, current))
+
+    def _token(self, label: str) -> str | None:
+        value = self._aws.value(self._secret_arn, label)
+        return token_in(value) if value else None
 
     def _state(self, token: Token, in_use: set[str | None]) -> State:
         if not token.active:

@@ -36,7 +36,7 @@ def show(stretch: Stretch, folder: Path, console: Console) -> bool:
     (folder / "year.svg").write_text(drawn(chronicle.dump(lived)))
     console.print(_table(planned, lived))
     console.print()
-    for line in _told(lived):
+    for line in _told(planned, lived):
         console.print(line)
     for problem in wrong:
         console.print(Text(f"WRONG  {problem}", "red"))
@@ -53,14 +53,15 @@ def drawn(recorded: str) -> str:
 
 def problems(planned: Almanac, lived: Chronicle) -> list[str]:
     """Say all that is not as it must be."""
-    found = [*lived.broken, *Expected(planned, lived).wrong()]
+    worked_out = Expected(planned, lived)
+    found = [*lived.broken, *worked_out.wrong()]
     if len(lived.rotations) != planned.stretch.rotations:
         found.append(f"{len(lived.rotations)} rotations succeeded, and {planned.stretch.rotations} should have")
     for consumer, met, expected in zip(planned.consumers, lived.consumers, _expected(planned, lived), strict=True):
         if met.refused != expected:
             found.append(f"{consumer.name} was refused {met.refused} times, and should have been {expected} times")
         patient = consumer.interval is not None and consumer.interval <= planned.stretch.grace_seconds
-        if patient and met.refused and planned.stretch.expiry is None:
+        if patient and met.refused > len(worked_out.whatever_the_grace(consumer)):
             found.append(f"{consumer.name} was refused, and keeps its copy no longer than the grace")
     return found
 
@@ -89,7 +90,7 @@ def _table(planned: Almanac, lived: Chronicle) -> Table:
     return table
 
 
-def _told(lived: Chronicle) -> Iterable[str]:
+def _told(planned: Almanac, lived: Chronicle) -> Iterable[str]:
     longest = max((rotation.end - rotation.begin for rotation in lived.rotations), default=0.0) / HOUR
     yield (
         f"rotations          {len(lived.rotations)} succeeded, {len(lived.failures)} attempts failed; the longest took "
@@ -97,11 +98,19 @@ def _told(lived: Chronicle) -> Iterable[str]:
     )
     yield f"in grace at once   {_most_in_grace(lived)} tokens at most"
     late = _late(lived)
-    yield f"past a deadline    {late} tokens for more than an hour, each pinned, or while the caretaker looked in vain"
+    yield (
+        f"past a deadline    {late} tokens for more than an hour, each pinned, or while the replica did not follow, "
+        "the token in use was dead, or the caretaker looked in vain"
+    )
     yield f"looks in vain      {len(lived.in_vain)}, each of them counted as unknown or as an error"
     said = ", ".join(f"{kind} {number}" for kind, number in sorted(lived.findings.items()))
     yield f"findings           {said or 'none'}, by the number of looks that had it"
     yield f"people             {len(lived.deeds)} acts by hand"
+    refused_for = Expected(planned, lived).refused_for()
+    yield (
+        f"heals              {len(lived.heals)}, each begun by the first look that could; without a copy, nobody could "
+        f"log in for {max(refused_for, default=0.0) / MINUTE:.0f} minutes at most"
+    )
 
 
 def _late(lived: Chronicle) -> int:

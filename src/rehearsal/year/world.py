@@ -16,13 +16,16 @@ from rehearsal import docker_hub
 from rehearsal.fleet.sandboxes import Killed, Lambda, aws_client, far_away
 from rehearsal.fleet.scenes import Scene as LambdasScene
 from rehearsal.invariants import NO_LEAK, Invariants
+from rehearsal.replicas import Replica
 from rehearsal.sandbox import FunctionError
 from rehearsal.secrets_manager import Aws
 from rehearsal.virtual_time import VirtualTime
 from rehearsal.wire import Fault, Request, Wire
 from rehearsal.world import FUNCTION_ARN, SECRET_NAME, Scene, State, state_of, token_in
 from rehearsal.year.almanac import Flaw, Stretch
-from rehearsal.year.chronicle import Chronicle, Mark
+from rehearsal.year.chronicle import Chronicle, Mark, Span
+from rehearsal.year.moments import REPLICA_LAGS
+from rehearsal.year.people import SHAPE
 from rehearsal.year.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -32,6 +35,9 @@ _BEGINS = 1_800_000_000.0  # a whole hour
 _ATTEMPTS, _PAUSE_SECONDS = 5, 300.0  # assumed as for a fleet: see `rehearsal.fleet.scenes`
 _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.")  # of those that Docker Hub has issued there are too many to look for each
 _TAG = "dockerhub-rotation:"
+_WRONG_TAG = _TAG + "graze"
+_REGION = "eu-west-1"
+_SCOPES, _REPOSITORY = "repo:public_read", "library/alpine"
 
 
 class YearsWorld:
@@ -44,6 +50,7 @@ class YearsWorld:
         client: a Secrets Manager client of somebody else than the function.
         secret_arn: the secret.
         lambdas: Lambda.
+        replica: of the secret, in another Region; None if it has none.
         invariants: what must hold.
         chronicle: what has happened so far.
         said: what the function and the caretaker have logged and answered.
@@ -78,7 +85,7 @@ class YearsWorld:
             self.secret_arn = self._furnish(stretch)
         self._lot = random.Random(stretch.seed)  # noqa: S311 - chance, not cryptography
         self.lambdas = Lambda(
-            LambdasScene(),
+            LambdasScene(heals=True),
             self.time,
             self._lot,
             aws=far_away(self._wire.door(self.aws.app, "AWS"), self.time, self._lot),
@@ -90,12 +97,18 @@ class YearsWorld:
         """Make what is there at the beginning, and return the secret's ARN."""
         for number in range(12):
             self.hub.add_token(f"build-farm-{number + 1}", active=number % 4 != 3)
-        arn = self.aws.create_secret(SECRET_NAME, self.hub.add_token("made by hand").value)
-        tags = {"grace": stretch.grace, "expiry": stretch.expiry}
+        arn = self.aws.create_secret(
+            SECRET_NAME, SHAPE.compose(self.hub.username, self.hub.add_token("made by hand").value)
+        )
+        tags = {"grace": stretch.grace, "expiry": stretch.expiry, "scopes": _SCOPES, "probe-repository": _REPOSITORY}
         self.client.tag_resource(
             SecretId=arn, Tags=[{"Key": _TAG + name, "Value": str(value)} for name, value in tags.items() if value]
         )
         self.aws.attach(arn, FUNCTION_ARN)
+        self.replica: Replica | None = None
+        if stretch.replica:
+            self.replica = self.aws.replicate(arn, _REGION)
+            self.replica.lag = self.replica.says_late = REPLICA_LAGS
         self.aws.put_parameter("DOCKER_HUB_USERNAME", self.hub.username)
         self.aws.put_parameter("DOCKER_HUB_PASSWORD", self.hub.password)
         self._passwords = {self.hub.password}
@@ -123,10 +136,37 @@ class YearsWorld:
         assert value is not None
         return token_in(value)
 
+    def replicas_token(self) -> str:
+        """Return the token under AWSCURRENT, read as a consumer in the replica's Region reads it."""
+        value = self.replica.value("AWSCURRENT", self.now()) if self.replica else None
+        assert value is not None
+        return token_in(value)
+
+    def tag_wrongly(self) -> None:
+        """Let somebody give the secret a tag that the function does not know."""
+        self.client.tag_resource(SecretId=self.secret_arn, Tags=[{"Key": _WRONG_TAG, "Value": "12h"}])
+
+    def take_wrong_tag_off(self) -> None:
+        """Let somebody mend that."""
+        self.client.untag_resource(SecretId=self.secret_arn, TagKeys=[_WRONG_TAG])
+
+    def mend_replica(self) -> None:
+        """Let somebody see to the replica."""
+        assert self.replica is not None
+        since = self.replica.behind_since
+        self.replica.mend(self.now())
+        if since is not None:
+            begin, end = since - _BEGINS + REPLICA_LAGS, self.elapsed() + REPLICA_LAGS
+            self.chronicle.behind.append(Span(begin, end, "the replica is behind"))
+
     def change_password(self) -> None:
         """Let somebody change the account's password, and tell Docker Hub alone."""
         self.hub.password = f"changed-after-{self.elapsed():.0f}-seconds"
         self._passwords.add(self.hub.password)
+
+    def tell_password(self) -> None:
+        """Let somebody tell Parameter Store."""
+        self.aws.put_parameter("DOCKER_HUB_PASSWORD", self.hub.password)
 
     @contextmanager
     def passing(self) -> Iterator[None]:
@@ -164,6 +204,9 @@ class YearsWorld:
         said = "\n".join([*self.said, *self.lambdas.said, *(it.label for it in self.hub.tokens.values())])
         if any(value in said for value in self._recorder.values | self._passwords) or _JWT.search(said):
             self.invariants.broken.append(NO_LEAK)
+        wrong = {it.scopes for it in self.hub.tokens.values() if it.creator_ua.startswith(_TAG[:-1])} - {(_SCOPES,)}
+        if wrong:
+            self.invariants.broken.append(f"tokens were made with the scopes {sorted(wrong)}, and not by the tag")
         if self.hub.lockouts:
             self.invariants.broken.append(f"the user name was locked {self.hub.lockouts} times")
         self.chronicle.broken = self.invariants.broken
