@@ -22,7 +22,7 @@ from rehearsal.heal import heal
 from rehearsal.served import show as served
 from rehearsal.served.broken import BROKEN
 from rehearsal.wire import Fault, FaultKind
-from rehearsal.world import Scene, Shape
+from rehearsal.world import ORGANIZATION, Scene, Shape
 from rehearsal.year import table as year_table
 from rehearsal.year.almanac import Stretch
 
@@ -59,6 +59,11 @@ def main(arguments: list[str]) -> int:
         help=f"what the secret looks like: {', '.join(Shape)}",
     )
     rotate.add_argument("--two-factor", action="store_true", help="the account logs in with one-time codes")
+    rotate.add_argument(
+        "--organization",
+        action="store_true",
+        help="the secret holds a token of an organization, in which the account has the role to manage those",
+    )
     rotate.add_argument(
         "--rotations", type=_at_least(1), metavar="N", help="how many, one after the other (default: 1)"
     )
@@ -194,6 +199,7 @@ def _rehearse(asked: argparse.Namespace, error: Callable[[str], NoReturn], conso
         faults=tuple(asked.fault),
         cold=asked.cold,
         grace=asked.grace,
+        organization=ORGANIZATION if asked.organization else None,
     )
     if asked.heal:
         return 0 if heal(scene, console) else 1

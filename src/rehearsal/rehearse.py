@@ -9,10 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from rehearsal.consumer import Consumer, Keeper
+from rehearsal.docker_hub import OrganizationToken
 from rehearsal.invariants import Invariants
 from rehearsal.shown import counted, fault_line, step_line, the_world, verdicts
 from rehearsal.wire import Request
-from rehearsal.world import SECRET_NAME, Scene, State, StepRun, World
+from rehearsal.world import MADE_BY_HAND, SECRET_NAME, Scene, State, StepRun, World
 
 
 def rehearse(scene: Scene, rotations: int, console: Console) -> bool:
@@ -56,7 +57,7 @@ def rehearse(scene: Scene, rotations: int, console: Console) -> bool:
         console.print()
         _show(console, _tokens(before, after, invariants.others or {}))
         _show(console, _labels(before, after))
-        _show(console, _summary(consumer, keeper, asked, rotations, invariants))
+        _show(console, _summary(consumer, keeper, asked, rotations, invariants, _left(world)))
         named = {request.name for request in asked}
         missed = [fault for fault in scene.faults if fault.at > len(asked) or not (fault.at or fault.name in named)]
         for fault in missed:
@@ -113,8 +114,18 @@ def _labels(before: State, after: State) -> Table:
     return table
 
 
+def _left(world: World) -> str:
+    """Say what is left active, and why: an organization's token that was made by hand."""
+    current = world.current_token()
+    left = any(
+        isinstance(token, OrganizationToken) and token.label == MADE_BY_HAND and token.active and token.value != current
+        for token in world.hub.tokens.values()
+    )
+    return "the token made by hand, because no login tells that it is the superseded one" if left else ""
+
+
 def _summary(
-    consumer: Consumer, keeper: Keeper, asked: Iterable[Request], rotations: int, invariants: Invariants
+    consumer: Consumer, keeper: Keeper, asked: Iterable[Request], rotations: int, invariants: Invariants, left: str
 ) -> Table:
     parties = [request.party for request in asked]
     each = f" for {rotations} rotations" if rotations > 1 else ""
@@ -128,6 +139,8 @@ def _summary(
     if keeper.logins:
         refused = Text(f"{keeper.refused} refused", "red" if keeper.refused else "green")
         table.add_row("consumer", Text(f"{keeper.logins} logins with a copy that it reads once an hour, ") + refused)
+    if left:
+        table.add_row("left", left)
     for word, invariant in verdicts(invariants):
         table.add_row(word, invariant)
     return table

@@ -41,6 +41,7 @@ CARETAKER = "dockerhub_rotation.caretaker.lambda_handler"
 FUNCTION_ARN = f"arn:aws:lambda:{REGION}:123456789012:function:dockerhub-rotation"
 REPOSITORY = "acme/app"
 ORGANIZATION = "acme-inc"
+MADE_BY_HAND = "made by hand"
 PLACEHOLDER = "placeholder-until-the-first-rotation"
 
 _BETWEEN_ROTATIONS_SECONDS = 5
@@ -248,7 +249,7 @@ class World:
                 hub.add_token(label, active=active)
             else:
                 self.add_token(label, active=active)
-        token = PLACEHOLDER if self.scene.placeholder else self.add_token("made by hand").value
+        token = PLACEHOLDER if self.scene.placeholder else self.add_token(MADE_BY_HAND).value
         tags = {"dockerhub-rotation:organization": self.scene.organization} if self.scene.organization else {}
         self.secret_arn = aws.create_secret(SECRET_NAME, self.scene.shape.compose(self.login_name, token), tags)
         for variable, value in (("USERNAME", hub.username), ("PASSWORD", hub.password)):
@@ -334,7 +335,7 @@ class World:
             "DOCKERHUB_AUTH_URL": hub_url,
             "DOCKERHUB_REGISTRY_URL": hub_url,
             **({"DOCKERHUB_TOTP_PARAMETER": "DOCKER_HUB_TOTP"} if self.scene.two_factor else {}),
-            **({"DOCKERHUB_ORGANIZATIONS": self.scene.organization} if self.scene.organization else {}),
+            **_organization_environment(self.scene.organization),
             "DOCKERHUB_GRACE": self.scene.grace,
             **self.scene.environment,
         }
@@ -481,6 +482,10 @@ def _organizations(scene: Scene) -> dict[str, Organization]:
         return {}
     members = {"acme": Role.TOKEN_MANAGER, "the-owner": Role.OWNER}
     return {scene.organization: Organization(members=members, repositories={scene.repository})}
+
+
+def _organization_environment(organization: str | None) -> dict[str, str]:
+    return {"DOCKERHUB_ORGANIZATIONS": organization, "DOCKERHUB_ORGANIZATION_QUOTA": "100"} if organization else {}
 
 
 def state_of(hub: DockerHub, aws: Aws, secret_arn: str) -> State:

@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
+from dockerhub_rotation.token_labels import label_for
 from rehearsal.docker_hub import OrganizationToken, Resource, Role
 from rehearsal.invariants import NO_REMAINS, ONLY_OURS, RETIRE_LAST, SAME_RIGHTS, WORKS, Invariants
 from rehearsal.wire import Request
-from rehearsal.world import ORGANIZATION, PLACEHOLDER, Scene, Shape, World
+from rehearsal.world import MADE_BY_HAND, ORGANIZATION, PLACEHOLDER, Scene, Shape, World
 from tests.rehearsal.asked import auth_token, granted, manager, registry_token
 
 REQUEST = Request(1, "Docker Hub", "PATCH /v2/orgs/acme-inc/access-tokens/{uuid}", 200, 0.0)
@@ -164,6 +166,26 @@ def test_a_token_that_may_do_the_same_and_one_that_a_person_makes_break_nothing(
 
     assert not invariants.broken
     assert invariants.checked[SAME_RIGHTS] == 12
+
+
+def without_a_function(*_: object, **__: object) -> Any:
+    return nullcontext()
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_the_first_token_may_be_left_where_no_login_tells_which_one_it_is(named: bool) -> None:
+    with World(Scene(organization=ORGANIZATION), run_function=without_a_function) as world:
+        world.hub.jwt_names_organization_token = named
+        invariants = watched(world)
+        first, new = current(world), made_by_the_function(world)
+        answer = world.client.put_secret_value(SecretId=world.secret_arn, SecretString=new.value)
+        new.label = label_for(world.secret_arn, answer["VersionId"])
+
+        invariants.at_rest(world)
+
+        assert first.active
+        assert bool(invariants.broken) is named
+        assert invariants.remains(world) == ([MADE_BY_HAND] if named else [])
 
 
 def test_what_a_rotation_leaves_behind_is_seen(world: World) -> None:
