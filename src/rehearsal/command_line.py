@@ -142,6 +142,7 @@ def main(arguments: list[str]) -> int:
     )
     many.add_argument("--timeout", type=_at_least(1), default=180, metavar="N", help="the function's (default: 180)")
     many.add_argument("--two-factor", action="store_true", help="the account logs in with one-time codes")
+    many.add_argument("--organization", action="store_true", help="every fifth secret holds a token of an organization")
     many.add_argument("--seed", type=int, default=1, metavar="N", help="of everything random (default: 1)")
 
     year = commands.add_parser(
@@ -219,6 +220,7 @@ def _fleets(asked: argparse.Namespace, past: Past) -> list[FleetScene]:
             past=past,
             timeout=asked.timeout,
             two_factor=asked.two_factor,
+            mixed=asked.organization,
             seed=asked.seed,
         )
         for limit in asked.per_minute or ((600, 180) if due_at_once else (600,))

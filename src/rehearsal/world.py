@@ -230,7 +230,7 @@ class World:
         self.hub = DockerHub(
             totp_seed=seed,
             repositories={REPOSITORY: {"pull", "push"}},
-            organizations=_organizations(scene),
+            organizations=organizations(scene.organization),
             clock=self.now,
         )
         self.aws = Aws(invoke=self.invoke, clock=self.now, thread=self._thread)
@@ -250,8 +250,8 @@ class World:
             else:
                 self.add_token(label, active=active)
         token = PLACEHOLDER if self.scene.placeholder else self.add_token(MADE_BY_HAND).value
-        tags = {"dockerhub-rotation:organization": self.scene.organization} if self.scene.organization else {}
-        self.secret_arn = aws.create_secret(SECRET_NAME, self.scene.shape.compose(self.login_name, token), tags)
+        value = self.scene.shape.compose(self.login_name, token)
+        self.secret_arn = aws.create_secret(SECRET_NAME, value, organization_tags(self.scene.organization))
         for variable, value in (("USERNAME", hub.username), ("PASSWORD", hub.password)):
             named = self.scene.environment.get(f"DOCKERHUB_{variable}_PARAMETER", f"DOCKER_HUB_{variable}")
             aws.put_parameter(named, value)
@@ -335,7 +335,7 @@ class World:
             "DOCKERHUB_AUTH_URL": hub_url,
             "DOCKERHUB_REGISTRY_URL": hub_url,
             **({"DOCKERHUB_TOTP_PARAMETER": "DOCKER_HUB_TOTP"} if self.scene.two_factor else {}),
-            **_organization_environment(self.scene.organization),
+            **organization_environment(self.scene.organization),
             "DOCKERHUB_GRACE": self.scene.grace,
             **self.scene.environment,
         }
@@ -476,16 +476,22 @@ class World:
             self.secrets |= {token.value for token in self.hub.tokens.values()}
 
 
-def _organizations(scene: Scene) -> dict[str, Organization]:
-    """Return the organization, in which the account has the least role that a rotation needs."""
-    if scene.organization is None:
+def organizations(name: str | None) -> dict[str, Organization]:
+    """Return the organization, if there is one; the account has the least role in it that a rotation needs."""
+    if name is None:
         return {}
     members = {"acme": Role.TOKEN_MANAGER, "the-owner": Role.OWNER}
-    return {scene.organization: Organization(members=members, repositories={scene.repository})}
+    return {name: Organization(members=members, repositories={f"{name}/app"})}
 
 
-def _organization_environment(organization: str | None) -> dict[str, str]:
-    return {"DOCKERHUB_ORGANIZATIONS": organization, "DOCKERHUB_ORGANIZATION_QUOTA": "100"} if organization else {}
+def organization_environment(name: str | None) -> dict[str, str]:
+    """Return the environment variables of a function that serves it."""
+    return {"DOCKERHUB_ORGANIZATIONS": name, "DOCKERHUB_ORGANIZATION_QUOTA": "100"} if name else {}
+
+
+def organization_tags(name: str | None) -> dict[str, str]:
+    """Return the tags of a secret that holds a token of it."""
+    return {"dockerhub-rotation:organization": name} if name else {}
 
 
 def state_of(hub: DockerHub, aws: Aws, secret_arn: str) -> State:

@@ -59,9 +59,9 @@ class Logins(Jwts):
 
     @property
     def locked(self) -> bool:
-        """Whether the user name is locked now, for everybody."""
+        """Whether the user name is locked now, for everybody, or the name of an organization."""
         with self.lock:
-            return self._locked(self.username)
+            return any(self._locked(name) for name in (self.username, *self.organizations))
 
     @property
     def password_logins(self) -> int:

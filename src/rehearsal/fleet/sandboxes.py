@@ -35,7 +35,7 @@ from dockerhub_rotation.tasks.task import Result
 from rehearsal.fleet.scenes import Scene
 from rehearsal.sandbox import FunctionError
 from rehearsal.virtual_time import VirtualTime
-from rehearsal.world import FUNCTION_ARN, REGION
+from rehearsal.world import FUNCTION_ARN, ORGANIZATION, REGION, organization_environment
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -78,7 +78,12 @@ class Lambda:
         self._time = time
         self._lot = lot
         self._idle: list[Sandbox] = []
-        self._settings = settings.read({"DOCKERHUB_TOTP_PARAMETER": "DOCKER_HUB_TOTP"} if scene.two_factor else {})
+        self._settings = settings.read(
+            {
+                **({"DOCKERHUB_TOTP_PARAMETER": "DOCKER_HUB_TOTP"} if scene.two_factor else {}),
+                **organization_environment(ORGANIZATION if scene.mixed else None),
+            }
+        )
         self._ssm = aws_client("ssm", aws, config=CLIENT_CONFIG)
         self._secrets_manager = aws_client("secretsmanager", aws, config=CLIENT_CONFIG)
         self._hub = _Transport(app=hub)

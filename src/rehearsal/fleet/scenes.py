@@ -37,6 +37,7 @@ class Scene:
         pause: seconds between two attempts; the same for all, so that those that failed together come together.
         two_factor: whether the account logs in with one-time codes.
         others: tokens of other people and programs.
+        mixed: whether every fifth secret holds a token of an organization: of 200, as many as its quota allows.
         second: of the minute, at which all rotations start.
         seed: of everything random.
     """
@@ -49,8 +50,13 @@ class Scene:
     pause: float = 300
     two_factor: bool = False
     others: int = 12
+    mixed: bool = False
     second: float = 0
     seed: int = 1
+
+    def is_of_an_organization(self, number: int) -> bool:
+        """Tell whether a secret, by its number, holds a token of the organization."""
+        return self.mixed and number % 5 == 0
 
 
 @dataclass(frozen=True)
