@@ -221,25 +221,28 @@ class Invariants:
         """Return the labels of our tokens that are neither current and active, nor previous and disabled, nor in grace.
 
         A disabled one stays for one more rotation after the one that has disabled it; one that has expired only as long
-        as it is the previous one.
+        as it is the previous one. Of several for one version the others go, unless no login tells which ones they are:
+        then they are as that of the version.
         """
         assert self.others is not None
         state, current = world.state(), world.current_token()
         born = max(token.created_at.timestamp() for token in world.hub.tokens.values() if token.value == current)
         previous = state.holder("AWSPREVIOUS")
         kept = _labels(world, previous) if previous else set()
+        version = state.holder("AWSCURRENT") or ""
         remains = []
         for token in world.hub.tokens.values():
             label, time = _without_time(token.label), _time_in(token.label)
             expired = token.expired(world.hub.moment)
             if token.uuid in self.others or (token.value == current and token.active and label == token.label):
                 continue
-            if _names_itself_to_nobody(world, token):
+            unnamed = _is_told_by_no_login(world, token)
+            if unnamed and (not _is_ours(token) or (token.active and label in _labels(world, version))):
                 continue
             if token.active and not expired and time > world.now():
                 continue  # in grace
             if label in kept and (expired or not token.active):
-                kept.clear()  # a second one is too many
+                kept = kept if unnamed else set()  # a second one is too many
                 continue
             if token.active or expired or not (time >= born or token.uuid in self._disabled_lately):
                 remains.append(token.label)
@@ -252,7 +255,7 @@ class Invariants:
             return True
         token = token_in(world.aws.value(world.secret_arn, "AWSPREVIOUS") or "")
         return token in {PLACEHOLDER, *self._dead_by_hand} or any(
-            _names_itself_to_nobody(world, it)
+            (_is_told_by_no_login(world, it) and not _is_ours(it))
             or (
                 _without_time(it.label) in _labels(world, previous)
                 and (not it.active or it.expired(world.hub.moment) or _time_in(it.label) > world.now())
@@ -336,10 +339,13 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _names_itself_to_nobody(world: Watched, token: Token) -> bool:
-    """Tell whether somebody has made it by hand, and no login tells which one it is: then it is left alone."""
-    by_hand = isinstance(token, OrganizationToken) and not token.label.startswith("dockerhub-rotation/")
-    return by_hand and not world.hub.jwt_names_organization_token
+def _is_told_by_no_login(world: Watched, token: Token) -> bool:
+    """Tell whether a login with its value does not tell which token it is. If it is not labelled, it is left alone."""
+    return isinstance(token, OrganizationToken) and not world.hub.jwt_names_organization_token
+
+
+def _is_ours(token: Token) -> bool:
+    return token.label.startswith("dockerhub-rotation/")
 
 
 def _made_by_the_function(token: Token) -> bool:

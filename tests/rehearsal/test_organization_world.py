@@ -188,6 +188,28 @@ def test_the_first_token_may_be_left_where_no_login_tells_which_one_it_is(named:
         assert invariants.remains(world) == ([MADE_BY_HAND] if named else [])
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_a_second_token_for_one_version_may_be_left_where_no_login_tells_them_apart(named: bool) -> None:
+    scene = Scene(organization=ORGANIZATION, placeholder=True)
+    with World(scene, run_function=without_a_function) as world:
+        world.hub.jwt_names_organization_token = named
+        invariants = watched(world)
+        for _ in range(2):
+            superseded = [token for token in world.hub.tokens.values() if token.label.startswith("dockerhub-rotation/")]
+            new = made_by_the_function(world)
+            twin = made_by_the_function(world)
+            answer = world.client.put_secret_value(SecretId=world.secret_arn, SecretString=new.value)
+            new.label = twin.label = label_for(world.secret_arn, answer["VersionId"])
+            for token in superseded:
+                token.active = False
+
+        left = invariants.remains(world)
+
+        assert len(left) == (2 if named else 0)  # one of each version
+        twin.label = label_for(world.secret_arn, "of nobody")
+        assert len(invariants.remains(world)) == len(left) + (not named)
+
+
 def test_what_a_rotation_leaves_behind_is_seen(world: World) -> None:
     invariants = watched(world)
     invariants.at_rest(world)
