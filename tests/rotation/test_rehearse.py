@@ -54,6 +54,7 @@ def test_the_readme_shows_what_the_first_command_prints() -> None:
         "--fault killed-after@7 --fault html@12 --rotations 2",
         "--fault rate-limited@6 --fault killed-after@PutSecretValue",
         "--grace 2h",
+        "--organization --shape ecr --grace 2h --fault killed-before@PutSecretValue",
     ],
 )
 def test_every_scene_ends_with_status_0_and_no_invariant_broken(
@@ -67,10 +68,21 @@ def test_every_scene_ends_with_status_0_and_no_invariant_broken(
     assert "BROKEN" not in printed
 
 
-def test_a_heal_is_shown_from_the_deleted_token_to_consumers_that_work_again(
+def test_a_token_of_an_organization_is_rotated_and_what_is_left_of_it_is_said(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main(["rotate", "--heal"]) == 0
+    assert main(["rotate", "--organization"]) == 0
+
+    printed = capsys.readouterr().out
+    assert "manages the tokens of organization acme-inc" in printed
+    assert "left      the token made by hand" in printed
+
+
+@pytest.mark.parametrize("options", [[], ["--organization"]])
+def test_a_heal_is_shown_from_the_deleted_token_to_consumers_that_work_again(
+    capsys: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    assert main(["rotate", "--heal", *options]) == 0
 
     printed = capsys.readouterr().out
     said = ["somebody deletes token", "consumers are refused", "HealStarted", "finishSecret", "consumers work"]
