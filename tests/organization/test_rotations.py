@@ -7,6 +7,7 @@ import pytest
 
 from rehearsal.docker_hub import OrganizationToken, Resource
 from rehearsal.invariants import Invariants
+from rehearsal.wire import Fault, FaultKind
 from rehearsal.world import ORGANIZATION, Scene, Shape, World
 from tests.organization.seen import (
     APP,
@@ -26,6 +27,12 @@ from tests.rotation.seen import asked, finished, ours, warnings
 
 MakeWorld = Callable[..., World]
 Watched = Callable[..., tuple[World, Invariants]]
+
+# Of a rotation in a fresh sandbox, until the token is made.
+REQUESTS = (
+    *("DescribeSecret", "GetSecretValue", "GetSecretValue", "GetParameters", "POST /v2/auth/token"),
+    *("GET TOKENS", "GET TOKENS", "GET TOKENS/{uuid}", "POST TOKENS"),
+)
 
 
 @pytest.mark.parametrize("shape", Shape)
@@ -165,6 +172,24 @@ def test_with_a_grace_the_superseded_token_lives_until_its_deadline(watched_worl
 
     assert superseded not in [token for token in tokens(world) if token.active]
     assert invariants.broken == []
+
+
+@pytest.mark.parametrize("kind", [FaultKind.LOST_AFTER, FaultKind.UNAVAILABLE_AFTER])
+def test_what_an_earlier_try_has_made_and_not_stored_goes_once_another_is(
+    watched_world: Watched, kind: FaultKind
+) -> None:
+    """The login with it would not tell that it is another one."""
+    world, invariants = watched_world(scene(placeholder=True))
+    world.rotate()
+    world.function.discard()
+    made_at = REQUESTS.index("POST TOKENS") + 1
+    world.wire.faults.append(Fault(len(world.wire.requests) + made_at, kind))
+
+    assert world.rotate() == ["RotationStarted", "RotationFailed", "RotationSucceeded"]
+
+    invariants.at_rest(world)
+    assert invariants.broken == []
+    assert sorted(ours(world).values()) == [False, True]
 
 
 def made_once_more(world: World) -> list[OrganizationToken]:

@@ -4,6 +4,7 @@ https://docs.docker.com/reference/api/hub/latest/#tag/org-access-tokens; https:/
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from dockerhub_rotation.docker_hub.answers import OURS, Answer, Names, Token
@@ -70,7 +71,9 @@ class OrganizationTokens(Tokens):
                 f"count), or have none of the repositories {', '.join(sorted({one.path for one in resources}))}, or "
                 "the account's role may not manage its tokens. Try it by hand in the organization's settings."
             )
-        return self._made(answer, expires_at, lambda _: _differs(answer, resources))
+        made = self._made(answer, expires_at, lambda _: _differs(answer, resources))
+        # Once another is stored, no login may tell any more which of them that is.
+        return replace(made, abandoned=tuple(token.uuid for token in tokens if token.label == label))
 
     def _require_room(self, tokens: list[Token]) -> None:
         """Refuse one token more than there may be: disabled and expired ones count, until they are deleted."""

@@ -17,10 +17,15 @@ _SECONDS_TO_STORE_A_TOKEN = 10
 
 @dataclass(frozen=True)
 class NewToken:
-    """A token just made. Its value is shown this once."""
+    """A token just made. Its value is shown this once.
+
+    Attributes:
+        abandoned: the uuids of those that an earlier try has made under the same label, as far as they are known.
+    """
 
     uuid: str
     value: str = field(repr=False)
+    abandoned: tuple[str, ...] = ()
 
 
 # Picks, of every token there is, the one that a new one supersedes, or several of which any may be it.

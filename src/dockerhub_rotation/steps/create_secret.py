@@ -41,6 +41,7 @@ def create_secret(rotation: Rotation) -> Outcome:
     3. Another value was stored meanwhile: a twin was faster. Delete our token, return.
     4. Storing is refused: delete our token, raise. If it is unknown whether it was stored, the token stays: it may be
        the stored one, and if it is not, finishSecret finds it by its label. So it is after a crash between the two.
+       Once ours is stored, what such a try has left is deleted, where it is known: no version can come to hold it.
     5. The answer to making a token is lost: raise. A token that was made all the same carries our label.
     6. Making a token is refused: delete this secret's orphans, which may be what there are too many of, and try again.
 
@@ -65,11 +66,13 @@ def create_secret(rotation: Rotation) -> Outcome:
     try:
         rotation.secrets_manager.store_pending(request, current.with_token(token.value))
     except VersionAlreadyStored:  # case 3
-        _delete_unstored(token, rotation)
+        _delete_unstored(token.uuid, rotation)
         return Outcome("A twin of this step has stored its token; ours is deleted.")
     except AwsRefused:  # case 4
-        _delete_unstored(token, rotation)
+        _delete_unstored(token.uuid, rotation)
         raise
+    for abandoned in token.abandoned:
+        _delete_unstored(abandoned, rotation)
     return Outcome(f"Token {token.uuid} is made and staged.")
 
 
@@ -180,12 +183,12 @@ def _expires_at(rotation: Rotation) -> datetime | None:
     return datetime.fromtimestamp(int(rotation.docker_hub.http.now()), UTC) + timedelta(days=days)
 
 
-def _delete_unstored(token: NewToken, rotation: Rotation) -> None:
+def _delete_unstored(uuid: str, rotation: Rotation) -> None:
     """Delete a token that no version holds. If that fails, a later finishSecret finds it by its label.
 
     Its value is stored nowhere, so whatever staging label somebody moves meanwhile, it can't come to hold it.
     """
     try:
-        rotation.docker_hub.tokens.delete(token.uuid)
+        rotation.docker_hub.tokens.delete(uuid)
     except RotationError as failure:
-        logger.warning("Token %s is not stored and could not be deleted; finishSecret will. %s", token.uuid, failure)
+        logger.warning("Token %s is not stored and could not be deleted; finishSecret will. %s", uuid, failure)
