@@ -206,7 +206,7 @@ def _rehearse(asked: argparse.Namespace, error: Callable[[str], NoReturn], conso
         return 0 if heal(scene, console) else 1
     if asked.serve:
         broken = BROKEN.get(asked.broken)
-        served.serve(scene, asked.rotations or (broken.rotations if broken else 0), broken, console)
+        served.serve(scene, asked.rotations or (broken.rotations_in(scene) if broken else 0), broken, console)
         return 0
     return 0 if rehearse.rehearse(scene, max(asked.rotations or 1, 2 if scene.grace_seconds else 1), console) else 1
 

@@ -41,6 +41,7 @@ CARETAKER = "dockerhub_rotation.caretaker.lambda_handler"
 FUNCTION_ARN = f"arn:aws:lambda:{REGION}:123456789012:function:dockerhub-rotation"
 REPOSITORY = "acme/app"
 ORGANIZATION = "acme-inc"
+QUOTA = 100
 MADE_BY_HAND = "made by hand"
 PLACEHOLDER = "placeholder-until-the-first-rotation"
 
@@ -481,12 +482,12 @@ def organizations(name: str | None) -> dict[str, Organization]:
     if name is None:
         return {}
     members = {"acme": Role.TOKEN_MANAGER, "the-owner": Role.OWNER}
-    return {name: Organization(members=members, repositories={f"{name}/app"})}
+    return {name: Organization(members=members, repositories={f"{name}/app"}, quota=QUOTA)}
 
 
 def organization_environment(name: str | None) -> dict[str, str]:
     """Return the environment variables of a function that serves it."""
-    return {"DOCKERHUB_ORGANIZATIONS": name, "DOCKERHUB_ORGANIZATION_QUOTA": "100"} if name else {}
+    return {"DOCKERHUB_ORGANIZATIONS": name, "DOCKERHUB_ORGANIZATION_QUOTA": str(QUOTA)} if name else {}
 
 
 def organization_tags(name: str | None) -> dict[str, str]:
