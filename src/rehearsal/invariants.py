@@ -221,28 +221,25 @@ class Invariants:
         """Return the labels of our tokens that are neither current and active, nor previous and disabled, nor in grace.
 
         A disabled one stays for one more rotation after the one that has disabled it; one that has expired only as long
-        as it is the previous one. Of several for one version the others go, unless no login tells which ones they are:
-        then they are as that of the version.
+        as it is the previous one.
         """
         assert self.others is not None
         state, current = world.state(), world.current_token()
         born = max(token.created_at.timestamp() for token in world.hub.tokens.values() if token.value == current)
         previous = state.holder("AWSPREVIOUS")
         kept = _labels(world, previous) if previous else set()
-        version = state.holder("AWSCURRENT") or ""
         remains = []
         for token in world.hub.tokens.values():
             label, time = _without_time(token.label), _time_in(token.label)
             expired = token.expired(world.hub.moment)
             if token.uuid in self.others or (token.value == current and token.active and label == token.label):
                 continue
-            unnamed = _is_told_by_no_login(world, token)
-            if unnamed and (not _is_ours(token) or (token.active and label in _labels(world, version))):
+            if _is_told_by_no_login(world, token):
                 continue
             if token.active and not expired and time > world.now():
                 continue  # in grace
             if label in kept and (expired or not token.active):
-                kept = kept if unnamed else set()  # a second one is too many
+                kept.clear()  # a second one is too many
                 continue
             if token.active or expired or not (time >= born or token.uuid in self._disabled_lately):
                 remains.append(token.label)
@@ -255,7 +252,7 @@ class Invariants:
             return True
         token = token_in(world.aws.value(world.secret_arn, "AWSPREVIOUS") or "")
         return token in {PLACEHOLDER, *self._dead_by_hand} or any(
-            (_is_told_by_no_login(world, it) and not _is_ours(it))
+            _is_told_by_no_login(world, it)
             or (
                 _without_time(it.label) in _labels(world, previous)
                 and (not it.active or it.expired(world.hub.moment) or _time_in(it.label) > world.now())
@@ -340,12 +337,9 @@ def _digest(text: str) -> str:
 
 
 def _is_told_by_no_login(world: Watched, token: Token) -> bool:
-    """Tell whether a login with its value does not tell which token it is. If it is not labelled, it is left alone."""
-    return isinstance(token, OrganizationToken) and not world.hub.jwt_names_organization_token
-
-
-def _is_ours(token: Token) -> bool:
-    return token.label.startswith("dockerhub-rotation/")
+    """Tell whether neither a label nor a login with its value tells that it is the secret's: then it is left alone."""
+    unlabelled = isinstance(token, OrganizationToken) and not token.label.startswith("dockerhub-rotation/")
+    return unlabelled and not world.hub.jwt_names_organization_token
 
 
 def _made_by_the_function(token: Token) -> bool:
