@@ -48,7 +48,7 @@ class DockerHub:
         self.connection = connection
         self.http = Http(connection.pool, deadline)
         self.management = ManagementLogin(settings, parameters, self.http, connection.management, deadline)
-        self.tokens = _tokens(self.management, settings)
+        self.tokens = tokens_of(self.management, settings)
         self.login = TokenLogin(settings, self.http, connection.known)
         self._settings = settings
 
@@ -57,13 +57,14 @@ class DockerHub:
         if settings == self._settings:
             return self
         other = copy(self)
-        other.tokens = _tokens(self.management, settings)
+        other.tokens = tokens_of(self.management, settings)
         other.login = self.login.going_by(settings)
         other._settings = settings  # noqa: SLF001
         return other
 
 
-def _tokens(management: ManagementLogin, settings: Settings) -> Tokens:
+def tokens_of(management: ManagementLogin, settings: Settings) -> Tokens:
+    """Return the tokens of which the settings say whose they are."""
     if settings.organization is None:
         return PersonalTokens(management, settings.scopes)
     return OrganizationTokens(management, settings.organization, settings)
