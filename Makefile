@@ -144,7 +144,8 @@ test: $(READY) $(EMULATOR)/.ready ## Run the tests: make test ARGS="-k finish"
 faults: $(READY) ## Show what becomes of a fault, a twin or somebody's act at every request of a rotation
 	@$(VENV)/bin/python -m pytest -q tests/rotation/test_faults.py tests/rotation/test_twins.py \
 		tests/rotation/test_histories.py tests/rotation/test_caretaker_faults.py \
-		tests/rotation/test_caretaker_twins.py tests/rotation/test_rarer_faults.py $(ARGS)
+		tests/rotation/test_caretaker_twins.py tests/rotation/test_rarer_faults.py \
+		tests/organization/test_faults.py tests/organization/test_twins.py $(ARGS)
 
 e2e: $(READY) ## Pull a private image with skopeo, from Debian's registry, while its token rotates
 	@tests/e2e/programs $(REGISTRY)

@@ -21,7 +21,7 @@ hypothesis.settings.load_profile("everybody")
 # Where servers and programs are started, or hundreds of rotations run. `make check` leaves that out; what is not named
 # here is part of it, and starts none.
 _SERVED = (
-    *("e2e", "examples", "fleet", "infra", "operate", "rehearsal", "rotation", "synth", "year"),
+    *("e2e", "examples", "fleet", "infra", "operate", "organization", "rehearsal", "rotation", "synth", "year"),
     *("docker_hub/test_bounds.py", "docker_hub/test_network.py", "docker_hub/test_no_answer.py"),
     "operate/test_preflight_aws.py",
     *("preflight/test_command.py", "preflight/test_interruptions.py", "preflight/test_report.py"),

@@ -181,7 +181,7 @@ def test_an_organizations_token_is_refused_in_every_place_with_what_to_do(text: 
     with pytest.raises(SecretUnusable, match="organization access token") as refusal:
         credential.parse(SHAPES[shape](text))
 
-    assert "not rotated by this version" in str(refusal.value)
+    assert "dockerhub-rotation:organization" in str(refusal.value)
     assert "cancel-rotate-secret" in str(refusal.value)
     assert "never-to-be-shown" not in str(refusal.value)
 

@@ -10,7 +10,7 @@ from dockerhub_rotation.plan import HELD_SECONDS, NO_GRACE, Change, Grace, plan
 from dockerhub_rotation.remaining import in_grace, left_active, still_used
 from dockerhub_rotation.replicas import Replica
 from dockerhub_rotation.secrets_manager import SecretVersions
-from dockerhub_rotation.settings import Settings
+from dockerhub_rotation.settings import Disposal, Settings
 from dockerhub_rotation.token_labels import label_for, until
 from tests.accounts import ARN, AT, BIRTHDAY, NEXT, NOW, OLD, OLDEST, ROTATED, apply, foreign, made, outcome, versions
 
@@ -124,6 +124,76 @@ def test_a_token_becomes_what_the_table_says(
         label = None if becomes == "deleted" else label_for(ARN, version, moment)
         assert [(one.becomes, one.label) for one in changes] == [(becomes, label)]
         assert changes[0].enables is False
+
+
+DELETES = Grace(seconds=DAY, limit=30 * DAY, deletes=True)
+LONG_AGO, LATELY = AT - 2 * DAY - 60, AT - 2 * DAY + 60
+
+
+@pytest.mark.parametrize(
+    ("token", "labels", "becomes"),
+    [
+        pytest.param(
+            dated(made(OLD, active=False), LONG_AGO), ROTATED, "deleted", id="previous, disabled two days ago"
+        ),
+        pytest.param(dated(made(OLD, active=False), LATELY), ROTATED, None, id="previous, disabled later: stays"),
+        pytest.param(dated(made(OLD, active=False), AT + DAY), ROTATED, None, id="previous, disabled by hand: stays"),
+        pytest.param(made(OLD, active=False), ROTATED, None, id="previous, nobody knows when: stays"),
+        pytest.param(garbled(made(OLD, active=False)), ROTATED, None, id="previous, a garbled time: stays"),
+        pytest.param(dated(made(OLD), LONG_AGO), ROTATED, "disabled", id="previous, active: disabled first"),
+        pytest.param(
+            dated(made(NOW, active=False), LONG_AGO),
+            versions(current=OLD, previous=NOW),
+            "deleted",
+            id="younger than the current one, as a rollback leaves it",
+        ),
+        pytest.param(
+            dated(made(NEXT, active=False), LONG_AGO), versions(current=NOW, previous=OLD), "deleted", id="none"
+        ),
+        pytest.param(
+            dated(made(NEXT, active=False), LATELY), versions(current=NOW, previous=OLD), None, id="none, later: stays"
+        ),
+        pytest.param(
+            dated(made(OLD, active=False), LONG_AGO),
+            versions(current=NOW, previous=OLD, pinned=OLD),
+            None,
+            id="pinned: stays",
+        ),
+        pytest.param(
+            dated(made(NEXT, active=False), LONG_AGO),
+            versions(current=NOW, pending=NEXT),
+            "active",
+            id="pending: enabled",
+        ),
+    ],
+)
+def test_where_the_settings_say_so_a_disabled_token_is_deleted_after_two_days(
+    token: Token, labels: SecretVersions, becomes: str | None
+) -> None:
+    others = [one for one in (made(NOW), made(OLD)) if one.uuid != token.uuid]
+
+    assert outcome(plan([*others, token], labels, {}, AT, DELETES)).get(token.uuid) == becomes
+
+
+def test_without_the_setting_it_stays_as_the_way_back() -> None:
+    previous = dated(made(OLD, active=False), LONG_AGO)
+
+    assert plan([made(NOW), previous], ROTATED, {}, AT, GRACE) == []
+
+
+@pytest.mark.parametrize("stored", [{}, {OLD: "by hand"}])
+def test_nothing_is_deleted_after_two_days_while_the_token_in_use_is_unknown_or_another_is_somebodys(
+    stored: dict[str, str | None],
+) -> None:
+    previous = dated(made(OLD, active=False), LONG_AGO)
+    tokens = [previous] if not stored else [made(NOW), foreign(uuid="by hand", active=False)]
+
+    assert "deleted" not in outcome(plan(tokens, ROTATED, stored, AT, DELETES)).values()
+
+
+@pytest.mark.parametrize(("superseded", "deletes"), [("disable", False), ("delete", True)])
+def test_the_setting_is_what_a_plan_goes_by(superseded: Disposal, deletes: bool) -> None:
+    assert Grace.of(Settings(superseded=superseded), ROTATED).deletes is deletes
 
 
 def test_a_disabled_token_in_use_is_enabled_and_its_time_taken_off_at_once() -> None:

@@ -22,7 +22,7 @@ from dockerhub_rotation.errors import (
     VersionAlreadyStored,
 )
 from dockerhub_rotation.request import RotationRequest, Step, parse
-from dockerhub_rotation.secrets_manager import CURRENT, PENDING, PREVIOUS, SecretsManager, SecretVersions
+from dockerhub_rotation.secrets_manager import CURRENT, PENDING, PREVIOUS, Listed, SecretsManager, SecretVersions
 from rehearsal.secrets_manager import Aws
 from rehearsal.wire import Fault, FaultKind, Server, Wire
 
@@ -188,7 +188,8 @@ def test_the_secrets_that_name_a_function_are_found_on_every_page(world: World) 
 def test_the_list_tells_when_a_secret_last_changed(world: World) -> None:
     world.rotate()
 
-    assert world.gateway.rotated_by(FUNCTION) == {world.arn: world.gateway.versions(world.arn).changed_at}
+    versions = world.gateway.versions(world.arn)
+    assert world.gateway.rotated_by(FUNCTION) == {world.arn: Listed(versions.changed_at, versions.tags)}
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,7 @@ from dockerhub_rotation.groups import Group, grouped
 from dockerhub_rotation.invocation import Invocation
 from dockerhub_rotation.secrets_manager import PREVIOUS, SecretVersions, StoredValue
 
-_NOT_FOUND = (
-    "The token under AWSPREVIOUS (version %s) is not one that the account's list shows; if it still works, disable it "
-    "by hand in the account settings"
-)
+_NOT_FOUND = "The token under AWSPREVIOUS (version %s) is "
 GONE = (
     "No token of version %s is in the account's list; if a rotation of another function made it, disable it by hand in "
     "the account settings"
@@ -73,7 +70,7 @@ def ask(
                 asked.gone.append(version)
                 asked.stored[version] = None
             continue
-        token = token_in(value)
+        token = token_in(invocation, value)
         if token is not None and not credential.looks_like_token(token):
             asked.stored[version] = None
             if is_previous and rotated_before:  # else it is the placeholder with which the secret began
@@ -81,7 +78,9 @@ def ask(
             continue
         found = _found(invocation, token, asked.tokens)
         if found is None:
-            asked.unidentified[version] = _NOT_FOUND if is_previous else _NOT_TOLD
+            asked.unidentified[version] = (
+                _NOT_FOUND + invocation.docker_hub.tokens.not_found if is_previous else _NOT_TOLD
+            )
             continue
         _require_readable([found])
         asked.stored[version] = found.uuid
@@ -104,10 +103,10 @@ def stored_value(invocation: Invocation, arn: str, version: str) -> StoredValue 
         return None
 
 
-def token_in(stored: StoredValue | None) -> str | None:
+def token_in(invocation: Invocation, stored: StoredValue | None) -> str | None:
     """Return the token in a value, or what stands in its place; None if there is no telling."""
     try:
-        return credential.parse(stored.text).token if stored else None
+        return invocation.parse(stored.text).token if stored else None
     except SecretUnusable:
         return None
 
@@ -131,7 +130,7 @@ def _require_readable(tokens: Iterable[Token]) -> None:
 def _found(invocation: Invocation, value: str | None, tokens: list[Token]) -> Token | None:
     """Return the token that has a value, or None if its login does not tell, or names one that is gone."""
     try:
-        uuid = invocation.docker_hub.login.whose(invocation.account.username, value) if value else None
+        uuid = invocation.docker_hub.login.whose(invocation.username, value) if value else None
     except (LoginRefused, LoginsUsedUp):
         return None
     if uuid is None:

@@ -16,6 +16,7 @@ from uuid import UUID
 from dockerhub_rotation.document import TOKEN_WITHIN, read, shown, texts, write
 from dockerhub_rotation.encodings import layers
 from dockerhub_rotation.errors import SecretUnusable
+from dockerhub_rotation.token_kinds import PERSONAL, TokenKind
 from dockerhub_rotation.token_places import TOKEN_KEYS, Place, places, without_white_space
 
 # A token's alphabet is not documented. These are the signs that a credential may have in an HTTP header:
@@ -51,8 +52,11 @@ class Credential:
         return self._render(token)
 
 
-def parse(value: str) -> Credential:
+def parse(value: str, kind: TokenKind = PERSONAL) -> Credential:
     """Take a secret's value apart.
+
+    Args:
+        kind: of token that it may hold.
 
     Raises:
         SecretUnusable: the token's place can't be found without a guess, what stands there is neither a token of this
@@ -61,13 +65,13 @@ def parse(value: str) -> Credential:
     """
     before, text, after = without_white_space(value)
     if not text.startswith(("{", "[", '"')):
-        _refuse_what_is_no_token("", text)
+        _refuse_what_is_no_token("", text, kind)
         return Credential(text, None, lambda token: before + token + after)
 
     document = read(text)
     found = places(document)
     for place in found:
-        _refuse_what_is_no_token(f"'s {place.key}{place.entry}", place.token)
+        _refuse_what_is_no_token(f"'s {place.key}{place.entry}", place.token, kind)
     if len({place.token for place in found}) > 1:
         raise SecretUnusable(
             "The secret holds different values where the same Docker Hub token is expected "
@@ -92,32 +96,31 @@ def parse(value: str) -> Credential:
 def looks_like_token(text: str) -> bool:
     """Tell an access token from a placeholder or a password, without asking anybody.
 
-    Tokens start with `dckr_pat_`, an organization's with `dckr_oat_`; those from before 2021 are plain UUIDs
+    Tokens start with `dckr_pat_` or `dckr_oat_`; those from before 2021 are plain UUIDs
     (https://github.com/docker/hub-tool/pull/43).
     """
     if text.startswith(("dckr_pat_", "dckr_oat_")):
         return True
+    return _is_uuid(text)
+
+
+def _is_uuid(text: str) -> bool:
     try:
         return str(UUID(text)) == text.lower()
     except ValueError:
         return False
 
 
-def _refuse_what_is_no_token(where: str, text: str) -> None:
-    """Refuse what is neither a token of this account nor a placeholder.
+def _refuse_what_is_no_token(where: str, text: str, kind: TokenKind) -> None:
+    """Refuse what is neither a token of the kind that is made nor a placeholder.
 
     Args:
         where: where it stands, as in "The secret's password"; empty for plain text.
         text: what stands there, without the white space around it.
     """
     inside = list(layers(text))
-    if any("dckr_oat_" in layer for layer in inside):
-        raise SecretUnusable(
-            f"The secret{where} holds an organization access token. Those are not rotated by this version, which makes "
-            "personal ones, with which the organization's name does not log in. Store a personal access token (or a "
-            "placeholder) and the account's user name, or leave the rotation of this secret off: aws secretsmanager "
-            "cancel-rotate-secret."
-        )
+    if any(kind.other in layer for layer in inside) or (_is_uuid(text) and not kind.takes_uuid):
+        raise SecretUnusable(f"The secret{where} {kind.refusal}")
     if looks_like_token(text) and _NOTHING_BUT_A_TOKEN.fullmatch(text):
         return
     if odd := _what_no_placeholder_has(text, inside):

@@ -8,9 +8,10 @@ the version in the token's label is    the token becomes
 =====================================  ===================================================================
 AWSCURRENT, or AWSPENDING              active; a time in its label is taken off
 pinned by a staging label of people's  left as it is, and said: it may be in use
-AWSPREVIOUS                            disabled at its deadline: deleting it would take away the way back
+AWSPREVIOUS                            disabled at its deadline: deleting it would take away the way back. Where that
+                                       is what the settings say, it is deleted two days after it was disabled
 any other, with a time in the label    disabled at its deadline; a disabled one is deleted once its time lies before
-                                       the creation of the current token
+                                       the creation of the current token, or two days ago where the settings say so
 any other                              an orphan: deleted, if it is older than the current token, or than an hour
 =====================================  ===================================================================
 
@@ -63,6 +64,9 @@ HELD_SECONDS = 1200
 # So much later than it may be is a deadline for which the grace was as long as it may be: by another clock, rounded up.
 _CLOCKS_AGREE_SECONDS = 10
 
+# Where disabled tokens are deleted, people have so long to find out that they need one.
+_DELETED_AFTER_SECONDS = 2 * 86_400
+
 _DEAD = "the token under AWSCURRENT does not work, and this one may be all that consumers have"
 
 
@@ -74,11 +78,13 @@ class Grace:
         seconds: from now on, if its label does not say until when.
         limit: at most, whatever its label says.
         waits: why it lives on although that is over, or None.
+        deletes: whether it is deleted some time after it was disabled, though AWSPREVIOUS may need it.
     """
 
     seconds: float = 0.0
     limit: float = 0.0
     waits: str | None = None
+    deletes: bool = False
 
     @classmethod
     def of(cls, settings: Settings, versions: SecretVersions) -> "Grace":
@@ -88,7 +94,12 @@ class Grace:
         """
         least = LEAST_GRACE_SECONDS if versions.replicas else 0
         seconds = max(settings.grace, least)
-        return cls(seconds, max(settings.grace_limit, seconds, HELD_SECONDS), why_waiting(versions.replicas))
+        return cls(
+            seconds,
+            max(settings.grace_limit, seconds, HELD_SECONDS),
+            why_waiting(versions.replicas),
+            deletes=settings.superseded == "delete",
+        )
 
 
 NO_GRACE = Grace()
@@ -299,6 +310,8 @@ def _superseded(token: Token, version: str, account: _Account) -> Fate | None:
     if not account.current.tokens and account.current.named is None:
         return None  # it may be the token that AWSCURRENT holds
     if not token.active:
+        if _had_its_days(token, account):
+            return Fate("deleted")
         labelled = token_labels.version_of(token, account.arn, [version]) == version
         return None if labelled else Fate("disabled", account.disabled_at)
     now, grace, written = account.now, account.grace, token_labels.until(token)
@@ -311,7 +324,19 @@ def _disabled(token: Token, account: _Account) -> Fate | None:
     since, rotated = token_labels.until(token), account.rotated_at
     if since is None:
         return _orphan(token, account)
+    if _had_its_days(token, account):
+        return Fate("deleted")
     return Fate("deleted") if rotated is not None and since + _CLOCK_SECONDS < rotated else None
+
+
+def _had_its_days(token: Token, account: _Account) -> bool:
+    """Tell whether a disabled token is to be deleted because it was disabled for long enough.
+
+    One without a label of ours is somebody's, and one without a time was disabled nobody knows when.
+    """
+    since = token_labels.until(token)
+    is_ours = token_labels.version_of(token, account.arn) is not None
+    return account.grace.deletes and is_ours and since is not None and since + _DELETED_AFTER_SECONDS < account.now
 
 
 def _orphan(token: Token, account: _Account) -> Fate | None:

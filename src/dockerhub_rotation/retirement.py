@@ -331,7 +331,7 @@ def _say_superseded_by_others(
     invocation: Invocation, versions: SecretVersions, version: str, by: StoredValue | None
 ) -> Retired:
     """Say that the token of a version may be active, and count it, if that holds one that nothing else holds."""
-    if not _holds_another_token(asking.stored_value(invocation, versions.arn, version), by):
+    if not _holds_another_token(invocation, asking.stored_value(invocation, versions.arn, version), by):
         return Retired()
     if versions.rotated_since(by):
         logger.warning(asking.GONE, version)
@@ -348,15 +348,15 @@ def _say_stored_since(
     AWSCURRENT was then moved back to what the rotation had made.
     """
     stored = asking.stored_value(invocation, versions.arn, version)
-    if versions.rotated_since(stored) or not _holds_another_token(stored, by):
+    if versions.rotated_since(stored) or not _holds_another_token(invocation, stored, by):
         return Retired()
     logger.warning(_REPLACED_BY_HAND, version)
     return Retired(unidentified=1)
 
 
-def _holds_another_token(stored: StoredValue | None, by: StoredValue | None) -> bool:
-    token = asking.token_in(stored)
-    return token is not None and credential.looks_like_token(token) and token != asking.token_in(by)
+def _holds_another_token(invocation: Invocation, stored: StoredValue | None, by: StoredValue | None) -> bool:
+    token = asking.token_in(invocation, stored)
+    return token is not None and credential.looks_like_token(token) and token != asking.token_in(invocation, by)
 
 
 def _after(done: list[Change], tokens: list[Token]) -> list[Token]:

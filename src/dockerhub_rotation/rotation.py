@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from dockerhub_rotation import tags
-from dockerhub_rotation.errors import EventRefused
+from dockerhub_rotation.errors import EventRefused, RetirementFailed, RotationError, TagsInvalid
 from dockerhub_rotation.invocation import Invocation
 from dockerhub_rotation.request import RotationRequest, Step
 from dockerhub_rotation.secrets_manager import CURRENT, PENDING
@@ -38,11 +38,14 @@ def rotate(request: RotationRequest, invocation: Invocation) -> Outcome:
     5. The version is AWSPENDING: do the step.
 
     The secret's tags may change the settings. Wrong ones are refused by createSecret alone, before anything is made:
-    what has begun by then is brought to its end.
+    what has begun by then is brought to its end. But where they do not tell of which kind the secret's tokens are, no
+    step goes on: it would ask for the wrong ones.
 
     Raises:
         SecretNotServed: case 1; nothing was asked.
         EventRefused: cases 2 and 3; nothing was changed.
+        TagsInvalid: the kind of token is not known; nothing was changed.
+        RetirementFailed: nor is it in case 4.
         RotationError: of the step.
     """
     invocation.settings.require_served(request.secret_id)
@@ -63,10 +66,23 @@ def rotate(request: RotationRequest, invocation: Invocation) -> Outcome:
     if CURRENT in labels and request.step is not Step.FINISH:
         return Outcome("The version is AWSCURRENT already: nothing left to do.")
     applied = tags.apply(versions.tags, invocation.settings)
+    if not applied.kind_is_known and request.step is not Step.CREATE:
+        raise _kind_unknown(applied, promoted=CURRENT in labels)
     if applied.problems and request.step is not Step.CREATE:
         logger.warning("This step goes by the function's own settings. %s", applied.error)
     invocation = invocation.going_by(_settings(applied, invocation.settings))
     return _STEPS[request.step](Rotation(**vars(invocation), request=request, versions=versions, tags=applied))
+
+
+def _kind_unknown(applied: Applied, *, promoted: bool) -> RotationError:
+    """Return the error for tags that do not tell of which kind the secret's tokens are, to be raised."""
+    if promoted:
+        return RetirementFailed(
+            f"Promoted: AWSCURRENT is the new token, but an old token may still be active. {applied.error}",
+            verbs=("tag", "reconcile"),
+            names=applied.wrong,
+        )
+    return TagsInvalid(f"No step goes on without a kind of token: {applied.error}", names=applied.wrong)
 
 
 def _settings(applied: Applied, own: Settings) -> Settings:

@@ -100,6 +100,19 @@ class SecretVersions:
         return replace(self, labels={version: labels for version, labels in moved.items() if labels})
 
 
+@dataclass(frozen=True)
+class Listed:
+    """What the list of secrets says of one.
+
+    Attributes:
+        changed_at: when it last changed in any way, in seconds since 1970; 0 if the list does not say.
+        tags: its tags.
+    """
+
+    changed_at: float
+    tags: Mapping[str, str]
+
+
 class SecretsManager:
     """Secrets Manager, as far as a rotation step needs it.
 
@@ -133,7 +146,7 @@ class SecretsManager:
             labels={version: frozenset(labels) for version, labels in answer.get("VersionIdsToStages", {}).items()},
             changed_at=_seconds(changed),
             rotated_at=_seconds(rotated),
-            tags={tag["Key"]: tag.get("Value", "") for tag in answer.get("Tags", [])},  # absent if there are none
+            tags=_tags(answer),
             rotation_function=answer.get("RotationLambdaARN"),
             next_rotation_at=_seconds(answer.get("NextRotationDate")),
             replicas=replicas.read(answer),
@@ -141,15 +154,12 @@ class SecretsManager:
             rotated_every_days=answer.get("RotationRules", {}).get("AutomaticallyAfterDays", 0),
         )
 
-    def rotated_by(self, function_arn: str) -> dict[str, float]:
-        """Return the secrets that name a function as the one that rotates them, in the order of their ARNs.
+    def rotated_by(self, function_arn: str) -> dict[str, Listed]:
+        """Return the secrets that name a function as the one that rotates them, by and in the order of their ARNs.
 
         The list of secrets says so of each, and may lag behind what DescribeSecret says.
-
-        Returns:
-            By its ARN, when a secret last changed in any way, in seconds since 1970; 0 if the list does not say.
         """
-        found: dict[str, float] = {}
+        found: dict[str, Listed] = {}
         page: dict[str, Any] = {}
         while True:
             answer = self._list(page)
@@ -157,7 +167,7 @@ class SecretsManager:
             if not isinstance(secrets, list):
                 raise _not_secrets_manager("secretsmanager:ListSecrets")
             ours = (secret for secret in secrets if secret.get("RotationLambdaARN") == function_arn)
-            found |= {secret["ARN"]: _seconds(secret.get("LastChangedDate")) for secret in ours}
+            found |= {secret["ARN"]: Listed(_seconds(secret.get("LastChangedDate")), _tags(secret)) for secret in ours}
             if not answer.get("NextToken"):
                 return dict(sorted(found.items()))
             page = {"NextToken": answer["NextToken"]}
@@ -307,6 +317,10 @@ def _unless(refusal: type[Exception], call: Callable[[], _T]) -> _T | None:
 
 def _seconds(moment: datetime | None) -> float:
     return moment.timestamp() if moment else 0.0
+
+
+def _tags(answer: Mapping[str, Any]) -> dict[str, str]:
+    return {tag["Key"]: tag.get("Value", "") for tag in answer.get("Tags", [])}  # absent if there are none
 
 
 def _told_at(answer: Mapping[str, Any]) -> float:

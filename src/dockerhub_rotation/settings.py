@@ -7,11 +7,14 @@ from ipaddress import ip_address
 from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
-from dockerhub_rotation import duration, library_settings
+from dockerhub_rotation import duration, library_settings, organization_settings, token_kinds
 from dockerhub_rotation.errors import SecretNotServed, SettingsInvalid
+from dockerhub_rotation.organization_settings import Resource
+from dockerhub_rotation.token_kinds import TokenKind
 
 LoginKind = Literal["auth-token", "users-login"]
 Heal = Literal["report", "rotate"]
+Disposal = Literal["disable", "delete"]
 
 # Weakest first, each implies those before it: https://docs.docker.com/reference/api/hub/latest/
 SCOPES = ("repo:public_read", "repo:read", "repo:write", "repo:admin")
@@ -61,6 +64,11 @@ class Settings:
         expiry: days after which a new token expires; None if it does not.
         grace: how long a superseded token lives, in seconds; a secret's tag may say otherwise.
         grace_limit: ... and how long it may live at most, whatever a tag or a label says.
+        superseded: whether a superseded token is left disabled, or deleted two days after that.
+        organizations: those whose tokens a secret's tag may ask for.
+        organization: the one whose tokens a secret gets, by its tag; None for the account's personal ones.
+        organization_resources: what a first token of an organization may do; empty for pulling from its repositories.
+        organization_quota: how many tokens an organization may have, disabled and expired ones among them.
         heal: what the caretaker does about a token under AWSCURRENT that is dead: `report` it, or `rotate` the secret.
         api_url: Hub API, without a slash at the end.
         auth_url: registry token service, asked at `/token`.
@@ -82,12 +90,36 @@ class Settings:
     expiry: int | None = None
     grace: int = 0
     grace_limit: int = 30 * 86_400
+    superseded: Disposal = "disable"
+    organizations: tuple[str, ...] = ()
+    organization: str | None = None
+    organization_resources: tuple[Resource, ...] = ()
+    organization_quota: int = 10
     heal: Heal = "report"
     api_url: str = "https://hub.docker.com"
     auth_url: str = "https://auth.docker.io"
     registry_url: str = "https://registry-1.docker.io"
     rotation_function: str | None = None
     extension_port: int | None = None
+
+    @property
+    def token_kind(self) -> TokenKind:
+        """The kind of token that is made."""
+        return token_kinds.PERSONAL if self.organization is None else token_kinds.ORGANIZATION
+
+    @property
+    def named_by(self) -> str:
+        """What names whose tokens are made."""
+        if self.organization is None:
+            return f"parameter {self.username_parameter}"
+        return "the secret's tag dockerhub-rotation:organization"
+
+    @property
+    def set_by(self) -> str:
+        """What says whose tokens are made, as the beginning of a sentence that goes on with what it should not be."""
+        if self.organization is None:
+            return f"parameters {self.username_parameter} and {self.password_parameter} are"
+        return f"{self.named_by} is"
 
     def serves(self, secret_id: str) -> bool:
         """Tell whether a secret, by its ARN or its name, is one of those that get a token."""
@@ -146,6 +178,12 @@ def read(environment: Mapping[str, str]) -> Settings:
         expiry=ask("DOCKERHUB_TOKEN_EXPIRY", duration.days, default.expiry),
         grace=ask("DOCKERHUB_GRACE", duration.parse, default.grace),
         grace_limit=ask("DOCKERHUB_GRACE_LIMIT", duration.parse, default.grace_limit),
+        superseded=ask("DOCKERHUB_SUPERSEDED", _disposal, default.superseded),
+        organizations=ask("DOCKERHUB_ORGANIZATIONS", organization_settings.names, default.organizations),
+        organization_resources=ask(
+            "DOCKERHUB_ORGANIZATION_RESOURCES", organization_settings.resources, default.organization_resources
+        ),
+        organization_quota=ask("DOCKERHUB_ORGANIZATION_QUOTA", organization_settings.quota, default.organization_quota),
         heal=ask("DOCKERHUB_HEAL", _heal, default.heal),
         api_url=ask("DOCKERHUB_API_URL", _base_url, default.api_url),
         auth_url=ask("DOCKERHUB_AUTH_URL", _base_url, default.auth_url),
@@ -157,6 +195,10 @@ def read(environment: Mapping[str, str]) -> Settings:
         ask(variable, check, None)
     if settings.grace > settings.grace_limit:
         problems.append("DOCKERHUB_GRACE must not be longer than DOCKERHUB_GRACE_LIMIT")
+    if strangers := organization_settings.strangers(settings.organization_resources, settings.organizations):
+        problems.append(
+            f"DOCKERHUB_ORGANIZATION_RESOURCES has paths of none of DOCKERHUB_ORGANIZATIONS: {', '.join(strangers)}"
+        )
     if problems:
         raise SettingsInvalid(f"The function's environment is wrong: {'; '.join(problems)}. Mend it.")
     return settings
@@ -258,6 +300,14 @@ def _heal(text: str) -> Heal:
             return text
         case _:
             raise ValueError("must be report or rotate")
+
+
+def _disposal(text: str) -> Disposal:
+    match text:
+        case "disable" | "delete":
+            return text
+        case _:
+            raise ValueError("must be disable or delete")
 
 
 def _bool(text: str) -> bool:

@@ -134,7 +134,7 @@ def _do(options: argparse.Namespace, show: Show, aws: Aws, wanted: Deployment) -
 
 def _preflight(options: argparse.Namespace, aws: Aws, show: Show, wanted: Deployment) -> dict[str, object]:
     where: Where = "local" if options.local else "deployed" if options.deployed else ""
-    return preflight(aws, show, wanted, docker_hub=where, try_both=options.try_both)
+    return preflight(aws, show, wanted, docker_hub=where, try_both=options.try_both, organization=options.organization)
 
 
 def _deploy(options: argparse.Namespace, aws: Aws, show: Show, wanted: Deployment) -> dict[str, object]:

@@ -82,6 +82,7 @@ def _deploying(verbs: _Verbs) -> None:
     where.add_argument("--local", action="store_true", help="measure at Docker Hub, too, with an account it asks for")
     deployed = "have the deployed caretaker measure at Docker Hub, with the account that is stored"
     where.add_argument("--deployed", action="store_true", help=deployed)
+    looking.add_argument("--organization", default="", help="with --local: measure this organization's access tokens")
     looking.add_argument("--try-both", action="store_true", help="with --local: try the other login as well")
 
     storing = verbs.add("credentials", "store the account's credential")

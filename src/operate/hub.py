@@ -74,13 +74,17 @@ def try_login(show: Show, settings: Mapping[str, str], lines: Sequence[str]) -> 
     raise Problem(f"Docker Hub does not take it, so nothing is stored. {seen} If you know better, {untried}.")
 
 
-def measure(settings: Mapping[str, str], *, try_both: bool) -> dict[str, Any]:
+def measure(settings: Mapping[str, str], *, try_both: bool, organization: str = "") -> dict[str, Any]:
     """Run the whole preflight, which asks for an account or reads standard input, and return its report.
+
+    Args:
+        organization: whose tokens are measured; empty for the account's own.
 
     Raises:
         Problem: it could not begin.
     """
-    return _run(["--try-both"] if try_both else [], settings)
+    measured = ["--organization", organization] if organization else []
+    return _run([*measured, *(["--try-both"] if try_both else [])], settings)
 
 
 def _run(

@@ -23,13 +23,16 @@ from operate.typed import command
 Where = Literal["", "local", "deployed"]
 
 
-def preflight(aws: Aws, show: Show, wanted: Deployment, *, docker_hub: Where, try_both: bool) -> dict[str, object]:
+def preflight(
+    aws: Aws, show: Show, wanted: Deployment, *, docker_hub: Where, try_both: bool, organization: str = ""
+) -> dict[str, object]:
     """Look at AWS, and at Docker Hub, and report what was assumed and what was seen.
 
     Args:
         docker_hub: who is to measure there, too: "local" for this machine, with an account that is asked for;
             "deployed" for the caretaker, with the one that is stored; empty for nobody.
         try_both: whether to try the login there that is not configured, too.
+        organization: whose tokens this machine is to measure; empty for the account's own.
 
     Returns:
         the report; `ok` says whether all that is relied on is as assumed.
@@ -45,7 +48,11 @@ def preflight(aws: Aws, show: Show, wanted: Deployment, *, docker_hub: Where, tr
     _show_rows(show, "AWS", found)
     if docker_hub:
         local = docker_hub == "local"
-        measured = hub.measure(settings, try_both=try_both) if local else _by_caretaker(aws, show, wanted)
+        measured = (
+            hub.measure(settings, try_both=try_both, organization=organization)
+            if local
+            else _by_caretaker(aws, show, wanted)
+        )
         holds = holds and measured["holds"]
         report["docker_hub"] = measured
         _show_rows(show, "Docker Hub", measured["measured"])

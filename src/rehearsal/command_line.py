@@ -22,7 +22,7 @@ from rehearsal.heal import heal
 from rehearsal.served import show as served
 from rehearsal.served.broken import BROKEN
 from rehearsal.wire import Fault, FaultKind
-from rehearsal.world import Scene, Shape
+from rehearsal.world import ORGANIZATION, Scene, Shape
 from rehearsal.year import table as year_table
 from rehearsal.year.almanac import Stretch
 
@@ -59,6 +59,11 @@ def main(arguments: list[str]) -> int:
         help=f"what the secret looks like: {', '.join(Shape)}",
     )
     rotate.add_argument("--two-factor", action="store_true", help="the account logs in with one-time codes")
+    rotate.add_argument(
+        "--organization",
+        action="store_true",
+        help="the secret holds a token of an organization, in which the account has the role to manage those",
+    )
     rotate.add_argument(
         "--rotations", type=_at_least(1), metavar="N", help="how many, one after the other (default: 1)"
     )
@@ -142,6 +147,7 @@ def main(arguments: list[str]) -> int:
     )
     many.add_argument("--timeout", type=_at_least(1), default=180, metavar="N", help="the function's (default: 180)")
     many.add_argument("--two-factor", action="store_true", help="the account logs in with one-time codes")
+    many.add_argument("--organization", action="store_true", help="every fifth secret holds a token of an organization")
     many.add_argument("--seed", type=int, default=1, metavar="N", help="of everything random (default: 1)")
 
     year = commands.add_parser(
@@ -201,12 +207,13 @@ def _rehearse(asked: argparse.Namespace, error: Callable[[str], NoReturn], conso
         faults=tuple(asked.fault),
         cold=asked.cold,
         grace=asked.grace,
+        organization=ORGANIZATION if asked.organization else None,
     )
     if asked.heal:
         return 0 if heal(scene, console) else 1
     if asked.serve:
         broken = BROKEN.get(asked.broken)
-        served.serve(scene, asked.rotations or (broken.rotations if broken else 0), broken, console)
+        served.serve(scene, asked.rotations or (broken.rotations_in(scene) if broken else 0), broken, console)
         return 0
     return 0 if rehearse.rehearse(scene, max(asked.rotations or 1, 2 if scene.grace_seconds else 1), console) else 1
 
@@ -220,6 +227,7 @@ def _fleets(asked: argparse.Namespace, past: Past) -> list[FleetScene]:
             past=past,
             timeout=asked.timeout,
             two_factor=asked.two_factor,
+            mixed=asked.organization,
             seed=asked.seed,
         )
         for limit in asked.per_minute or ((600, 180) if due_at_once else (600,))

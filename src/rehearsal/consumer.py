@@ -102,6 +102,6 @@ class Keeper:
 
 def _accepted(world: World, registry: httpx.Client, token: str) -> bool:
     answer = registry.get(
-        f"{world.hub_url}/token", params={"service": "registry.docker.io"}, auth=(world.hub.username, token)
+        f"{world.hub_url}/token", params={"service": "registry.docker.io"}, auth=(world.login_name, token)
     )
     return answer.status_code == 200

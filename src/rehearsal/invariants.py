@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from rehearsal.docker_hub import DockerHub, Token
+from rehearsal.docker_hub import DockerHub, OrganizationToken, Token
 from rehearsal.secrets_manager import Aws
 from rehearsal.wire import Request
 from rehearsal.world import PLACEHOLDER, Scene, State, World, token_in
@@ -20,6 +20,7 @@ WORKS = "AWSCURRENT logs in at Docker Hub"
 RETIRE_LAST = "no token is retired while AWSCURRENT holds it"
 DELETE_LATER = "no token is deleted by the rotation that disabled it"
 ONLY_OURS = "no token of anybody else is touched"
+SAME_RIGHTS = "an organization's token may do just what the one that it supersedes may"
 NO_REMAINS = "one active token of ours, the previous one disabled, nothing else"
 GRACE_KEPT = "no superseded token is disabled before its deadline, and each has one within its limit"
 REPLICAS_WORK = "what a replica in another Region holds logs in at Docker Hub, until Retire"
@@ -33,6 +34,8 @@ _LABELS_TELL_SECONDS = 1
 # So long a rollback keeps what it enables, for its own invocation.
 _HELD_SECONDS = 1200
 _LEAST_WITH_REPLICAS_SECONDS = 3600  # of a grace, as docs/how-it-works.md has it
+
+_Right = tuple[str, str, str]  # type, path and scope
 
 _EVERY_STEP = {"createSecret", "setSecret", "testSecret", "finishSecret", "Reconcile", "Retire", "Rollback"}
 _ALLOWED = {
@@ -99,6 +102,7 @@ class Invariants:
     _disabled_lately: set[str] = field(default_factory=set, repr=False)
     _rolled_back: bool = False
     _brought_back: set[str] = field(default_factory=set, repr=False)
+    _may: dict[str, frozenset[_Right]] = field(default_factory=dict, repr=False)
     others: Mapping[str, tuple[str, bool]] | None = None
     at_work: frozenset[str] = frozenset()
 
@@ -146,6 +150,7 @@ class Invariants:
         of_use = {uuid for uuid in gone & self._disabled_lately if self._values[uuid] not in self._expired}
         self._check(DELETE_LATER, not of_use, where)
         self._disabled_lately |= (_active(self._last) - _active(state)) & state.tokens.keys()
+        self._look_at_rights(world, token, where)
         self._look_at_graces(world, self._last, state, where)
         self._look_at_replicas(world, retired)
         self._check(ONLY_OURS, all(state.tokens.get(uuid) == was for uuid, was in self.others.items()), where)
@@ -161,6 +166,14 @@ class Invariants:
         """Forget which tokens it has disabled, once another rotation has begun."""
         if state.holder("AWSPENDING") not in {None, last.holder("AWSPENDING")}:
             self._disabled_lately.clear()
+
+    def _look_at_rights(self, world: Watched, current: str, where: str) -> None:
+        """Check what tokens of an organization may do: new ones what the current one may, if there is one."""
+        tokens = [token for token in world.hub.tokens.values() if isinstance(token, OrganizationToken)]
+        superseded = next((_rights(token) for token in tokens if token.value == current), None)
+        for token in tokens:
+            copied = superseded if superseded is not None and _made_by_the_function(token) else _rights(token)
+            self._check(SAME_RIGHTS, _rights(token) == self._may.get(token.uuid, copied), where)
 
     def _look_at_graces(self, world: Watched, last: State, state: State, where: str) -> None:
         """Check that nothing in grace has lost it but by Retire, and that no grace is longer than it may be."""
@@ -224,12 +237,15 @@ class Invariants:
             expired = token.expired(world.hub.moment)
             if token.uuid in self.others or (token.value == current and token.active and label == token.label):
                 continue
+            if _is_told_by_no_login(world, token):
+                continue
             if token.active and not expired and time > world.now():
                 continue  # in grace
             if label in kept and (expired or not token.active):
                 kept.clear()  # a second one is too many
                 continue
-            if token.active or expired or not (time + _LABELS_TELL_SECONDS >= born or token.uuid in self._disabled_lately):
+            lately = time + _LABELS_TELL_SECONDS >= born or token.uuid in self._disabled_lately
+            if token.active or expired or not lately:
                 remains.append(token.label)
         return remains
 
@@ -240,10 +256,13 @@ class Invariants:
             return True
         token = token_in(world.aws.value(world.secret_arn, "AWSPREVIOUS") or "")
         return token in {PLACEHOLDER, *self._dead_by_hand} or any(
-            it.value == token
-            and _without_time(it.label) in _labels(world, previous)
-            and (not it.active or it.expired(world.hub.moment) or _time_in(it.label) > world.now())
+            _is_told_by_no_login(world, it)
+            or (
+                _without_time(it.label) in _labels(world, previous)
+                and (not it.active or it.expired(world.hub.moment) or _time_in(it.label) > world.now())
+            )
             for it in world.hub.tokens.values()
+            if it.value == token
         )
 
     def repeat_steps(self, world: World) -> None:
@@ -263,7 +282,10 @@ class Invariants:
 
     def _remember(self, world: Watched, state: State) -> None:
         self._last = state
-        self._values |= {token.uuid: token.value for token in world.hub.tokens.values()}
+        for token in world.hub.tokens.values():
+            self._values[token.uuid] = token.value
+            if isinstance(token, OrganizationToken):
+                self._may[token.uuid] = _rights(token)
 
     def _check(self, invariant: str, holds: bool, where: str) -> None:
         self.checked[invariant] += 1
@@ -279,6 +301,11 @@ def _superseded_by_a_rotation(world: Watched, current: str) -> set[str]:
     if previous is None or new is None or not _made_by_the_function(new) or previous.created_at > new.created_at:
         return set()
     return {previous.value}
+
+
+def _rights(token: OrganizationToken) -> frozenset[_Right]:
+    """Return what a token may do, one thing with one path each."""
+    return frozenset((it.type, it.path, scope) for it in token.resources for scope in it.scopes)
 
 
 def _without_time(label: str) -> str:
@@ -311,6 +338,12 @@ def _labels(world: Watched, version: str) -> set[str]:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _is_told_by_no_login(world: Watched, token: Token) -> bool:
+    """Tell whether neither a label nor a login with its value tells that it is the secret's: then it is left alone."""
+    unlabelled = isinstance(token, OrganizationToken) and not token.label.startswith("dockerhub-rotation/")
+    return unlabelled and not world.hub.jwt_names_organization_token
 
 
 def _made_by_the_function(token: Token) -> bool:

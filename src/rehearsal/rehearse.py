@@ -9,10 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from rehearsal.consumer import Consumer, Keeper
+from rehearsal.docker_hub import OrganizationToken
 from rehearsal.invariants import Invariants
 from rehearsal.shown import counted, fault_line, show, show_step, the_world, verdicts
 from rehearsal.wire import Request
-from rehearsal.world import SECRET_NAME, Scene, State, StepRun, World
+from rehearsal.world import MADE_BY_HAND, SECRET_NAME, Scene, State, StepRun, World
 
 # What is waited for, at a terminal.
 _BEGINS = "Setting up Docker Hub, Secrets Manager and the function"
@@ -67,7 +68,7 @@ def rehearse(scene: Scene, rotations: int, console: Console) -> bool:
         show(_tokens([before, *(run.after for run in world.steps), after], invariants.others or {}), console)
         show(_labels(before, after), console)
         more = len(world.wire.requests) - len(asked)
-        show(_summary(consumer, keeper, asked, more, rotations, invariants), console)
+        show(_summary(consumer, keeper, asked, more, rotations, invariants, _left(world)), console)
         named = {request.name for request in asked}
         missed = [fault for fault in scene.faults if fault.at > len(asked) or not (fault.at or fault.name in named)]
         for fault in missed:
@@ -122,8 +123,24 @@ def _labels(before: State, after: State) -> Table:
     return table
 
 
+def _left(world: World) -> str:
+    """Say what is left active, and why: an organization's token that was made by hand."""
+    current = world.current_token()
+    left = any(
+        isinstance(token, OrganizationToken) and token.label == MADE_BY_HAND and token.active and token.value != current
+        for token in world.hub.tokens.values()
+    )
+    return "the token made by hand, because no login tells that it is the superseded one" if left else ""
+
+
 def _summary(
-    consumer: Consumer, keeper: Keeper, asked: Iterable[Request], more: int, rotations: int, invariants: Invariants
+    consumer: Consumer,
+    keeper: Keeper,
+    asked: Iterable[Request],
+    more: int,
+    rotations: int,
+    invariants: Invariants,
+    left: str,
 ) -> Table:
     parties = [request.party for request in asked]
     each = f" for {rotations} rotations" if rotations > 1 else ""
@@ -138,6 +155,8 @@ def _summary(
     if keeper.logins:
         refused = Text(f"{keeper.refused} refused", "red" if keeper.refused else "green")
         table.add_row("consumer", Text(f"{keeper.logins} logins with a copy that it reads once an hour, ") + refused)
+    if left:
+        table.add_row("left", left)
     for word, invariant in verdicts(invariants):
         table.add_row(word, invariant)
     return table

@@ -12,7 +12,7 @@ import functools
 import io
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from threading import RLock, Thread
 from typing import TYPE_CHECKING, Any
@@ -122,13 +122,14 @@ class Aws:
 
     # The world, without requests.
 
-    def create_secret(self, name: str, value: str) -> str:
+    def create_secret(self, name: str, value: str, tags: Mapping[str, str] | None = None) -> str:
         """Create a secret with a string as its first, current version; return its ARN.
 
         The ARN ends in `-AbCdEf`, where AWS has six random characters, so that sample events can name it.
         """
         with self._lock:
-            self._secrets_manager.create_secret(name, value, None, None, None, None, None, [], False)
+            written = [{"Key": key, "Value": content} for key, content in (tags or {}).items()]
+            self._secrets_manager.create_secret(name, value, None, None, written, None, None, [], False)
             secret = self._find(name)
             secret.arn = f"{secret.arn[:-6]}AbCdEf"
             for version in secret.versions.values():

@@ -23,10 +23,11 @@ def the_world(world: World) -> Text:
     token = "a token that a rotation has made" if rotated else "a token made by hand"
     holds = "a placeholder" if world.current_token() == PLACEHOLDER else token
     second = ", with two-factor login" if scene.two_factor else ""
-    looks = scene.shape.compose(world.hub.username, "<token>")
+    looks = scene.shape.compose(world.login_name, "<token>")
     shape = f"Its shape    {looks}\n" if scene.shape is not Shape.PLAIN else ""
+    role = f", which manages the tokens of organization {scene.organization}" if scene.organization else ""
     return Text(
-        f"Docker Hub   account {world.hub.username}{second}, {scene.others} tokens of other people and programs\n"
+        f"Docker Hub   account {world.hub.username}{second}{role}, {scene.others} tokens of other people and programs\n"
         f"AWS          secret {SECRET_NAME} ({scene.shape.value}), which holds {holds}\n{shape}"
         f"Function     the real handler, in a process of its own, {'cold for each step' if scene.cold else 'kept warm'}"
     )

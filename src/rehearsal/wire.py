@@ -56,12 +56,14 @@ class Fault:
     """One fault, which befalls the request with the number `at` (the first request is 1).
 
     Attributes:
-        name: if `at` is 0, the first request of this name is meant.
+        name: if `at` is 0, the first request of this name is meant,
+        after: of those with a number above this one.
     """
 
     at: int
     kind: FaultKind
     name: str = ""
+    after: int = 0
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ class Wire:
         self._clock = clock
         self._numbers = itertools.count(1)
         self._requests: list[Request] = []  # by number
-        self._named: set[str] = set()
+        self._named: dict[str, int] = {}  # the last request of each name
         self._writing = Lock()
         self._connections: set[Any] = set()
 
@@ -156,10 +158,12 @@ class Wire:
     def _fault(self, number: int, name: str) -> FaultKind | None:
         """Return what befalls a request."""
         with self._writing:
-            first = name not in self._named
-            self._named.add(name)
+            last = self._named.get(name, 0)
+            self._named[name] = number
         meant = (
-            fault for fault in self.faults if fault.at == number or (first and not fault.at and fault.name == name)
+            fault
+            for fault in self.faults
+            if fault.at == number or (not fault.at and fault.name == name and last <= fault.after < number)
         )
         return next((fault.kind for fault in meant), None)
 

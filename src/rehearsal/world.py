@@ -27,7 +27,7 @@ import boto3
 import pyotp
 
 from dockerhub_rotation import duration
-from rehearsal.docker_hub import DockerHub
+from rehearsal.docker_hub import DockerHub, Organization, Role, Token
 from rehearsal.sandbox import Function, FunctionError
 from rehearsal.secrets_manager import Aws
 from rehearsal.wire import Fault, Request, Server, Wire
@@ -40,6 +40,9 @@ SECRET_NAME = "dockerhub-token"
 CARETAKER = "dockerhub_rotation.caretaker.lambda_handler"
 FUNCTION_ARN = f"arn:aws:lambda:{REGION}:123456789012:function:dockerhub-rotation"
 REPOSITORY = "acme/app"
+ORGANIZATION = "acme-inc"
+QUOTA = 100
+MADE_BY_HAND = "made by hand"
 PLACEHOLDER = "placeholder-until-the-first-rotation"
 
 _BETWEEN_ROTATIONS_SECONDS = 5
@@ -113,6 +116,7 @@ class Scene:
         cold: whether each invocation gets a fresh process.
         environment: further environment variables of the function.
         grace: how long a superseded token lives, as DOCKERHUB_GRACE has it.
+        organization: the name of the organization whose token the secret holds; None for a personal token.
     """
 
     shape: Shape = Shape.PLAIN
@@ -123,6 +127,12 @@ class Scene:
     cold: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     grace: str = "0"
+    organization: str | None = None
+
+    @property
+    def repository(self) -> str:
+        """A repository that the secret's token may pull."""
+        return f"{self.organization}/app" if self.organization else REPOSITORY
 
     @property
     def grace_seconds(self) -> int:
@@ -221,6 +231,7 @@ class World:
         self.hub = DockerHub(
             totp_seed=seed,
             repositories={REPOSITORY: {"pull", "push"}},
+            organizations=organizations(scene.organization),
             clock=self.now,
         )
         self.aws = Aws(invoke=self.invoke, clock=self.now, thread=self._thread)
@@ -234,9 +245,14 @@ class World:
     def _furnish(self, seed: str | None) -> None:
         hub, aws = self.hub, self.aws
         for number in range(self.scene.others):
-            hub.add_token(("ci-runner", "laptop", "build-farm")[number % 3] + f"-{number + 1}", active=number % 4 != 3)
-        token = PLACEHOLDER if self.scene.placeholder else hub.add_token("made by hand").value
-        self.secret_arn = aws.create_secret(SECRET_NAME, self.scene.shape.compose(hub.username, token))
+            label, active = f"{('ci-runner', 'laptop', 'build-farm')[number % 3]}-{number + 1}", number % 4 != 3
+            if number % 4 == 1:  # the account has its own, whatever the secret holds
+                hub.add_token(label, active=active)
+            else:
+                self.add_token(label, active=active)
+        token = PLACEHOLDER if self.scene.placeholder else self.add_token(MADE_BY_HAND).value
+        value = self.scene.shape.compose(self.login_name, token)
+        self.secret_arn = aws.create_secret(SECRET_NAME, value, organization_tags(self.scene.organization))
         for variable, value in (("USERNAME", hub.username), ("PASSWORD", hub.password)):
             named = self.scene.environment.get(f"DOCKERHUB_{variable}_PARAMETER", f"DOCKER_HUB_{variable}")
             aws.put_parameter(named, value)
@@ -245,6 +261,28 @@ class World:
             aws.put_parameter("DOCKER_HUB_TOTP", seed)
             self.secrets.add(seed)
         self._remember_secrets()
+
+    @property
+    def login_name(self) -> str:
+        """The name under which the secret's token logs in."""
+        return self.scene.organization or self.hub.username
+
+    @property
+    def tokens_path(self) -> str:
+        """The path at the Hub API of the tokens that are of the same kind as the secret's."""
+        organization = self.scene.organization
+        return f"/v2/orgs/{organization}/access-tokens" if organization else "/v2/access-tokens"
+
+    def add_token(self, label: str, **how: Any) -> Token:
+        """Make one more token by hand, of the same kind as the secret's, and return it.
+
+        Args:
+            label: what it is called.
+            how: as `DockerHub.add_token` or `DockerHub.add_organization_token` has it.
+        """
+        if self.scene.organization:
+            return self.hub.add_organization_token(self.scene.organization, label, **how)
+        return self.hub.add_token(label, **how)
 
     def __enter__(self) -> Self:
         front_aws, front_hub, door_aws, door_hub = (
@@ -298,6 +336,7 @@ class World:
             "DOCKERHUB_AUTH_URL": hub_url,
             "DOCKERHUB_REGISTRY_URL": hub_url,
             **({"DOCKERHUB_TOTP_PARAMETER": "DOCKER_HUB_TOTP"} if self.scene.two_factor else {}),
+            **organization_environment(self.scene.organization),
             "DOCKERHUB_GRACE": self.scene.grace,
             **self.scene.environment,
         }
@@ -438,6 +477,24 @@ class World:
             self.secrets |= {token.value for token in self.hub.tokens.values()}
 
 
+def organizations(name: str | None) -> dict[str, Organization]:
+    """Return the organization, if there is one; the account has the least role in it that a rotation needs."""
+    if name is None:
+        return {}
+    members = {"acme": Role.TOKEN_MANAGER, "the-owner": Role.OWNER}
+    return {name: Organization(members=members, repositories={f"{name}/app"}, quota=QUOTA)}
+
+
+def organization_environment(name: str | None) -> dict[str, str]:
+    """Return the environment variables of a function that serves it."""
+    return {"DOCKERHUB_ORGANIZATIONS": name, "DOCKERHUB_ORGANIZATION_QUOTA": str(QUOTA)} if name else {}
+
+
+def organization_tags(name: str | None) -> dict[str, str]:
+    """Return the tags of a secret that holds a token of it."""
+    return {"dockerhub-rotation:organization": name} if name else {}
+
+
 def state_of(hub: DockerHub, aws: Aws, secret_arn: str) -> State:
     """Return what is so now."""
     with hub.lock:
@@ -455,7 +512,8 @@ def _forms(value: str) -> set[str]:
     encoded = {
         base64.b64encode(b"." * before + value.encode())[4 if before else 0 : -4].decode() for before in range(3)
     }
-    plain = {value, value.removeprefix("dckr_pat_"), quote(value, safe=""), json.dumps(value)[1:-1]}
+    bare = value.removeprefix("dckr_pat_").removeprefix("dckr_oat_")
+    plain = {value, bare, quote(value, safe=""), json.dumps(value)[1:-1]}
     return plain | encoded | {form.replace("+", "-").replace("/", "_") for form in encoded}
 
 

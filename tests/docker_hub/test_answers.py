@@ -151,7 +151,10 @@ NOBODY = (None, None, None)
         pytest.param({"https://hub.docker.com": "hub"}, NOBODY, id="claims of another type"),
         pytest.param({"https://hub.docker.com": {"username": ""}, "scope": ""}, NOBODY, id="empty texts"),
         pytest.param({"https://hub.docker.com": {"username": 7, "source": [1]}, "scope": [1]}, NOBODY, id="no texts"),
-        pytest.param({"https://hub.docker.com": {"source": f"docker_oat|{UUID}"}}, NOBODY, id="an organization's"),
+        pytest.param(
+            {"https://hub.docker.com": {"source": f"docker_oat|{UUID}"}}, (None, UUID, None), id="an organization's"
+        ),
+        pytest.param({"https://hub.docker.com": {"source": f"docker_password|{UUID}"}}, NOBODY, id="no token's"),
         pytest.param({"https://hub.docker.com": {"source": "docker_pat"}}, NOBODY, id="no uuid"),
         pytest.param({"https://hub.docker.com": {"source": "docker_pat|"}}, NOBODY, id="an empty uuid"),
     ],

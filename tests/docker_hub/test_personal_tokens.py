@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from dockerhub_rotation import __version__
-from dockerhub_rotation.docker_hub.personal_tokens import NewToken
+from dockerhub_rotation.docker_hub.tokens import NewToken
 from dockerhub_rotation.errors import AnswerUnknown, DockerHubRefused, DockerHubUnavailable, OutOfTime, RateLimited
 from tests.docker_hub.wire import (
     CREATE,

@@ -19,9 +19,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     rows = config.stash[TALLY]
     if rows:
-        terminalreporter.write_line(" " * 34 + "".join(f"{column:>14}" for column in COLUMNS))
+        terminalreporter.write_line(" " * 50 + "".join(f"{column:>14}" for column in COLUMNS))
     for title, counts in rows.items():
-        terminalreporter.write_line(f"{title:34}" + "".join(f"{counts[column]:>14}" for column in COLUMNS))
+        terminalreporter.write_line(f"{title:50}" + "".join(f"{counts[column]:>14}" for column in COLUMNS))
 
 
 @pytest.fixture

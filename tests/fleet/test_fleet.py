@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from rehearsal.command_line import main
+from rehearsal.docker_hub import OrganizationToken
 from rehearsal.fleet.scenes import Past, Report, Scene
 from rehearsal.fleet.world import NOT_LOCKED, Fleet
 from rehearsal.invariants import NO_LEAK, NO_REMAINS, ONLY_OURS, WORKS
@@ -54,8 +55,32 @@ def test_a_fleet_whose_limit_is_not_met_needs_one_attempt_each() -> None:
     assert report.broken == HELD
 
 
+@pytest.mark.parametrize("past", [past for past in Past if past is not Past.WATCHED])
+def test_tokens_of_both_kinds_are_rotated_together(past: Past) -> None:
+    fleet = Fleet(Scene(secrets=6, past=past, mixed=True))
+    values = [fleet.aws.value(arn) or "" for arn in fleet.secrets]
+
+    report = fleet.rotate()
+
+    assert sum(value.startswith("dckr_oat_") for value in values) == (1 if past is Past.DUE_AT_ONCE else 2)
+    new = [fleet.aws.value(arn) or "" for arn in fleet.secrets]
+    assert [number for number, value in enumerate(new) if value.startswith("dckr_oat_")] == [0, 5]
+    assert all(map(fleet.hub.authenticates, new))
+    assert (report.rotated, report.refused_logins, report.retries) == (6, 0, 0)
+    assert report.broken == HELD
+
+
+def test_the_quota_of_a_business_organization_is_enough_for_one_more_token_of_each_of_its_secrets() -> None:
+    """A fleet that it is too small for would show that alone."""
+    scene = Scene(secrets=200, mixed=True)
+    fleet = Fleet(scene)
+
+    theirs = [token for token in fleet.hub.tokens.values() if isinstance(token, OrganizationToken)]
+    assert 40 <= len(theirs) <= 100 - sum(map(scene.is_of_an_organization, range(200)))
+
+
 def test_a_fleet_repeated_is_the_same_fleet() -> None:
-    scene = Scene(secrets=12, per_minute=36)
+    scene = Scene(secrets=12, per_minute=36, mixed=True)
 
     assert rotate(scene) == rotate(scene)
 
@@ -125,6 +150,12 @@ def test_the_command_shows_a_scene(capsys: pytest.CaptureFixture[str]) -> None:
     assert (rows["secrets rotated"], rows["logins refused"], rows["lockouts of the user name"]) == (["3"], ["0"], ["0"])
 
 
+def test_the_command_shows_both_kinds(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fleet", "--scene", "tidied-up", "--secrets", "6", "--organization"]) == 0
+
+    assert "every fifth of them with a token of an organization" in capsys.readouterr().out
+
+
 def test_the_command_fails_if_a_user_name_was_locked(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fleet", "--secrets", "12", "--per-minute", "600", "--two-factor"]) == 1
 
@@ -149,6 +180,13 @@ def test_the_page_says_what_a_look_at_200_secrets_takes() -> None:
     assert f"200 secrets take {day.seconds[0]:.0f} seconds and {sum(day.requests[0].values())} requests" in " ".join(
         (DOCS / "how-it-works.md").read_text().split()
     )
+
+
+def test_the_caretaker_asks_for_the_list_of_each_kind_once_and_finds_nothing() -> None:
+    day = Fleet(Scene(secrets=12, past=Past.WATCHED, mixed=True)).watch(hours=2)
+
+    assert [dict(hour) for hour in day.requests] == [{"AWS": 14, "Docker Hub": 3}] * 2
+    assert (day.unknown, day.attention, day.lockouts) == ((0, 0), (0, 0), 0)
 
 
 @pytest.mark.parametrize("two_factor", [False, True])

@@ -19,6 +19,7 @@ import pytest
 from dockerhub_rotation import credential, duration, settings, tags
 from dockerhub_rotation.docker_hub import network
 from dockerhub_rotation.errors import SettingsInvalid
+from dockerhub_rotation.organization_settings import Resource
 from dockerhub_rotation.request import Step
 from dockerhub_rotation.settings import Settings
 from tests.infra.stacks import ACCOUNT, HERE, REGION, ROOT, TEMPLATES, RefusedByTemplate, Stack, checked
@@ -108,6 +109,18 @@ OF_NEW_TOKENS = {
     "ProbeRepository": ("probe-repository", "acme/app"),
     "TokenExpiry": ("expiry", "90"),
 }
+
+
+def test_a_secret_of_an_organization_says_so_by_its_tag_and_another_by_none() -> None:
+    tagged, plain = (
+        {tag["Key"]: tag["Value"] for tag in it.properties("Secret")["Tags"]}
+        for it in (secret(Organization="acme-inc"), secret())
+    )
+
+    assert tagged.items() - plain.items() == {("dockerhub-rotation:organization", "acme-inc")}
+    assert tags.of_kind(tagged, Settings(organizations=("acme-inc",))).organization == "acme-inc"
+    with pytest.raises(RefusedByTemplate, match="Organization"):
+        secret(Organization="acme-inc/app")
 
 
 def test_each_parameter_of_a_secrets_new_tokens_sets_its_tag_and_an_empty_one_sets_none() -> None:
@@ -217,6 +230,10 @@ def test_the_parameters_reach_the_settings() -> None:
         Login="users-login",
         ProbeRepository="acme/probe",
         TokenExpiry="90",
+        Superseded="delete",
+        Organizations="acme,globex-2",
+        OrganizationResources='[{"type": "TYPE_REPO", "path": "acme/app", "scopes": ["scope-image-pull"]}]',
+        OrganizationQuota="100",
         ApiUrl="http://127.0.0.1:8080/hub",
         AuthUrl="https://auth.example.com",
         RegistryUrl="https://registry.example.com",
@@ -234,6 +251,10 @@ def test_the_parameters_reach_the_settings() -> None:
         login="users-login",
         probe_repositories=("acme/probe",),
         expiry=90,
+        superseded="delete",
+        organizations=("acme", "globex-2"),
+        organization_resources=(Resource("TYPE_REPO", "acme/app", frozenset({"scope-image-pull"})),),
+        organization_quota=100,
         api_url="http://127.0.0.1:8080/hub",
         auth_url="https://auth.example.com",
         registry_url="https://registry.example.com",
@@ -264,6 +285,13 @@ def test_the_parameters_reach_the_settings() -> None:
         ("Grace", "DOCKERHUB_GRACE", "99999h"),
         ("GraceLimit", "DOCKERHUB_GRACE_LIMIT", "30"),
         ("Heal", "DOCKERHUB_HEAL", "yes"),
+        ("Superseded", "DOCKERHUB_SUPERSEDED", "keep"),
+        ("Organizations", "DOCKERHUB_ORGANIZATIONS", "acme/app"),
+        ("Organizations", "DOCKERHUB_ORGANIZATIONS", "Acme"),
+        ("OrganizationResources", "DOCKERHUB_ORGANIZATION_RESOURCES", "acme/*"),
+        ("OrganizationResources", "DOCKERHUB_ORGANIZATION_RESOURCES", "[]"),
+        ("OrganizationQuota", "DOCKERHUB_ORGANIZATION_QUOTA", "0"),
+        ("OrganizationQuota", "DOCKERHUB_ORGANIZATION_QUOTA", "ten"),
         ("ApiUrl", "DOCKERHUB_API_URL", "http://hub.docker.com"),
         ("ApiUrl", "DOCKERHUB_API_URL", "http://127.0.0.1.example.com"),
         ("AuthUrl", "DOCKERHUB_AUTH_URL", "https://me@auth.docker.io"),

@@ -101,7 +101,11 @@ def test_the_function_reads_the_account_where_it_is_and_may_do_so(made_with: dic
         "DOCKERHUB_TOKEN_EXPIRY": "",
         "DOCKERHUB_GRACE": "0",
         "DOCKERHUB_GRACE_LIMIT": "30d",
+        "DOCKERHUB_SUPERSEDED": "disable",
         "DOCKERHUB_HEAL": "report",
+        "DOCKERHUB_ORGANIZATIONS": "",
+        "DOCKERHUB_ORGANIZATION_RESOURCES": "",
+        "DOCKERHUB_ORGANIZATION_QUOTA": "10",
     }
     assert {name: value for name, value in becomes.items() if name not in was} == new
     assert resources(after, "ReadParameters") == resources(before, "ReadParameters")

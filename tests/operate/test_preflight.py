@@ -46,6 +46,7 @@ class Measured:
         self.docker_hub: dict[str, Any] = dict(DOCKER_HUB)
         self.wanted: list[Wanted] = []
         self.settings: list[tuple[dict[str, str], bool]] = []
+        self.organizations: list[str] = []
 
 
 @pytest.fixture
@@ -56,8 +57,9 @@ def measured(aws: Account, monkeypatch: pytest.MonkeyPatch) -> Measured:
         found.wanted.append(wanted)
         return found.aws
 
-    def measure(settings: dict[str, str], *, try_both: bool) -> dict[str, Any]:
+    def measure(settings: dict[str, str], *, try_both: bool, organization: str) -> dict[str, Any]:
         found.settings.append((settings, try_both))
+        found.organizations.append(organization)
         return found.docker_hub
 
     monkeypatch.setattr(preflight, "measure", look)
@@ -97,6 +99,13 @@ def test_both_are_one_report(measured: Measured, run: Command) -> None:
     assert "deleted: 1 token that earlier runs had left" in done.out
     assert done.out.endswith("What a deployment relies on is as assumed.\n")
     assert [both for _, both in measured.settings] == [True]
+
+
+def test_an_organizations_tokens_are_measured_if_it_is_named(measured: Measured, run: Command) -> None:
+    run("preflight", "--local")
+    run("preflight", "--local", "--organization", "acme")
+
+    assert measured.organizations == ["", "acme"]
 
 
 def test_a_program_gets_one_document(measured: Measured, run: Command) -> None:

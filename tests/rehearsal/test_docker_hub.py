@@ -5,7 +5,6 @@ from base64 import b64decode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import httpx
 import jwt
@@ -14,22 +13,23 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from rehearsal.docker_hub import DockerHub, Fault, Token
+from rehearsal.docker_hub import DockerHub, Fault, Organization, Token
+from tests.rehearsal.asked import (
+    Clock,
+    auth_token,
+    claims_of,
+    client_of,
+    granted,
+    manager,
+    registry_token,
+    second_factor,
+    users_login,
+)
 
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 WRONG = "not-the-password"
 LOCKED = "toomanyrequests: too many failed login attempts for username or IP address"
 APP = {"acme/app": {"pull", "push"}}
-
-
-class Clock:
-    """A clock that moves only when told to."""
-
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -40,45 +40,6 @@ def clock() -> Clock:
 @pytest.fixture
 def hub(clock: Clock) -> DockerHub:
     return DockerHub(clock=clock, repositories=APP)
-
-
-def client_of(hub: DockerHub) -> httpx.Client:
-    return httpx.Client(transport=httpx.WSGITransport(app=hub.app), base_url="https://hub.docker.com")
-
-
-def auth_token(hub: DockerHub, identifier: str, secret: str) -> httpx.Response:
-    return client_of(hub).post("/v2/auth/token", json={"identifier": identifier, "secret": secret})
-
-
-def users_login(hub: DockerHub, username: str, password: str) -> httpx.Response:
-    return client_of(hub).post("/v2/users/login", json={"username": username, "password": password})
-
-
-def second_factor(hub: DockerHub, code: str) -> httpx.Response:
-    token = users_login(hub, hub.username, hub.password).json()["login_2fa_token"]
-    return client_of(hub).post("/v2/users/2fa-login", json={"login_2fa_token": token, "code": code})
-
-
-def registry_token(hub: DockerHub, *scopes: str, auth: tuple[str, str] | None = None) -> httpx.Response:
-    params = {"service": "registry.docker.io", "scope": list(scopes)}
-    return client_of(hub).get("https://auth.docker.io/token", params=params, auth=auth)
-
-
-def granted(response: httpx.Response) -> dict[str, list[str]]:
-    assert response.status_code == 200
-    return {entry["name"]: entry["actions"] for entry in claims_of(response.json()["token"])["access"]}
-
-
-def claims_of(token: str) -> dict[str, Any]:
-    return jwt.decode(token, options={"verify_signature": False})
-
-
-def manager(hub: DockerHub) -> httpx.Client:
-    """A client that logged in with the password, so that it may manage tokens."""
-    client = client_of(hub)
-    token = auth_token(hub, hub.username, hub.password).json()["access_token"]
-    client.headers["Authorization"] = f"Bearer {token}"
-    return client
 
 
 def create(client: httpx.Client, **fields: object) -> httpx.Response:
@@ -186,8 +147,8 @@ def test_the_old_login_lives_a_month_or_as_told(clock: Clock) -> None:
         assert claims_of(users_login(hub, "acme", hub.password).json()["token"])["exp"] == clock.now + lifetime
 
 
-def test_an_organisation_cannot_log_in_with_the_old_login(hub: DockerHub) -> None:
-    hub.organisations = {"acme-inc"}
+def test_an_organization_cannot_log_in_with_the_old_login(hub: DockerHub) -> None:
+    hub.organizations = {"acme-inc": Organization(members={})}
 
     answer = users_login(hub, "acme-inc", hub.password)
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 
-from rehearsal.docker_hub import DockerHub
+from rehearsal.docker_hub import DockerHub, Organization, Role
 
 DOCUMENT = Path(__file__).parents[2].parent / "shared" / "reference" / "dockerhub-openapi.yaml"
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
@@ -110,7 +110,7 @@ def test_the_old_login_answers_as_documented(
     password: str,
     totp_seed: str | None,
 ) -> None:
-    hub.organisations, hub.totp_seed = {"acme-inc"}, totp_seed
+    hub.organizations, hub.totp_seed = {"acme-inc": Organization(members={})}, totp_seed
 
     answer = client.post("/v2/users/login", json={"username": username, "password": password})
 
@@ -189,6 +189,86 @@ def test_a_bad_request_is_refused_as_documented(contract: Contract, hub: DockerH
     contract.judge("/v2/access-tokens", created)
     contract.judge("/v2/access-tokens", listed)
     contract.judge("/v2/access-tokens/{uuid}", changed)
+
+
+# Organizations
+
+TOKENS, ONE_TOKEN = "/v2/orgs/{name}/access-tokens", "/v2/orgs/{org_name}/access-tokens/{access_token_id}"
+PULL = {"type": "TYPE_REPO", "path": "acme-inc/*", "scopes": ["scope-image-pull"]}
+
+
+def join(hub: DockerHub, role: Role) -> None:
+    hub.organizations = {"acme-inc": Organization(members={"acme": role})}
+
+
+@pytest.mark.parametrize("expires_at", [None, "2029-12-31T23:59:59Z"])
+def test_an_organizations_token_is_documented_through_its_whole_life(
+    contract: Contract, hub: DockerHub, client: httpx.Client, expires_at: str | None
+) -> None:
+    join(hub, Role.TOKEN_MANAGER)
+    log_in(client, hub)
+    hub.add_organization_token("acme-inc", "another", active=False)
+    collection = TOKENS.format(name="acme-inc")
+
+    created = client.post(collection, json={"label": "ci", "resources": [PULL], "expires_at": expires_at})
+    path = f"{collection}/{created.json()['id']}"
+    used = client.post("/v2/auth/token", json={"identifier": "acme-inc", "secret": created.json()["token"]})
+    listed = client.get(collection, params={"page_size": 1})
+    shown = client.get(path)
+    changed = client.patch(path, json={"label": "ci, retired", "is_active": False})
+    refused = client.post("/v2/auth/token", json={"identifier": "acme-inc", "secret": created.json()["token"]})
+    deleted, deleted_again, shown_again = client.delete(path), client.delete(path), client.get(path)
+
+    for documented, answer, status in (
+        (TOKENS, created, 201),
+        ("/v2/auth/token", used, 200),
+        (TOKENS, listed, 200),
+        (ONE_TOKEN, shown, 200),
+        (ONE_TOKEN, changed, 200),
+        ("/v2/auth/token", refused, 401),
+        (ONE_TOKEN, deleted, 204),
+        (ONE_TOKEN, deleted_again, 404),
+        (ONE_TOKEN, shown_again, 404),
+    ):
+        assert answer.status_code == status
+        contract.judge(documented, answer)
+
+
+@pytest.mark.parametrize(
+    ("method", "documented"),
+    [("POST", TOKENS), ("GET", TOKENS), ("GET", ONE_TOKEN), ("PATCH", ONE_TOKEN), ("DELETE", ONE_TOKEN)],
+)
+@pytest.mark.parametrize("who", ["nobody", "a member", "a stranger", "a token"])
+def test_whoever_may_not_manage_an_organizations_tokens_is_turned_away_as_documented(
+    contract: Contract, hub: DockerHub, client: httpx.Client, method: str, documented: str, who: str
+) -> None:
+    join(hub, Role.MEMBER)
+    token = hub.add_organization_token("acme-inc", "ci")
+    if who == "a token":
+        answer = client.post("/v2/auth/token", json={"identifier": "acme-inc", "secret": token.value})
+        client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+    elif who != "nobody":
+        log_in(client, hub)
+    name = "elsewhere" if who == "a stranger" else "acme-inc"
+    path = documented.format(name=name, org_name=name, access_token_id=token.uuid)
+
+    answer = client.request(method, path)
+
+    assert answer.status_code == {"nobody": 401, "a member": 403, "a stranger": 404, "a token": 403}[who]
+    contract.judge(documented, answer)
+
+
+def test_an_organizations_token_that_cannot_be_made_is_refused_as_documented(
+    contract: Contract, hub: DockerHub, client: httpx.Client
+) -> None:
+    join(hub, Role.OWNER)
+    log_in(client, hub)
+    hub.organizations["acme-inc"].quota = 0
+
+    for resources in ([], [PULL | {"path": "acme-inc/no-such-repository"}], [PULL]):
+        answer = client.post(TOKENS.format(name="acme-inc"), json={"label": "ci", "resources": resources})
+        assert answer.status_code == 400
+        contract.judge(TOKENS, answer)
 
 
 def test_the_judge_is_strict(contract: Contract, hub: DockerHub, client: httpx.Client) -> None:

@@ -116,6 +116,19 @@ def test_every_request_is_looked_at_after_its_effect_and_before_its_answer(
 # Faults
 
 
+@pytest.mark.parametrize(("after", "struck"), [(0, 1), (1, 3), (2, 3), (3, None)])
+def test_a_fault_by_name_befalls_the_first_request_of_that_name_after_a_number(
+    stack: ExitStack, hub: Counter, after: int, struck: int | None
+) -> None:
+    wire = Wire(faults=[Fault(0, FaultKind.UNAVAILABLE_BEFORE, "GET /token", after=after)])
+    docker_hub = client(stack, wire, hub)
+
+    for path in ("/token", "/v2/", "/token"):
+        docker_hub.get(path)
+
+    assert [request.number for request in wire.requests if request.fault] == ([struck] if struck else [])
+
+
 @pytest.mark.parametrize(
     ("kind", "effects"),
     [

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from dockerhub_rotation.token_labels import label_for
-from rehearsal import docker_hub
-from rehearsal.docker_hub import Token
+from rehearsal.docker_hub import Token, personal_tokens
 from rehearsal.invariants import Invariants
 from rehearsal.sandbox import FunctionError
 from rehearsal.wire import Request
@@ -93,8 +92,8 @@ def test_a_token_that_docker_hub_makes_with_another_expiry_is_deleted_again(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = make_world(expiring())
-    before, body = world.state(), docker_hub._token_body
-    monkeypatch.setattr(docker_hub, "_token_body", lambda *token: body(*token) | {"expires_at": None})
+    before, body = world.state(), personal_tokens.token_body
+    monkeypatch.setattr(personal_tokens, "token_body", lambda *token: body(*token) | {"expires_at": None})
 
     assert world.rotate() == REFUSED
 

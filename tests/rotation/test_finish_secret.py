@@ -9,9 +9,8 @@ import pytest
 
 from dockerhub_rotation.errors import PendingTokenUnusable, RetirementFailed
 from dockerhub_rotation.token_labels import label_for
-from rehearsal import docker_hub
 from rehearsal.docker_hub import Fault as HubFault
-from rehearsal.docker_hub import Token
+from rehearsal.docker_hub import Token, personal_tokens
 from rehearsal.sandbox import FunctionError
 from rehearsal.wire import Fault, FaultKind, Request
 from rehearsal.world import FUNCTION_ARN, Scene, Shape, World, token_in
@@ -369,7 +368,7 @@ def new_token_not_listed_yet(world: World) -> None:
     """As where the list comes from a copy of the account that lags behind."""
     ready_to_finish(world)
     staged = world.aws.value(world.secret_arn, "AWSPENDING")
-    listed = [docker_hub._token_body(token) for token in world.hub.tokens.values() if token.value != staged]
+    listed = [personal_tokens.token_body(token) for token in world.hub.tokens.values() if token.value != staged]
     page = {"count": len(listed), "next": None, "previous": None, "results": listed}
     world.hub.faults.append(HubFault("GET", "/v2/access-tokens", 200, page))
     world.hold_before = None

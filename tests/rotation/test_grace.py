@@ -8,7 +8,9 @@ import pytest
 
 from dockerhub_rotation.token_labels import label_for
 from rehearsal.consumer import Keeper
-from rehearsal.docker_hub import Fault, Token, _json, _token_body
+from rehearsal.docker_hub import Fault, Token
+from rehearsal.docker_hub.answers import json_answer
+from rehearsal.docker_hub.personal_tokens import token_body
 from rehearsal.invariants import Invariants
 from rehearsal.world import Scene, World
 from tests.rotation.cared import findings
@@ -316,7 +318,7 @@ def test_a_deadline_that_docker_hub_does_not_take_is_said_after_the_promotion_an
         label = world.hub.tokens[uuid].label
         patch(uuid)
         world.hub.tokens[uuid].label = label
-        return _json(200, **_token_body(world.hub.tokens[uuid]))
+        return json_answer(200, **token_body(world.hub.tokens[uuid]))
 
     world.hub.app.view_functions["_patch_token"] = keep_the_label
 

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from dockerhub_rotation.token_labels import label_for
-from rehearsal import docker_hub
-from rehearsal.docker_hub import Fault, Token
+from rehearsal.docker_hub import Fault, Token, personal_tokens
 from rehearsal.sandbox import FunctionError
 from rehearsal.world import FUNCTION_ARN, PLACEHOLDER, Scene, World
 from tests.rotation.seen import event, finished, hand_made, holder, lines, ours, token_under, warnings
@@ -97,13 +96,13 @@ def test_an_orphan_of_unreadable_age_is_left_and_said_and_goes_once_it_can_be_re
 ) -> None:
     world = make_world()
     orphan = world.hub.add_token(label_for(world.secret_arn, UNSTAGED))
-    body = docker_hub._token_body
+    body = personal_tokens.token_body
 
     def without_age(token: Token, *value: str) -> dict[str, object]:
         return body(token, *value) | ({"created_at": created_at} if token is orphan else {})
 
     with monkeypatch.context() as for_now:
-        for_now.setattr(docker_hub, "_token_body", without_age)
+        for_now.setattr(personal_tokens, "token_body", without_age)
         assert world.rotate() == ["RotationStarted", "RotationSucceeded"]
 
     assert finished(world) == (NOT_ALL, {"disabled": 1, "left": 1})
@@ -118,8 +117,8 @@ def test_an_orphan_of_unreadable_age_is_left_and_said_and_goes_once_it_can_be_re
 def test_with_no_age_readable_at_all_the_superseded_token_is_disabled_and_nothing_is_deleted(
     make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    body = docker_hub._token_body
-    monkeypatch.setattr(docker_hub, "_token_body", lambda *token: body(*token) | {"created_at": None})
+    body = personal_tokens.token_body
+    monkeypatch.setattr(personal_tokens, "token_body", lambda *token: body(*token) | {"created_at": None})
     world = make_world()
     tokens = set(world.hub.tokens)
 

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from rehearsal import docker_hub
-from rehearsal.docker_hub import Token
+from rehearsal.docker_hub import Token, answers
 from rehearsal.sandbox import FunctionError
 from rehearsal.wire import Request
 from rehearsal.world import World
@@ -17,7 +16,7 @@ def make_long_list(
     make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str, bool], tuple[World, Token]]:
     """Return a function that brings a rotation to one of its steps and a token of its own to the top of page 2."""
-    monkeypatch.setattr(docker_hub, "_shuffled", lambda token: token.created_at)
+    monkeypatch.setattr(answers, "shuffled", lambda token: token.created_at)
 
     def make(step: str, moves_up: bool) -> tuple[World, Token]:
         def somebody_deletes_a_token(request: Request) -> None:

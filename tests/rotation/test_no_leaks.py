@@ -8,7 +8,7 @@ import pytest
 from rehearsal.docker_hub import Fault as HubFault
 from rehearsal.sandbox import Function
 from rehearsal.wire import Fault, FaultKind
-from rehearsal.world import Scene, World
+from rehearsal.world import ORGANIZATION, Scene, World
 
 LOUD = {
     "POWERTOOLS_LOG_LEVEL": "DEBUG",
@@ -19,16 +19,28 @@ LOUD = {
 }
 
 
+@pytest.fixture(params=[None, ORGANIZATION], ids=["a personal token", "an organization's token"])
+def organization(request: pytest.FixtureRequest) -> str | None:
+    """Return whose token the secret holds."""
+    return request.param  # type: ignore[no-any-return]
+
+
 def leaked(world: World) -> list[str]:
     said = world.function.log() + "".join(run.error or "" for run in world.steps)
     assert "createSecret" in said
     return world.leaked(said)
 
 
-@pytest.mark.parametrize("level", ["DEBUG", "INFO", "WARNING", "ERROR"])
-def test_nothing_secret_is_printed_at_any_level(make_world: Callable[..., World], level: str) -> None:
+@pytest.mark.parametrize(
+    ("level", "organization"),
+    [("DEBUG", None), ("DEBUG", ORGANIZATION), ("INFO", None), ("WARNING", None), ("ERROR", None)],
+)
+def test_nothing_secret_is_printed_at_any_level(
+    make_world: Callable[..., World], level: str, organization: str | None
+) -> None:
     quiet = {"POWERTOOLS_LOG_LEVEL": level, "AWS_LAMBDA_LOG_LEVEL": level, "POWERTOOLS_LOGGER_LOG_EVENT": "true"}
-    world = make_world(Scene(environment=quiet, two_factor=True), run_function=Function)
+    scene = Scene(environment=quiet, two_factor=True, organization=organization)
+    world = make_world(scene, run_function=Function)
 
     world.rotate()
 
@@ -39,9 +51,11 @@ def test_nothing_secret_is_printed_at_any_level(make_world: Callable[..., World]
 
 
 @pytest.mark.parametrize("kind", [FaultKind.LOST_AFTER, FaultKind.HTML, FaultKind.UNAVAILABLE_AFTER])
-def test_nothing_secret_is_printed_when_requests_fail(make_world: Callable[..., World], kind: FaultKind) -> None:
+def test_nothing_secret_is_printed_when_requests_fail(
+    make_world: Callable[..., World], kind: FaultKind, organization: str | None
+) -> None:
     faults = tuple(Fault(at, kind) for at in (3, 6, 9, 14, 20))
-    world = make_world(Scene(environment=LOUD, faults=faults), run_function=Function)
+    world = make_world(Scene(environment=LOUD, faults=faults, organization=organization), run_function=Function)
 
     world.rotate()
 
@@ -50,13 +64,11 @@ def test_nothing_secret_is_printed_when_requests_fail(make_world: Callable[..., 
 
 
 def test_nothing_secret_is_printed_when_docker_hub_and_aws_echo_what_they_were_sent(
-    make_world: Callable[..., World],
+    make_world: Callable[..., World], organization: str | None
 ) -> None:
-    world = make_world(Scene(environment=LOUD), run_function=Function)
+    world = make_world(Scene(environment=LOUD, organization=organization), run_function=Function)
     secret = world.current_token()
-    world.hub.faults += [
-        HubFault("POST", "/v2/access-tokens", 400, {"message": secret, "token": secret, "errinfo": {}})
-    ]
+    world.hub.faults += [HubFault("POST", world.tokens_path, 400, {"message": secret, "token": secret, "errinfo": {}})]
     world.aws.refuse["PutSecretValue"] = ("InvalidParameterException", f"Value {secret} is not valid")
 
     world.rotate()

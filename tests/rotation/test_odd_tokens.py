@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rehearsal import docker_hub
-from rehearsal.docker_hub import Token
+from rehearsal.docker_hub import Token, personal_tokens
 from rehearsal.world import World
 from tests.rotation.seen import hand_made, holder, ours, token_under
 
@@ -22,9 +21,9 @@ ODD = [
 def let_the_list_say_oddly(
     monkeypatch: pytest.MonkeyPatch, odd: dict[str, object], of: Callable[[Token], bool]
 ) -> None:
-    body = docker_hub._token_body
+    body = personal_tokens.token_body
     monkeypatch.setattr(
-        docker_hub, "_token_body", lambda token, *value: body(token, *value) | (odd if of(token) else {})
+        personal_tokens, "token_body", lambda token, *value: body(token, *value) | (odd if of(token) else {})
     )
 
 

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from dockerhub_rotation.token_labels import label_for
-from rehearsal import docker_hub
-from rehearsal.docker_hub import Fault, Token
+from rehearsal.docker_hub import Fault, Token, personal_tokens
 from rehearsal.sandbox import FunctionError
 from rehearsal.wire import Request
 from rehearsal.world import World
@@ -172,12 +171,12 @@ def test_an_orphan_that_cannot_be_deleted_is_named_and_no_token_is_made(make_wor
 
 def make_it_unfit(monkeypatch: pytest.MonkeyPatch, **odd: object) -> None:
     """Let Docker Hub answer to the making of a token with something odd in it."""
-    body = docker_hub._token_body
+    body = personal_tokens.token_body
 
     def odd_when_made(token: Token, value: str = "***") -> dict[str, object]:
         return body(token, value) | (odd if value != "***" else {})
 
-    monkeypatch.setattr(docker_hub, "_token_body", odd_when_made)
+    monkeypatch.setattr(personal_tokens, "token_body", odd_when_made)
 
 
 @pytest.mark.parametrize("orphans", [0, 2])

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from dockerhub_rotation.token_labels import label_for
-from rehearsal import docker_hub
-from rehearsal.docker_hub import Fault
+from rehearsal.docker_hub import Fault, personal_tokens
 from rehearsal.sandbox import FunctionError
 from rehearsal.wire import Request
 from rehearsal.world import Scene, World
@@ -102,9 +101,9 @@ def test_a_token_that_was_never_used_by_docker_hubs_list_is_promoted(
     make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The year 1 is how a program in Go says that there is no such time, and is not an age."""
-    body = docker_hub._token_body
+    body = personal_tokens.token_body
     never = {"last_used": YEAR_ONE, "expires_at": YEAR_ONE}
-    monkeypatch.setattr(docker_hub, "_token_body", lambda *token: body(*token) | never)
+    monkeypatch.setattr(personal_tokens, "token_body", lambda *token: body(*token) | never)
     world = ready(make_world)
     world.hub.faults.append(LOCKED)  # so that it is the list that vouches for it
     pending = holder(world, "AWSPENDING")

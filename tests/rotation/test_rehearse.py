@@ -118,6 +118,7 @@ def test_a_token_that_was_made_and_deleted_meanwhile_is_shown(narrow: str) -> No
         "--fault killed-after@7 --fault html@12 --rotations 2",
         "--fault rate-limited@6 --fault killed-after@PutSecretValue",
         "--grace 2h",
+        "--organization --shape ecr --grace 2h --fault killed-before@PutSecretValue",
     ],
 )
 def test_every_scene_ends_with_status_0_and_no_invariant_broken(
@@ -144,10 +145,21 @@ def test_what_is_being_done_is_said_beside_a_spinner_and_in_a_pipe_beside_the_re
     assert capsys.readouterr().err == "1 of 5: cold starts\n"
 
 
-def test_a_heal_is_shown_from_the_deleted_token_to_consumers_that_work_again(
+def test_a_token_of_an_organization_is_rotated_and_what_is_left_of_it_is_said(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main(["rotate", "--heal"]) == 0
+    assert main(["rotate", "--organization"]) == 0
+
+    printed = capsys.readouterr().out
+    assert "manages the tokens of organization acme-inc" in printed
+    assert "left      the token made by hand" in printed
+
+
+@pytest.mark.parametrize("options", [[], ["--organization"]])
+def test_a_heal_is_shown_from_the_deleted_token_to_consumers_that_work_again(
+    capsys: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    assert main(["rotate", "--heal", *options]) == 0
 
     printed = capsys.readouterr().out
     said = ["somebody deletes token", "consumers are refused", "HealStarted", "finishSecret", "consumers work"]

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from rehearsal import docker_hub
-from rehearsal.docker_hub import Fault, Standing, Token
+from rehearsal.docker_hub import Fault, Standing, Token, personal_tokens
 from rehearsal.sandbox import FunctionError
 from rehearsal.world import Scene, World
 from tests.rotation.conftest import FunctionHere
@@ -89,8 +88,8 @@ def test_a_login_that_tells_less_than_the_token_was_made_with_is_believed_and_wa
     """To drop the token would bring another one like it, for ever."""
     world = make_world()
     let_logins_tell(world, monkeypatch, "repo:public_read")
-    body = docker_hub._token_body
-    monkeypatch.setattr(docker_hub, "_token_body", lambda *token: body(*token) | {"scopes": listed})
+    body = personal_tokens.token_body
+    monkeypatch.setattr(personal_tokens, "token_body", lambda *token: body(*token) | {"scopes": listed})
 
     assert world.rotate() == ["RotationStarted", "RotationSucceeded"]
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from dockerhub_rotation.deadline import Deadline
 from dockerhub_rotation.docker_hub.http import Http, Pool
 from dockerhub_rotation.docker_hub.management_login import ManagementLogin, Remembered
+from dockerhub_rotation.docker_hub.organization_tokens import OrganizationTokens
 from dockerhub_rotation.docker_hub.personal_tokens import PersonalTokens
 from dockerhub_rotation.docker_hub.token_login import TokenLogin
+from dockerhub_rotation.docker_hub.tokens import Tokens
 from dockerhub_rotation.parameters import Parameters
 from dockerhub_rotation.settings import Settings
 
@@ -38,7 +40,7 @@ class DockerHub:
         connection: what outlives the invocation.
         http: its requests, counted.
         management: the login with the account's password.
-        tokens: the account's tokens.
+        tokens: those of the account, or of an organization.
         login: logging in with a token.
     """
 
@@ -46,13 +48,23 @@ class DockerHub:
         self.connection = connection
         self.http = Http(connection.pool, deadline)
         self.management = ManagementLogin(settings, parameters, self.http, connection.management, deadline)
-        self.tokens = PersonalTokens(self.management, settings.scopes)
+        self.tokens = tokens_of(self.management, settings)
         self.login = TokenLogin(settings, self.http, connection.known)
-        self._known = connection.known
+        self._settings = settings
 
     def going_by(self, settings: Settings) -> "DockerHub":
-        """Return the same, which makes and tests tokens by other settings. To be asked for before anything is sent."""
+        """Return the same, which makes and tests tokens by other settings, perhaps those of another owner."""
+        if settings == self._settings:
+            return self
         other = copy(self)
-        other.tokens = PersonalTokens(self.management, settings.scopes)
-        other.login = TokenLogin(settings, self.http, self._known)
+        other.tokens = tokens_of(self.management, settings)
+        other.login = self.login.going_by(settings)
+        other._settings = settings  # noqa: SLF001
         return other
+
+
+def tokens_of(management: ManagementLogin, settings: Settings) -> Tokens:
+    """Return the tokens of which the settings say whose they are."""
+    if settings.organization is None:
+        return PersonalTokens(management, settings.scopes)
+    return OrganizationTokens(management, settings.organization, settings)

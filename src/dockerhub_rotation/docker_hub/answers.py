@@ -24,19 +24,36 @@ from dockerhub_rotation.errors import AnswerUnknown, DockerHubRefused, DockerHub
 # No request limit of Docker Hub lasts longer than hours; whoever tells of more is not understood.
 _MAX_SECONDS_TO_WAIT = 86_400
 
+
+@dataclass(frozen=True)
+class Names:
+    """How the API calls what a token has, and how many there are: each kind of token has names of its own."""
+
+    uuid: str
+    label: str
+    last_used: str
+    count: str
+
+
+# https://docs.docker.com/reference/api/hub/latest/#tag/access-tokens
+PERSONAL = Names(uuid="uuid", label="token_label", last_used="last_used", count="count")
+
+# So begins the label of every token that was made here.
+OURS = "dockerhub-rotation/"
+
 # For a refusal for which no reason is known.
 CHECK_URLS = "Check the DOCKERHUB_ URLs; if they are right, please report this line."
 
 
 @dataclass(frozen=True)
 class Token:
-    """A personal access token as the Hub lists it: everything but its value.
+    """A token as the Hub lists it: everything but its value.
 
     Attributes:
         active: None if the Hub does not say; nobody may act on that, but it need not matter either.
         created_at: None if the Hub does not say.
         expires_at: None if it does not expire.
-        scopes: what it may do; None if the Hub does not say.
+        scopes: what it may do; None if the list does not say.
         last_used: when somebody last logged in with it, as far as the Hub says.
     """
 
@@ -185,15 +202,15 @@ class Answer:
         )
 
 
-def uuid(answer: Answer, item: Mapping[str, Any]) -> str:
+def uuid(answer: Answer, item: Mapping[str, Any], names: Names = PERSONAL) -> str:
     """Return a token's uuid, which becomes part of a path and of messages."""
-    value = item.get("uuid")
+    value = item.get(names.uuid)
     if not isinstance(value, str) or not re.fullmatch("[0-9A-Za-z-]{1,64}", value):
         raise answer.unexpected()
     return value
 
 
-def tokens(answer: Answer) -> list[Token]:
+def tokens(answer: Answer, names: Names) -> list[Token]:
     """Read a page of the list of tokens, without entries that nothing could be done about.
 
     Raises:
@@ -204,16 +221,16 @@ def tokens(answer: Answer) -> list[Token]:
         raise answer.unexpected()
     found = []
     for item in results:
-        label = item.get("token_label") if isinstance(item, dict) else None
-        if isinstance(label, str) and label.startswith("dockerhub-rotation/"):
-            found.append(token(answer, item))
+        label = item.get(names.label) if isinstance(item, dict) else None
+        if isinstance(label, str) and label.startswith(OURS):
+            found.append(token(answer, item, names))
         else:  # somebody else's odd token must not keep ours from being rotated
             with suppress(DockerHubUnavailable):
-                found.append(token(answer, item))
+                found.append(token(answer, item, names))
     return found
 
 
-def token(answer: Answer, item: object) -> Token:
+def token(answer: Answer, item: object, names: Names) -> Token:
     """Read a token.
 
     Raises:
@@ -221,15 +238,15 @@ def token(answer: Answer, item: object) -> Token:
     """
     if not isinstance(item, dict):
         raise answer.unexpected()
-    label, active, scopes = item.get("token_label"), item.get("is_active"), item.get("scopes")
+    label, active, scopes = item.get(names.label), item.get("is_active"), item.get("scopes")
     return Token(
-        uuid=uuid(answer, item),
+        uuid=uuid(answer, item, names),
         label=label if isinstance(label, str) else "",
         active=active if isinstance(active, bool) else None,
         created_at=_time(item.get("created_at")),
         expires_at=_time(item.get("expires_at")),
         scopes=frozenset(scope for scope in scopes if isinstance(scope, str)) if isinstance(scopes, list) else None,
-        last_used=_time(item.get("last_used")),
+        last_used=_time(item.get(names.last_used)),
     )
 
 

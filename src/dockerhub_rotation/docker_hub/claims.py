@@ -37,14 +37,20 @@ def read(jwt: str) -> dict[str, Any]:
 
 
 def identity(claims: Mapping[str, Any]) -> Identity:
-    """Read a Hub login's claims, as published in https://github.com/mongodb/kingfisher/issues/202."""
+    """Read a Hub login's claims, as published in https://github.com/mongodb/kingfisher/issues/202.
+
+    Those of a login with an organization's token are not; its source is believed to be called like this, too:
+    https://github.com/docker/cli/blob/master/cli/internal/oauth/jwt.go.
+    """
     hub = claims.get("https://hub.docker.com")
     hub = hub if isinstance(hub, dict) else {}
     username, source, scope = hub.get("username"), hub.get("source"), claims.get("scope")
     kind, _, token_uuid = source.partition("|") if isinstance(source, str) else ("", "", "")
     return Identity(
         username=username if isinstance(username, str) and username else None,
-        token_uuid=token_uuid if kind == "docker_pat" and re.fullmatch("[0-9A-Za-z-]{1,64}", token_uuid) else None,
+        token_uuid=token_uuid
+        if kind in ("docker_pat", "docker_oat") and re.fullmatch("[0-9A-Za-z-]{1,64}", token_uuid)
+        else None,
         scopes=frozenset(scope.split()) if isinstance(scope, str) and scope else None,
     )
 

@@ -132,6 +132,10 @@ class ManagementLogin:
         self._deadline = deadline
         self._began_at = time.time()
 
+    def now(self) -> float:
+        """Return the time by Docker Hub's clock, in seconds since 1970."""
+        return self._http.now()
+
     def presume_code_used(self, at: float) -> None:
         """Take the one-time code of a moment as used.
 

@@ -1,5 +1,7 @@
 """Logging in with a token, as its consumers do: whether it works, and which one it is."""
 
+from copy import copy
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
@@ -16,6 +18,21 @@ _MAX_REFUSED = 3
 _MAX_KNOWN = 256
 
 
+@dataclass
+class _Seen:
+    """What the logins of one invocation have met.
+
+    Attributes:
+        refused: digests of values that were refused.
+        refused_logins: how many were.
+        locked_out: how a lockout was told, if there was one.
+    """
+
+    refused: set[bytes] = field(default_factory=set)
+    refused_logins: int = 0
+    locked_out: LockedOut | None = None
+
+
 class TokenLogin:
     """Logins with tokens, for one invocation. Every method raises what `Http.send` raises, and LoginsUsedUp.
 
@@ -27,9 +44,13 @@ class TokenLogin:
         self._settings = settings
         self._http = http
         self._known = known
-        self._refused: set[bytes] = set()
-        self._refused_logins = 0
-        self._locked_out: LockedOut | None = None
+        self._seen = _Seen()
+
+    def going_by(self, settings: Settings) -> "TokenLogin":
+        """Return the same, by other settings. What was refused, and how often, is of one invocation."""
+        other = copy(self)
+        other._settings = settings  # noqa: SLF001
+        return other
 
     def known(self, token: str) -> str | None:
         """Return the uuid of a token that has logged in in this sandbox before, or None."""
@@ -37,7 +58,7 @@ class TokenLogin:
 
     def was_refused(self, token: str) -> bool:
         """Tell whether a login with a token was refused in this invocation; only a fresh one is worth another."""
-        return _digest(token) in self._refused
+        return _digest(token) in self._seen.refused
 
     def whose(self, username: str, token: str) -> str | None:
         """Return the uuid of a token, or None if logging in with it does not tell. Says nothing of whether it works.
@@ -62,8 +83,8 @@ class TokenLogin:
             json={"identifier": username, "secret": token},
         )
         if answer.refuses_login(400, 401):
-            self._refused.add(_digest(token))
-            self._refused_logins += 1
+            self._seen.refused.add(_digest(token))
+            self._seen.refused_logins += 1
             raise LoginRefused
         if not answer.success:
             raise answer.error(answers.CHECK_URLS)
@@ -99,7 +120,7 @@ class TokenLogin:
         if answer.refuses_login(401, 403):
             if probes and "insufficient scopes" in answer.said():
                 raise _probe_failed(" and ".join(probes), actions)
-            self._refused_logins += 1
+            self._seen.refused_logins += 1
             raise LoginRefused
         if not answer.success:
             raise answer.error(answers.CHECK_URLS)
@@ -112,17 +133,17 @@ class TokenLogin:
 
     def _log_in(self, what: str, method: str, url: str, **how: Any) -> Answer:
         """Send a login, unless it could lock the user name, or that is locked: a login more keeps it so."""
-        if self._locked_out is not None:
-            raise LockedOut(str(self._locked_out))
+        if self._seen.locked_out is not None:
+            raise LockedOut(str(self._seen.locked_out))
         self._spare_the_user_name()
         try:
             return self._http.send(what, method, url, **how)
         except LockedOut as locked_out:
-            self._locked_out = locked_out
+            self._seen.locked_out = locked_out
             raise
 
     def _spare_the_user_name(self) -> None:
-        if self._refused_logins >= _MAX_REFUSED:
+        if self._seen.refused_logins >= _MAX_REFUSED:
             raise LoginsUsedUp(
                 f"Docker Hub has refused {_MAX_REFUSED} logins of this invocation, which makes no more, as they can "
                 "lock the user name. Look which of the secret's versions hold tokens that are gone."

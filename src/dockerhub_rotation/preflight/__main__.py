@@ -15,8 +15,9 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
-from dockerhub_rotation import settings
+from dockerhub_rotation import organization_settings, settings
 from dockerhub_rotation.docker_hub import Connection
 from dockerhub_rotation.errors import RotationError
 from dockerhub_rotation.parameters import Account, totp_seed
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{COST_OF_A_LOCKOUT}\n", file=sys.stderr, flush=True)
         ends_at = time.monotonic() + _SECONDS
         report = measure(
-            read,
+            replace(read, organization=options.organization),
             Entered(account),
             Connection(),
             lambda: round((ends_at - time.monotonic()) * 1000),
@@ -60,8 +61,19 @@ def _parser() -> argparse.ArgumentParser:
         prog="preflight", description="Measure at Docker Hub what the rotation function assumes of it."
     )
     made.add_argument("--try-both", action="store_true", help=COST_OF_A_LOCKOUT.replace("%", "%%"))
+    made.add_argument(
+        "--organization", type=_organization, help="measure this organization's access tokens, not the account's own"
+    )
     made.add_argument("--login-only", action="store_true", help="try the login alone, and make no token")
     return made
+
+
+def _organization(text: str) -> str:
+    try:
+        (name,) = organization_settings.names(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("must be the name of one, as the paths of its repositories begin") from None
+    return name
 
 
 def _ask() -> Account | None:

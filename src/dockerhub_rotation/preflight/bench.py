@@ -6,20 +6,26 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dockerhub_rotation.deadline import Deadline
-from dockerhub_rotation.docker_hub import Connection, answers
+from dockerhub_rotation.docker_hub import Connection, answers, tokens_of
 from dockerhub_rotation.docker_hub.answers import Answer
 from dockerhub_rotation.docker_hub.http import Http
 from dockerhub_rotation.docker_hub.management_login import ManagementLogin, Remembered
-from dockerhub_rotation.docker_hub.personal_tokens import PersonalTokens
 from dockerhub_rotation.docker_hub.token_login import TokenLogin
 from dockerhub_rotation.errors import DockerHubUnavailable, LockedOut, LoginsUsedUp
+from dockerhub_rotation.organization_settings import Resource
 from dockerhub_rotation.parameters import Accounts
 from dockerhub_rotation.preflight.findings import Findings
 from dockerhub_rotation.settings import SCOPES, Settings
 
 LABEL = "dockerhub-rotation/preflight/"
-PATH = "/v2/access-tokens"
+# The least that an organization's token may do, and of use to nobody: what anybody may.
+_PULL_PUBLIC = Resource("TYPE_REPO", "*/*/public", frozenset({"scope-image-pull"}))
+# How the API calls what an organization's token has, by what it calls the same of a personal one.
+_NAMES = {"id": "uuid", "label": "token_label", "last_used_at": "last_used"}
 PAGE_SIZE = 100
+
+# What no rotation of an organization's token relies on: its login may tell, and need not.
+_NOT_OF_ORGANIZATIONS = ("token-login-names-token", "token-login-names-account")
 
 MAX_REFUSED_LOGINS = 2
 _LOGINS = ("/v2/auth/token", "/v2/users/login", "/v2/users/2fa-login", "/token")
@@ -87,6 +93,10 @@ class Bench:
         connection: the sandbox's. A login that it remembers is made anew, for a login is what is measured.
 
     Attributes:
+        settings: the function's, for the least token there is.
+        username: with which the token logs in.
+        path: of the tokens that are measured, at the Hub API.
+        asked: what the token is made with, beside its end.
         label: of the token; names the run.
         begun: whether making the token was begun, so that there may be one.
         made: the token, if there is one.
@@ -97,14 +107,21 @@ class Bench:
         self.account = accounts.account()
         login = "users-login" if self.account.totp_seed else settings.login  # the only one that takes a code
         self.settings = replace(settings, scopes=SCOPES[:1], login=login)
+        organization = settings.organization
+        self.username = organization or self.account.username
+        self.path = f"/v2/orgs/{organization}/access-tokens" if organization else "/v2/access-tokens"
         self.deadline = deadline
-        self.findings = Findings(("expiry",) if settings.expiry is not None else ())
+        also = {"expiry"} if settings.expiry is not None else set()
+        self.findings = Findings(also, () if organization is None else _NOT_OF_ORGANIZATIONS)
         self.http = Watched(connection.pool, deadline)
         connection.management.login = None
         self.management = ManagementLogin(self.settings, accounts, self.http, connection.management, deadline)
-        self.tokens = PersonalTokens(self.management, self.settings.scopes)
+        self.tokens = tokens_of(self.management, self.settings)
         self.login = TokenLogin(self.settings, self.http, {})
         self.label = f"{LABEL}{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
+        self.asked: dict[str, Any] = {"token_label": self.label, "scopes": list(self.settings.scopes)}
+        if organization is not None:
+            self.asked = {"label": self.label, "resources": [_PULL_PUBLIC.document()]}
         self.begun = False
         self.made: Made | None = None
         self.gone = False
@@ -127,11 +144,28 @@ class Bench:
 
     def ask(self, what: str, method: str, **request: Any) -> Answer:
         """Make a request for the token, with the management login."""
-        return self.management.send(what, method, f"{PATH}/{self.token.uuid}", **request)
+        return self.management.send(what, method, f"{self.path}/{self.token.uuid}", **request)
+
+    def labelled(self, label: str) -> dict[str, str]:
+        """Return a change of the token's label."""
+        return {"token_label" if "token_label" in self.asked else "label": label}
+
+    def is_owner(self, username: str) -> bool:
+        """Tell whether a user name is the one with which the token logs in."""
+        return username.lower() == self.username.lower()
+
+    def keeps_rights(self, made: dict[str, Any]) -> bool:
+        """Tell whether a token is told to may do what it was asked for."""
+        if "scopes" in self.asked:
+            return made.get("scopes") is not None and set(made["scopes"]) == set(self.asked["scopes"])
+        try:
+            return [Resource.read(item) for item in made["resources"]] == [_PULL_PUBLIC]
+        except (KeyError, TypeError, ValueError):
+            return False
 
     def page(self, number: int, size: int = PAGE_SIZE) -> Answer:
         """Return a page of the list."""
-        return self.management.send("Listing the tokens", "GET", PATH, params={"page": number, "page_size": size})
+        return self.management.send("Listing the tokens", "GET", self.path, params={"page": number, "page_size": size})
 
     def pages(self, size: int = PAGE_SIZE) -> Iterator[Answer]:
         """Yield the pages of the list, up to the one that names no next.
@@ -172,11 +206,18 @@ class Bench:
 
 
 def items(page: Answer) -> list[dict[str, Any]]:
-    """Return the tokens on a page of the list, as far as they have a uuid."""
+    """Return the tokens on a page of the list, as `told` has them, as far as they have a uuid."""
     results = page.object().get("results")
     if not isinstance(results, list):
         raise page.unexpected()
-    return [item for item in results if isinstance(item, dict) and isinstance(item.get("uuid"), str)]
+    return [item for item in map(told, results) if isinstance(item.get("uuid"), str)]
+
+
+def told(item: object) -> dict[str, Any]:
+    """Return what is told of a token, by the names that a personal one's have."""
+    if not isinstance(item, dict):
+        return {}
+    return item | {name: item[key] for key, name in _NAMES.items() if key in item and name not in item}
 
 
 def not_seen(what: str) -> str:

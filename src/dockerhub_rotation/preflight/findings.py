@@ -47,14 +47,16 @@ class Findings:
 
     Args:
         also_relied_on: assumptions on which the function relies as it is set, though not in general.
+        not_relied_on: and those on which it does not.
 
     Attributes:
         failures: what kept something from being measured that should have been.
     """
 
-    def __init__(self, also_relied_on: Collection[str] = ()) -> None:
+    def __init__(self, also_relied_on: Collection[str] = (), not_relied_on: Collection[str] = ()) -> None:
         self.failures: list[str] = []
         self._also_relied_on = also_relied_on
+        self._not_relied_on = not_relied_on
         self._told: dict[str, tuple[Verdict, str]] = {}
 
     def note(self, name: str, holds: bool, seen: str) -> None:
@@ -102,7 +104,8 @@ class Findings:
         return [Finding(self._here(it), *self._told.get(it.name, ("not measured", why))) for it in ASSUMPTIONS]
 
     def _here(self, assumption: Assumption) -> Assumption:
-        return replace(assumption, relied_on=assumption.relied_on or assumption.name in self._also_relied_on)
+        relied_on = assumption.relied_on and assumption.name not in self._not_relied_on
+        return replace(assumption, relied_on=relied_on or assumption.name in self._also_relied_on)
 
     def _tell(self, name: str, verdict: Verdict, seen: str) -> None:
         self._told.setdefault(name, (verdict, seen))

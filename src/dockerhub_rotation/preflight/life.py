@@ -7,7 +7,7 @@ from typing import Any
 from dockerhub_rotation.docker_hub import answers
 from dockerhub_rotation.docker_hub.answers import Answer
 from dockerhub_rotation.errors import LoginRefused
-from dockerhub_rotation.preflight.bench import PATH, Bench, Made, after, not_seen
+from dockerhub_rotation.preflight.bench import Bench, Made, after, not_seen, told
 from dockerhub_rotation.preflight.findings import shape
 
 # A run that can delete nothing any more leaves a token that ends by itself.
@@ -28,19 +28,19 @@ def make(bench: Bench) -> None:
             refused, answer = answer, _create(bench, {})
             if answer.success:
                 found.note("expiry", False, f"refused: {shape(refused)}")
-        made = dict(answer.json) if answer.success and isinstance(answer.json, dict) else {}
+        made = told(answer.json) if answer.success else {}
         uuid, value = made.pop("uuid", None), made.pop("token", None)
         if not (isinstance(uuid, str) and isinstance(value, str)):
             found.note("creation", False, shape(answer))
             return
-        read = answers.token(answer, {**made, "uuid": uuid})
+        read = answers.token(answer, {**made, "uuid": uuid}, answers.PERSONAL)
         bench.made = Made(read.uuid, value, made)
-        is_known = value.startswith("dckr_pat_") and value.isascii() and value.isprintable()
+        is_known = value.startswith(bench.settings.token_kind.prefix) and value.isascii() and value.isprintable()
         found.note("creation", is_known, shape(answer) if is_known else "a value of another form")
-        told = "the same" if read.expires_at == ends_at else "another time" if read.expires_at else "no time"
-        found.note("expiry", read.expires_at == ends_at, told)
-        same = read.scopes == frozenset(bench.settings.scopes)
-        found.note("scopes-kept", same, "the same" if same else "others" if read.scopes else "none")
+        end = "the same" if read.expires_at == ends_at else "another time" if read.expires_at else "no time"
+        found.note("expiry", read.expires_at == ends_at, end)
+        same, some = bench.keeps_rights(made), made.get("scopes") or made.get("resources")
+        found.note("scopes-kept", same, "the same" if same else "others" if some else "none")
         late = None if read.created_at is None else round(read.created_at.timestamp() - bench.http.now())
         is_now = late is not None and abs(late) <= _CLOCKS_AGREE_SECONDS
         found.note("creation-time", is_now, "no time with a zone" if late is None else f"{late} s from its Date")
@@ -51,10 +51,10 @@ def _create(bench: Bench, expiry: dict[str, str]) -> Answer:
     return bench.management.send(
         "Creating a token",
         "POST",
-        PATH,
+        bench.path,
         repeatable=False,
         spare_seconds=_SECONDS_TO_KEEP_A_TOKEN,
-        json={"token_label": bench.label, "scopes": list(bench.settings.scopes)} | expiry,
+        json=bench.asked | expiry,
     )
 
 
@@ -62,7 +62,7 @@ def change(bench: Bench) -> None:
     """Disable the token and give it the longest label, as a rotation does, and see what becomes of it."""
     found = bench.findings
     label = f"{bench.label}/".ljust(_MAX_LABEL, "x")
-    wanted = {"is_active": False, "token_label": label}
+    wanted = {"is_active": False} | bench.labelled(label)
     with found.judging("change-answer"):
         before = bench.listed() or {}
         answer = bench.ask("Changing the token", "PATCH", json=wanted)
@@ -84,7 +84,7 @@ def change(bench: Bench) -> None:
 
 def disabled(bench: Bench) -> None:
     """Log in with the disabled token until it is refused, at the Hub API; enable it; then the same at the registry."""
-    found, name, value = bench.findings, bench.account.username, bench.token.value
+    found, name, value = bench.findings, bench.username, bench.token.value
     if not found.holds("change-takes-effect"):
         return
     hub = _seconds_until_refused(bench, "disabled-at-hub", lambda: bench.login.identify(name, value))
@@ -128,7 +128,7 @@ def _enable(bench: Bench) -> None:
     with found.judging("enabled-again"):
         bench.ask("Enabling the token", "PATCH", json={"is_active": True})
         try:
-            bench.login.identify(bench.account.username, bench.token.value)
+            bench.login.identify(bench.username, bench.token.value)
             found.note("enabled-again", True, "it logs in")
         except LoginRefused:
             found.note("enabled-again", False, f"refused: {shape(bench.http.login)}")

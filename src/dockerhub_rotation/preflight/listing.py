@@ -6,7 +6,7 @@ from typing import Any
 
 from dockerhub_rotation.counting import counted
 from dockerhub_rotation.docker_hub.answers import Answer
-from dockerhub_rotation.preflight.bench import PAGE_SIZE, Bench, after, items, not_seen
+from dockerhub_rotation.preflight.bench import PAGE_SIZE, Bench, after, items, not_seen, told
 from dockerhub_rotation.preflight.findings import shape
 
 _MAX_PAGE_BYTES = 1 << 20
@@ -28,7 +28,7 @@ def new_token(bench: Bench) -> None:
             found.note("value-shown-once", shown != bench.token.value, _hidden(shown, bench.token.value))
     with found.judging("single-token"):
         answer = bench.ask("Reading the token", "GET")
-        found.note("single-token", answer.success and answer.says("uuid") == bench.token.uuid, shape(answer))
+        found.note("single-token", answer.success and told(answer.json).get("uuid") == bench.token.uuid, shape(answer))
 
 
 def pages(bench: Bench) -> None:

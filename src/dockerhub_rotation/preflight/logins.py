@@ -4,7 +4,7 @@ from typing import Any
 
 from dockerhub_rotation.docker_hub import answers, claims
 from dockerhub_rotation.errors import CredentialRefused, DockerHubRefused, LoginRefused
-from dockerhub_rotation.preflight.bench import PATH, Bench, after, not_seen
+from dockerhub_rotation.preflight.bench import Bench, after, not_seen
 from dockerhub_rotation.preflight.findings import shape
 from dockerhub_rotation.settings import SCOPES
 
@@ -49,7 +49,7 @@ def other_login(bench: Bench) -> None:
     name = "auth-token" if is_auth_token else "users-login"
     with found.judging("other-login"):
         try:
-            page = login.send("Listing the tokens", "GET", PATH, params={"page": 1, "page_size": 1})
+            page = login.send("Listing the tokens", "GET", bench.path, params={"page": 1, "page_size": 1})
             found.note("other-login", page.success and let_in, f"{name} takes it; the list answers {shape(page)}")
         except CredentialRefused:
             found.note("other-login", not let_in, f"{name} refuses it: {shape(bench.http.login)}")
@@ -60,7 +60,7 @@ def token_login(bench: Bench) -> None:
     found = bench.findings
     with found.judging("token-login"):
         try:
-            identity = bench.login.identify(bench.account.username, bench.token.value)
+            identity = bench.login.identify(bench.username, bench.token.value)
         except LoginRefused:
             found.note("token-login", False, f"refused: {shape(bench.http.login)}")
             return
@@ -68,9 +68,12 @@ def token_login(bench: Bench) -> None:
         uuid, name, scopes = identity.token_uuid, identity.username, identity.scopes
         same = uuid is not None and uuid.lower() == bench.token.uuid.lower()
         found.note("token-login-names-token", same, _named(uuid, same))
-        ours = name is not None and bench.account.may_be(name)
+        ours = name is not None and bench.is_owner(name)
         found.note("token-login-names-account", ours, _named(name, ours))
-        found.note("token-login-names-scopes", scopes == frozenset(bench.settings.scopes), _scopes(scopes))
+        if "scopes" in bench.asked:
+            found.note("token-login-names-scopes", scopes == frozenset(bench.settings.scopes), _scopes(scopes))
+        else:
+            found.skip("token-login-names-scopes", "Tokens of this kind have none.")
     if found.holds("token-login"):
         _manage_tokens(bench)
 
@@ -81,7 +84,7 @@ def _manage_tokens(bench: Bench) -> None:
         answer = bench.http.send(
             "Listing the tokens with a token's login",
             "GET",
-            bench.settings.api_url + PATH,
+            bench.settings.api_url + bench.path,
             params={"page": 1, "page_size": 1},
             headers={"Authorization": f"Bearer {bearer}"},
         )
@@ -111,7 +114,7 @@ def registry_login(bench: Bench) -> None:
     found = bench.findings
     with found.judging("registry-login"):
         try:
-            bench.login.log_in_to_registry(bench.account.username, bench.token.value)
+            bench.login.log_in_to_registry(bench.username, bench.token.value)
             found.note("registry-login", True, shape(bench.http.login))
         except LoginRefused:
             found.note("registry-login", False, f"refused: {shape(bench.http.login)}")
@@ -123,7 +126,7 @@ def registry_login(bench: Bench) -> None:
 def _pull(bench: Bench) -> None:
     found, taken = bench.findings, False
     try:
-        bench.login.log_in_to_registry(bench.account.username, bench.token.value, _REPOSITORY)
+        bench.login.log_in_to_registry(bench.username, bench.token.value, _REPOSITORY)
         taken = True
     except (DockerHubRefused, LoginRefused):
         pass  # of which of the two requests, the answer to the first tells

@@ -142,6 +142,8 @@ def measure(
         "requests": bench.http.requests,
         "refused_logins": bench.http.refused_logins,
     }
+    if bench.settings.organization is not None:
+        about["tokens"] = "of an organization"
     return Report(about, bench.findings.all(), bench.findings.failures, swept, left)
 
 

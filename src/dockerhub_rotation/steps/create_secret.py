@@ -2,12 +2,14 @@
 
 import logging
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from math import ceil
 
 from dockerhub_rotation import credential, retirement
 from dockerhub_rotation.counting import counted
 from dockerhub_rotation.credential import Credential
-from dockerhub_rotation.docker_hub.personal_tokens import NewToken
+from dockerhub_rotation.docker_hub.answers import Token
+from dockerhub_rotation.docker_hub.tokens import NewToken
 from dockerhub_rotation.errors import (
     AwsRefused,
     DockerHubRefused,
@@ -40,6 +42,7 @@ def create_secret(rotation: Rotation) -> Outcome:
     3. Another value was stored meanwhile: a twin was faster. Delete our token, return.
     4. Storing is refused: delete our token, raise. If it is unknown whether it was stored, the token stays: it may be
        the stored one, and if it is not, finishSecret finds it by its label. So it is after a crash between the two.
+       Once ours is stored, what such a try has left is deleted, where it is known: no version can come to hold it.
     5. The answer to making a token is lost: raise. A token that was made all the same carries our label.
     6. Making a token is refused: delete this secret's orphans, which may be what there are too many of, and try again.
 
@@ -60,15 +63,17 @@ def create_secret(rotation: Rotation) -> Outcome:
     current = pending_value.parse(stored.text, rotation)
     _require_our_account(rotation, stored, current)
 
-    token = _make(rotation)  # cases 2, 5 and 6
+    token = _make(rotation, current)  # cases 2, 5 and 6
     try:
         rotation.secrets_manager.store_pending(request, current.with_token(token.value))
     except VersionAlreadyStored:  # case 3
-        _delete_unstored(token, rotation)
+        _delete_unstored(token.uuid, rotation)
         return Outcome("A twin of this step has stored its token; ours is deleted.")
     except AwsRefused:  # case 4
-        _delete_unstored(token, rotation)
+        _delete_unstored(token.uuid, rotation)
         raise
+    for abandoned in token.abandoned:
+        _delete_unstored(abandoned, rotation)
     return Outcome(f"Token {token.uuid} is made and staged.")
 
 
@@ -126,29 +131,50 @@ def _require_our_account(rotation: Rotation, stored: StoredValue, current: Crede
     if known and tokens.find(known):
         return  # several secrets hold it, and one of them may have retired it
     try:
-        identity = rotation.docker_hub.login.identify(rotation.account.username, token)
+        identity = rotation.docker_hub.login.identify(rotation.username, token)
     except LoginRefused:
-        doubtful = by_rotation
+        # Under another name than its own, one that works is refused, too.
+        doubtful = by_rotation or (current.username is None and rotation.settings.token_kind.needs_its_name)
     else:
-        doubtful = not rotation.account.may_be(identity.username)
+        doubtful = not rotation.may_be(identity.username)
     if doubtful:
         raise SecretUnusable(
             "The secret's current token is not one of the account whose tokens this function makes. Look whether "
-            f"parameters {rotation.settings.username_parameter} and {rotation.settings.password_parameter} are another "
-            "project's. If the secret is to move to this account, or all its tokens were deleted by hand, store a "
-            "placeholder as its value."
+            f"{rotation.settings.set_by} another project's. If the secret is to move to this account, or all its "
+            "tokens were deleted by hand, store a placeholder as its value."
         )
 
 
-def _make(rotation: Rotation) -> NewToken:
+def _make(rotation: Rotation, current: Credential) -> NewToken:
     """Make a token; if that is refused, delete this secret's orphans and try once more."""
+    create, superseded = rotation.docker_hub.tokens.create, partial(_superseded, rotation, current)
     try:
-        return rotation.docker_hub.tokens.create(rotation.label, _expires_at(rotation))
+        return create(rotation.label, _expires_at(rotation), superseded)
     except DockerHubRefused as refusal:
         refused = refusal
     if not retirement.sweep(rotation, rotation.versions.arn, empty=rotation.request.version_id):
         raise refused
-    return rotation.docker_hub.tokens.create(rotation.label, _expires_at(rotation))
+    return create(rotation.label, _expires_at(rotation), superseded)
+
+
+def _superseded(rotation: Rotation, current: Credential, tokens: list[Token]) -> list[Token]:
+    """Return the token that the new one supersedes, or several of which any may be it; none where that can't be told.
+
+    One that is not listed any more may have been deleted by hand: then it is the latest that this secret had, for that
+    may do what the deleted one could. A placeholder supersedes none.
+
+    Args:
+        tokens: every token there is.
+    """
+    if not credential.looks_like_token(current.token):
+        return []
+    arn, known = rotation.versions.arn, rotation.docker_hub.login.known(current.token)
+    version = rotation.versions.holder(CURRENT)
+    told = [token for token in tokens if known is not None and token.is_called(known)]
+    made = [token for token in tokens if version_of(token, arn, rotation.versions.labels) == version]
+    older = [token for token in tokens if version_of(token, arn) is not None and not rotation.is_for_pending(token)]
+    older.sort(key=lambda token: token.created_at.timestamp() if token.created_at else 0.0)
+    return told or made or older[-1:]
 
 
 def _expires_at(rotation: Rotation) -> datetime | None:
@@ -159,12 +185,12 @@ def _expires_at(rotation: Rotation) -> datetime | None:
     return datetime.fromtimestamp(int(rotation.docker_hub.http.now()), UTC) + timedelta(days=days)
 
 
-def _delete_unstored(token: NewToken, rotation: Rotation) -> None:
+def _delete_unstored(uuid: str, rotation: Rotation) -> None:
     """Delete a token that no version holds. If that fails, a later finishSecret finds it by its label.
 
     Its value is stored nowhere, so whatever staging label somebody moves meanwhile, it can't come to hold it.
     """
     try:
-        rotation.docker_hub.tokens.delete(token.uuid)
+        rotation.docker_hub.tokens.delete(uuid)
     except RotationError as failure:
-        logger.warning("Token %s is not stored and could not be deleted; finishSecret will. %s", token.uuid, failure)
+        logger.warning("Token %s is not stored and could not be deleted; finishSecret will. %s", uuid, failure)

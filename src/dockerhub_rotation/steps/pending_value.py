@@ -1,6 +1,5 @@
 """The pending version's value: taking it apart, logging in with it, and what to do about one that can't be used."""
 
-from dockerhub_rotation import credential
 from dockerhub_rotation.credential import Credential
 from dockerhub_rotation.docker_hub.claims import Identity
 from dockerhub_rotation.errors import PendingTokenUnusable, SecretUnusable
@@ -16,11 +15,11 @@ def parse(value: str, rotation: Rotation) -> Credential:
     Raises:
         SecretUnusable: it can't be, or it is another account's.
     """
-    found = credential.parse(value)
-    if not rotation.account.may_be(found.username):
+    found = rotation.parse(value)
+    if not rotation.may_be(found.username):
         raise SecretUnusable(
             "The secret's username is not that of the account whose tokens this function makes. Correct the secret or "
-            f"parameter {rotation.settings.username_parameter}."
+            f"{rotation.settings.named_by}."
         )
     return found
 
@@ -32,8 +31,8 @@ def identify(rotation: Rotation, value: str, token: str) -> Identity:
         LoginRefused: Docker Hub does not accept the token.
         PendingTokenUnusable: it is another account's.
     """
-    identity = rotation.docker_hub.login.identify(rotation.account.username, token)
-    if not rotation.account.may_be(identity.username):
+    identity = rotation.docker_hub.login.identify(rotation.username, token)
+    if not rotation.may_be(identity.username):
         raise unusable(rotation, value, "a token of another account")
     return identity
 

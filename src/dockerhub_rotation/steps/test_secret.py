@@ -77,7 +77,7 @@ def _prove(rotation: Rotation, value: str, token: str) -> None:
     if in_question and not copy:
         _require_scopes(rotation, value)
     probes = () if copy else settings.probe_repositories
-    rotation.docker_hub.login.log_in_to_registry(rotation.account.username, token, *probes)
+    rotation.docker_hub.login.log_in_to_registry(rotation.username, token, *probes)
 
 
 def _require_scopes(rotation: Rotation, value: str) -> None:

@@ -79,17 +79,17 @@ class CurrentToken:
     def _of_value(self, current: str, versions: SecretVersions, tokens: list[Token]) -> Current:
         stored = asking.stored_value(self._task, versions.arn, current)
         try:
-            value = credential.parse(stored.text) if stored else None
+            value = self._task.parse(stored.text) if stored else None
         except SecretUnusable:
             value = None
         if value is None or not credential.looks_like_token(value.token):
             return Current(Standing.PLACEHOLDER)
-        names_account = value.username is not None and self._task.account.may_be(value.username)
+        names_account = value.username is not None and self._task.may_be(value.username)
         known = self._task.docker_hub.login.known(value.token)
         listed = next((token for token in tokens if known and token.is_called(known)), None)
         if listed is not None:
             return replace(self._of_list([listed]), names_account=names_account)
-        if not self._task.account.may_be(value.username):
+        if not self._task.may_be(value.username):
             return Current(Standing.OTHER_NAME)  # it may be refused as ours, and work as theirs
         if stored and versions.rotated_since(stored) and self._list_lacks(current, stored, versions, tokens):
             return Current(Standing.GONE, names_account=names_account)
@@ -107,17 +107,17 @@ class CurrentToken:
         return not any(_may_be(token, current, stored, versions, of_ours=of_ours) for token in tokens)
 
     def _by_login(self, value: Credential, tokens: list[Token]) -> Current:
-        account, login = self._task.account, self._task.docker_hub.login
+        login = self._task.docker_hub.login
         if login.was_refused(value.token):  # several secrets hold it
             return Current(Standing.REFUSED)
         try:
-            identity = login.identify(account.username, value.token)
+            identity = login.identify(self._task.username, value.token)
         except LoginRefused:
             return Current(Standing.REFUSED)
         except LoginsUsedUp as used_up:
             self.not_asked = used_up
             return Current(Standing.UNKNOWN)
-        if not account.may_be(identity.username):
+        if not self._task.may_be(identity.username):
             return Current(Standing.OTHER_ACCOUNT)
         uuid = identity.token_uuid
         if uuid is None:

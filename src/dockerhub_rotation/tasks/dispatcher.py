@@ -1,5 +1,6 @@
 """The dispatcher of tasks: refuses a secret that is not this project's, and picks the task."""
 
+from dockerhub_rotation import tags
 from dockerhub_rotation.errors import EventRefused, SettingsInvalid
 from dockerhub_rotation.invocation import Invocation
 from dockerhub_rotation.request import TaskName, TaskRequest
@@ -16,12 +17,15 @@ def do(request: TaskRequest, invocation: Invocation) -> Result:
     1. The function does not know whose secrets it looks after: refused.
     2. A secret is named that is none of those that it serves: refused, before anything is asked.
     3. A secret is named that another function rotates, or none: refused, before anything else is asked.
-    4. Do it.
+    4. Its tags do not tell of which kind its tokens are: refused. No other tag is read by retire and rollback, nor
+       does a wrong one keep reconcile from saying so.
+    5. Do it.
 
     Raises:
         SettingsInvalid: case 1.
         SecretNotServed: case 2.
         EventRefused: case 3.
+        TagsInvalid: case 4.
         RotationError: of the task.
     """
     function = invocation.settings.rotation_function
@@ -40,6 +44,7 @@ def do(request: TaskRequest, invocation: Invocation) -> Result:
             f"{request.secret_arn} does not name {function} as the function that rotates it, so it is none of this "
             "caretaker's. Send the task to the caretaker of its own project."
         )
-    if request.version_id is not None:
-        return rollback(task, versions, request.version_id)
-    return retire(task, versions) if request.task is TaskName.RETIRE else reconcile(task, versions)
+    if request.task is TaskName.RECONCILE:
+        return reconcile(task, versions)
+    task = task.going_by(tags.of_kind(versions.tags, task.settings))
+    return retire(task, versions) if request.version_id is None else rollback(task, versions, request.version_id)

@@ -7,7 +7,7 @@ it is, for nothing here enables it.
 from collections.abc import Iterable
 from uuid import UUID, uuid5
 
-from dockerhub_rotation import asking, credential
+from dockerhub_rotation import asking
 from dockerhub_rotation.credential import Credential
 from dockerhub_rotation.errors import LoginRefused, TagsInvalid
 from dockerhub_rotation.findings import Finding, Kind, Known, pending_since, place
@@ -61,7 +61,7 @@ def heal(
     stored = asking.stored_value(task, versions.arn, current) if current and not blocked else None
     if current is None or stored is None:
         return (*found, *blocked)
-    value = credential.parse(stored.text)
+    value = task.parse(stored.text)
     against = _of_another(task, value) or _too_young(versions, stored)  # cases 3 and 4
     if against:
         return (*found, *against)
@@ -87,7 +87,7 @@ def _is_refused(task: Task, token: str) -> bool:
     if login.was_refused(token):
         return True
     try:
-        login.identify(task.account.username, token)
+        login.identify(task.username, token)
     except LoginRefused:
         return True
     return False
@@ -151,12 +151,12 @@ def _too_young(versions: SecretVersions, stored: StoredValue) -> tuple[Finding, 
 
 
 def _of_another(task: Task, value: Credential) -> tuple[Finding, ...]:
-    if task.account.may_be(value.username):
+    if task.may_be(value.username):
         return ()
     return (
         _blocking(
-            "the secret's value names another user than the account whose tokens are managed. Correct it, or parameter "
-            f"{task.settings.username_parameter}."
+            "the secret's value names another user than the account whose tokens are managed. Correct it, or "
+            f"{task.settings.named_by}."
         ),
     )
 

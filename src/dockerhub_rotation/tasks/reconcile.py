@@ -1,13 +1,10 @@
 """Reconcile: look at every secret, take away what is due, and say what somebody has to see to."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
-from dockerhub_rotation import changes, findings, retirement, tags
-from dockerhub_rotation.changes import Look
+from dockerhub_rotation import findings, retirement, tags
 from dockerhub_rotation.counting import counted
-from dockerhub_rotation.docker_hub.answers import Token
 from dockerhub_rotation.errors import (
     AnswerUnknown,
     EventRefused,
@@ -21,19 +18,16 @@ from dockerhub_rotation.findings import Finding, Known
 from dockerhub_rotation.groups import grouped
 from dockerhub_rotation.plan import Grace
 from dockerhub_rotation.retirement import Retirement
-from dockerhub_rotation.secrets_manager import CURRENT, SecretVersions
+from dockerhub_rotation.secrets_manager import CURRENT, Listed, SecretVersions
 from dockerhub_rotation.tasks.current_token import CurrentToken
 from dockerhub_rotation.tasks.heal import heal
 from dockerhub_rotation.tasks.task import Care, Result, Task
+from dockerhub_rotation.tasks.token_lists import TokenLists
 from dockerhub_rotation.token_labels import said, until, written
 
 _HOUR = 3600
 # Less is not enough to begin with another secret.
 _SECONDS_A_SECRET = 15
-# A list of more tokens has several pages, between which one may move.
-_ONE_PAGE = 100
-# AWS tells the time in whole seconds, and an answer takes a while.
-_CLOCKS_AGREE_SECONDS = 60
 # Of a number that no fraction comes near: its multiples, hour by hour, soon begin everywhere.
 _GOLDEN = (5**0.5 - 1) / 2
 
@@ -44,8 +38,8 @@ def reconcile(task: Task, versions: SecretVersions | None = None) -> Result:
     What is due is retired, and orphans are deleted, by the same plan as in a rotation. Nothing is enabled, made, or
     moved: somebody may have disabled a token because it leaked. At most a rotation is started, which makes a token
     where the one in use is dead. What is found is the result; what could not be looked
-    at, because Docker Hub is down or time was up, is counted. There is one management login and one list of tokens,
-    whatever the number of secrets; the list is read again only where it may be too old to tell.
+    at, because Docker Hub is down or time was up, is counted. There is one management login, and one list of tokens for
+    each owner whom tags name, whatever the number of secrets; it is read again only where it may be too old to tell.
 
     Args:
         versions: the staging labels of the one that is named, read just now; None for all.
@@ -55,14 +49,14 @@ def reconcile(task: Task, versions: SecretVersions | None = None) -> Result:
         UnexpectedError: a defect.
     """
     try:
-        changed_at = {versions.arn: versions.changed_at} if versions else task.secrets_manager.rotated_by(task.function)
+        listed = _of_one(versions) if versions else task.secrets_manager.rotated_by(task.function)
     except TemporaryError as failure:
         return _result(task, [], unknown=1, why=failure)
-    arns, account = list(changed_at), _Account(task)
+    arns, lists = list(listed), TokenLists(task)
     try:
         if arns:
-            task.docker_hub.management.presume_code_used(max(changed_at.values()))
-            account.read()
+            task.docker_hub.management.presume_code_used(max(secret.changed_at for secret in listed.values()))
+            lists.read(secret.tags for secret in listed.values())
     except (TemporaryError, AnswerUnknown) as failure:
         return _result(task, [], unknown=len(arns), why=failure)
     cares: list[Care] = []
@@ -70,54 +64,12 @@ def reconcile(task: Task, versions: SecretVersions | None = None) -> Result:
         if task.deadline.seconds_left() < _SECONDS_A_SECRET:
             why = OutOfTime("The invocation's time is used up; the next one begins at another secret.")
             return _result(task, cares, unknown=len(arns) - number, why=why)
-        cares += _look_after(task, arn, account)
+        cares += _look_after(task, arn, listed[arn].tags, lists)
     return _result(task, cares)
 
 
-class _Account:
-    """The account's tokens: read once for all secrets, and again where that may be too long ago."""
-
-    def __init__(self, task: Task) -> None:
-        self.tokens: list[Token] = []
-        self._task = task
-        self._read_at = 0.0
-        self._read_twice = False
-
-    def read(self) -> None:
-        """Read the list. Raises what `PersonalTokens.listed` raises."""
-        self._read(self._task.docker_hub.tokens.listed)
-
-    def look(self, arn: str) -> Look:
-        """Return the staging labels of a secret as they are after the list was read, which shows what they speak of.
-
-        A token that the list lacks may have been made since, or have moved from one of its pages to another meanwhile.
-        One that is superseded may have got another deadline since.
-        """
-        look = changes.look(self._task, arn)
-        if not (self._may_lack(look.versions) or self._may_be_late(look.versions)):
-            return look
-        self._read_twice = True
-        self._read(lambda: retirement.listed(self._task, look.versions))
-        return changes.look(self._task, arn)
-
-    def _read(self, listed: Callable[[], list[Token]]) -> None:
-        self._read_at = time.monotonic()
-        self.tokens = listed()
-
-    def _may_lack(self, versions: SecretVersions) -> bool:
-        current = versions.holder(CURRENT)
-        if current is None or grouped(self.tokens, versions)[current].tokens:
-            return False
-        return self._is_older(versions) or (len(self.tokens) > _ONE_PAGE and not self._read_twice)
-
-    def _may_be_late(self, versions: SecretVersions) -> bool:
-        groups = grouped(self.tokens, versions).values()
-        superseded = any(token.active and not group.in_use for group in groups for token in group.tokens)
-        return superseded and self._is_older(versions)
-
-    def _is_older(self, versions: SecretVersions) -> bool:
-        """Tell whether the list may be older than the last change, whose age AWS tells, whatever Docker Hub's clock."""
-        return versions.seen_at - versions.changed_at < time.monotonic() - self._read_at + _CLOCKS_AGREE_SECONDS
+def _of_one(versions: SecretVersions) -> dict[str, Listed]:
+    return {versions.arn: Listed(versions.changed_at, versions.tags)}
 
 
 def _from_a_place_that_moves(arns: list[str], now: float) -> list[str]:
@@ -126,18 +78,25 @@ def _from_a_place_that_moves(arns: list[str], now: float) -> list[str]:
     return [*arns[begin:], *arns[:begin]]
 
 
-def _look_after(task: Task, arn: str, account: _Account) -> list[Care]:
-    """Return what came of one secret, or nothing if it is none of this project's any more."""
+def _look_after(task: Task, arn: str, seen: Mapping[str, str], lists: TokenLists) -> list[Care]:
+    """Return what came of one secret, or nothing if it is none of this project's any more.
+
+    Where its tags do not tell of which kind its tokens are, none is touched: that is said.
+
+    Args:
+        seen: its tags, as the list of secrets shows them.
+    """
     try:
         task.settings.require_served(arn)
-        look = account.look(arn)
+        listed, look = lists.look(arn, seen)
+        task = listed.task
         if look.versions.rotation_function != task.function:
             return []
         applied = tags.apply(look.versions.tags, task.settings)
         settings = applied.instead(task.settings)
         grace = Grace.of(settings, look.versions)
         current = CurrentToken(task)
-        done = retirement.retire(task, look, account.tokens, grace, enables=False, spares=True, ask=current.ask)
+        done = retirement.retire(task, look, listed.tokens, grace, enables=False, spares=True, ask=current.ask)
         return [_care(task, done, current, grace, applied.error)]
     except EventRefused:  # it was deleted meanwhile
         return []

@@ -36,13 +36,13 @@ class WayBack:
 def value_of(task: Task, versions: SecretVersions, version: str) -> Credential:
     """Return a version's value, taken apart. Raises SecretUnusable and RollbackFailed."""
     stored = task.secrets_manager.value(versions.arn, version)
-    found = credential.parse(stored.text) if stored else None
+    found = task.parse(stored.text) if stored else None
     if found is None or not credential.looks_like_token(found.token):
         raise RollbackFailed(
             f"Version {version} holds no token, so there is nothing to go back to. Nothing was changed. If the current "
             "token does not do, make a new one."
         )
-    if not task.account.may_be(found.username):
+    if not task.may_be(found.username):
         raise _another_accounts(
             task, f"Nothing was changed: the user name in version {version} is not that of the account"
         )
@@ -62,8 +62,8 @@ def require_our_account(task: Task, versions: SecretVersions, back: WayBack, tok
         raise DockerHubUnavailable(f"{_CUT_SHORT}, so nothing shows that it is the right account. Nothing was changed.")
     raise SecretUnusable(
         "Nothing shows that this account has made the secret's tokens: its list has none of them, and the value names "
-        f"no user. Nothing was changed. Look whether parameters {task.settings.username_parameter} and "
-        f"{task.settings.password_parameter} are another project's; else move AWSCURRENT by hand.",
+        f"no user. Nothing was changed. Look whether {task.settings.set_by} another project's; else move AWSCURRENT by "
+        "hand.",
         verbs=("credentials", "again"),
         names=(task.settings.username_parameter, task.settings.password_parameter),
     )
@@ -152,7 +152,7 @@ def _works(task: Task, back: WayBack) -> bool:
     if not logs_in(task, back):
         return False
     try:
-        task.docker_hub.login.log_in_to_registry(task.account.username, back.value.token)
+        task.docker_hub.login.log_in_to_registry(task.username, back.value.token)
     except LoginRefused:
         return False
     return True
@@ -161,10 +161,10 @@ def _works(task: Task, back: WayBack) -> bool:
 def logs_in(task: Task, back: WayBack) -> bool:
     """Tell whether a value logs in at the Hub API."""
     try:
-        identity = task.docker_hub.login.identify(task.account.username, back.value.token)
+        identity = task.docker_hub.login.identify(task.username, back.value.token)
     except LoginRefused:
         return False
-    if not task.account.may_be(identity.username):
+    if not task.may_be(identity.username):
         raise _another_accounts(task, f"Version {back.version} holds a token of another account than the one")
     return True
 
@@ -172,8 +172,7 @@ def logs_in(task: Task, back: WayBack) -> bool:
 def _another_accounts(task: Task, what: str) -> SecretUnusable:
     """Return the error for a version of another account, to be raised."""
     return SecretUnusable(
-        f"{what} whose tokens this function makes. Look whether parameter {task.settings.username_parameter} is "
-        "another project's.",
+        f"{what} whose tokens this function makes. Look whether {task.settings.named_by} is another project's.",
         verbs=("credentials", "again"),
         names=(task.settings.username_parameter,),
     )

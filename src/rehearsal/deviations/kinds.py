@@ -44,7 +44,7 @@ class OfJwts(DockerHub):
     def _sign(self, issuer: str, audience: str, lifetime: float, **claims: object) -> str:
         account = claims.get(HUB)
         if isinstance(account, dict):
-            self.claim(claims, account, by_token=str(account["source"]).startswith("docker_pat"))
+            self.claim(claims, account, by_token=claims["jti"] not in self._password_sessions)
         return super()._sign(issuer, audience, lifetime, **claims)
 
 

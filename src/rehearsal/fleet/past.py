@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from dockerhub_rotation import token_labels
-from rehearsal.docker_hub import DockerHub
+from rehearsal.docker_hub import DockerHub, Token
 from rehearsal.fleet.scenes import Past, Scene
 from rehearsal.secrets_manager import Aws
-from rehearsal.world import FUNCTION_ARN, PLACEHOLDER
+from rehearsal.world import FUNCTION_ARN, ORGANIZATION, PLACEHOLDER, organization_tags
 
 _OURS = "dockerhub-rotation/"
 
@@ -19,15 +19,17 @@ def furnish(scene: Scene, aws: Aws, hub: DockerHub, client: Any) -> list[str]:
     Args:
         client: of Secrets Manager.
     """
-    shared = hub.add_token("made by hand for all").value if scene.past is Past.SHARED else None
+    shared = {kind: _add(hub, "made by hand for all", kind).value for kind in _kinds(scene)}
 
     def made(number: int) -> str:
         name = f"team-{number + 1}/dockerhub-token"
+        kind = ORGANIZATION if scene.is_of_an_organization(number) else None
+        tags = organization_tags(kind)
         if scene.past is Past.DUE_AT_ONCE and number % 4 == 1:
-            return aws.create_secret(name, PLACEHOLDER)
-        arn = aws.create_secret(name, shared or hub.add_token(f"made by hand for {name}").value)
+            return aws.create_secret(name, PLACEHOLDER, tags)
+        arn = aws.create_secret(name, shared.get(kind) or _add(hub, f"made by hand for {name}", kind).value, tags)
         if scene.past is Past.WATCHED or (scene.past is Past.DUE_AT_ONCE and number % 4 > 1):
-            _pretend_rotation(arn, aws, hub, client)
+            _pretend_rotation(arn, aws, hub, client, kind)
         if scene.past is Past.WATCHED:
             aws.attach(arn, FUNCTION_ARN)
         return arn
@@ -35,12 +37,21 @@ def furnish(scene: Scene, aws: Aws, hub: DockerHub, client: Any) -> list[str]:
     return [made(number) for number in range(scene.secrets)]
 
 
-def _pretend_rotation(arn: str, aws: Aws, hub: DockerHub, client: Any) -> None:
+def _kinds(scene: Scene) -> list[str | None]:
+    """Return the kinds of token that secrets share."""
+    return [*([ORGANIZATION] if scene.mixed else []), None] if scene.past is Past.SHARED else []
+
+
+def _add(hub: DockerHub, label: str, organization: str | None) -> Token:
+    return hub.add_organization_token(organization, label) if organization else hub.add_token(label)
+
+
+def _pretend_rotation(arn: str, aws: Aws, hub: DockerHub, client: Any, organization: str | None) -> None:
     """Leave everything as a rotation that ended well does, without the time that it takes."""
     (former,) = aws.labels(arn)
     superseded = next(token for token in hub.tokens.values() if token.value == aws.value(arn))
     superseded.label, superseded.active = token_labels.label_for(arn, former), False
-    token = hub.add_token("to be labelled")
+    token = _add(hub, "to be labelled", organization)
     answer = client.put_secret_value(SecretId=arn, SecretString=token.value)
     token.label = token_labels.label_for(arn, answer["VersionId"])
     aws.mark_rotated(arn)

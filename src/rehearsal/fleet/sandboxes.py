@@ -35,7 +35,7 @@ from dockerhub_rotation.tasks.task import Result
 from rehearsal.fleet.scenes import Scene
 from rehearsal.sandbox import FunctionError
 from rehearsal.virtual_time import VirtualTime
-from rehearsal.world import FUNCTION_ARN, REGION
+from rehearsal.world import FUNCTION_ARN, ORGANIZATION, REGION, organization_environment
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -82,6 +82,7 @@ class Lambda:
             {
                 **({"DOCKERHUB_TOTP_PARAMETER": "DOCKER_HUB_TOTP"} if scene.two_factor else {}),
                 **({"DOCKERHUB_HEAL": "rotate"} if scene.heals else {}),
+                **organization_environment(ORGANIZATION if scene.mixed else None),
             }
         )
         self._ssm = aws_client("ssm", aws, config=CLIENT_CONFIG)

@@ -38,6 +38,7 @@ class Scene:
         two_factor: whether the account logs in with one-time codes.
         others: tokens of other people and programs.
         heals: whether the caretaker has a dead token replaced.
+        mixed: whether every fifth secret holds a token of an organization: of 200, as many as its quota allows.
         second: of the minute, at which all rotations start.
         seed: of everything random.
     """
@@ -51,8 +52,13 @@ class Scene:
     two_factor: bool = False
     others: int = 12
     heals: bool = False
+    mixed: bool = False
     second: float = 0
     seed: int = 1
+
+    def is_of_an_organization(self, number: int) -> bool:
+        """Tell whether a secret, by its number, holds a token of the organization."""
+        return self.mixed and number % 5 == 0
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,8 @@ _BEFORE = {
 
 def _described(scene: Scene) -> str:
     second = ", with two-factor login" if scene.two_factor else ""
-    before = _BEFORE[scene.past].format(many=f"{scene.secrets} secrets of one account{second}")
+    mixed = ", every fifth of them with a token of an organization" if scene.mixed else ""
+    before = _BEFORE[scene.past].format(many=f"{scene.secrets} secrets of one account{second}{mixed}")
     return (
         f"{before[0].upper()}{before[1:]}, and all rotate at once.\n"
         f"  Docker Hub answers {scene.per_minute} requests a minute, the function has {scene.timeout:g} s, "

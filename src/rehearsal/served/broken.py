@@ -10,10 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rehearsal.docker_hub import Fault, Token
+from rehearsal.docker_hub import Fault, OrganizationToken, Token
 from rehearsal.sandbox import FunctionError
 from rehearsal.served.world import PASSWORD, Served
-from rehearsal.world import FUNCTION_ARN, SECRET_NAME
+from rehearsal.world import FUNCTION_ARN, QUOTA, SECRET_NAME, Scene
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager.type_defs import TagTypeDef
@@ -42,6 +42,10 @@ class Broken:
     break_it: Callable[[Served], None]
     end_it: Callable[[Served], None] | None = None
     rotations: int = 1
+
+    def rotations_in(self, scene: Scene) -> int:
+        """Return how many the secret needs to have had; one more where its first token does not show to be its own."""
+        return self.rotations + (1 if scene.organization else 0)
 
 
 def _rotating(act: Callable[[Served], object]) -> Callable[[Served], None]:
@@ -106,8 +110,24 @@ def _change_password(served: Served) -> None:
     served.world.secrets.add(served.world.hub.password)
 
 
-def _limit_tokens(served: Served, most: int | None) -> None:
-    served.world.hub.max_tokens = most
+def _limit_tokens(served: Served) -> None:
+    """Let there be no more tokens than there are, of the account or of the organization."""
+    hub, organization = served.world.hub, served.world.scene.organization
+    if organization:
+        theirs = [it for it in hub.tokens.values() if isinstance(it, OrganizationToken)]
+        hub.organizations[organization].quota = len(theirs)
+    else:
+        hub.max_tokens = len(hub.tokens)
+
+
+def _limit_no_more(served: Served) -> None:
+    served.world.hub.max_tokens = None
+    for organization in served.world.hub.organizations.values():
+        organization.quota = QUOTA
+
+
+def _block_changes(served: Served) -> None:
+    _answers("PATCH", f"{served.world.tokens_path}/*", 403, _BLOCKED)(served)
 
 
 def _lock(served: Served) -> None:
@@ -188,7 +208,7 @@ _ALL = (
     Broken(
         "SecretUnusable",
         "somebody has stored user name and token where the token alone belongs.",
-        _rotating(lambda served: _store(served, f"{served.world.hub.username}:{_current(served).value}")),
+        _rotating(lambda served: _store(served, f"{served.world.login_name}:{_current(served).value}")),
     ),
     Broken(
         "AwsRefused",
@@ -200,8 +220,8 @@ _ALL = (
     Broken(
         "DockerHubRefused",
         "the account has as many tokens as it may have.",
-        _rotating(lambda served: _limit_tokens(served, len(served.world.hub.tokens))),
-        lambda served: _limit_tokens(served, None),
+        _rotating(_limit_tokens),
+        _limit_no_more,
     ),
     Broken(
         "AwsUnavailable",
@@ -242,7 +262,7 @@ _ALL = (
     Broken(
         "RetirementFailed",
         "a firewall lets no token be changed.",
-        _rotating(_answers("PATCH", "/v2/access-tokens/*", 403, _BLOCKED)),
+        _rotating(_block_changes),
         _answers_again,
     ),
     Broken("RollbackFailed", "somebody has deleted the token that consumers had before.", _go_back_in_vain),

@@ -16,7 +16,7 @@ from rehearsal.served.functions import Deployed, Functions
 from rehearsal.served.log_groups import LogGroups
 from rehearsal.served.stacks import Bucket, Stacks
 from rehearsal.wire import Server
-from rehearsal.world import CARETAKER, FUNCTION_ARN, REGION, SECRET_NAME, Scene, StepRun, World
+from rehearsal.world import CARETAKER, FUNCTION_ARN, QUOTA, REGION, SECRET_NAME, Scene, StepRun, World
 
 PROJECT = FUNCTION_ARN.rpartition(":")[2]
 ACCOUNT = FUNCTION_ARN.split(":")[4]
@@ -170,11 +170,14 @@ class Served:
         urls = dict.fromkeys(("ApiUrl", "AuthUrl", "RegistryUrl"), world.hub_url)
         named = {"ProjectName": PROJECT, "Secrets": SECRET_NAME}
         two_factor = {"TotpParameter": "DOCKER_HUB_TOTP"} if world.scene.two_factor else {}
+        organization = world.scene.organization
+        theirs = {"Organizations": organization, "OrganizationQuota": str(QUOTA)} if organization else {}
+        of_theirs = {"Organization": organization} if organization else {}
         stacks = {
             f"{PROJECT}-bucket": {"ProjectName": PROJECT},
-            f"{PROJECT}-function": named | urls | two_factor,
+            f"{PROJECT}-function": named | urls | two_factor | theirs,
             f"{PROJECT}-caretaker": {"ProjectName": PROJECT, "RotationFunctionArn": FUNCTION_ARN},
-            SECRET_STACK: {"ProjectName": PROJECT, "SecretName": SECRET_NAME},
+            SECRET_STACK: {"ProjectName": PROJECT, "SecretName": SECRET_NAME} | of_theirs,
         }
         bucket = f"{PROJECT}-{ACCOUNT}-{REGION}"
         outputs = {

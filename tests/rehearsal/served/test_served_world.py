@@ -10,7 +10,7 @@ import pytest
 
 from rehearsal.served.broken import BROKEN
 from rehearsal.served.world import PROJECT, Served
-from rehearsal.world import FUNCTION_ARN, SECRET_NAME, Scene
+from rehearsal.world import FUNCTION_ARN, ORGANIZATION, SECRET_NAME, Scene
 
 from .conftest import Client, MakeServed
 
@@ -107,10 +107,19 @@ def test_other_ways_to_invoke_are_refused(make_served: MakeServed, client: Clien
         client(served, "lambda").invoke(FunctionName=CARETAKER, Payload=b"{")
 
 
-@pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_world_tells_its_name_and_is_whole_again_once_it_is_over(make_served: MakeServed, name: str) -> None:
+OF_AN_ORGANIZATION = ("SecretUnusable", "DockerHubRefused", "RetirementFailed", "CurrentTokenDead")
+
+
+@pytest.mark.parametrize(
+    ("name", "organization"),
+    [*((name, None) for name in BROKEN), *((name, ORGANIZATION) for name in OF_AN_ORGANIZATION)],
+)
+def test_a_broken_world_tells_its_name_and_is_whole_again_once_it_is_over(
+    make_served: MakeServed, name: str, organization: str | None
+) -> None:
     broken = BROKEN[name]
-    served = make_served(rotations=broken.rotations)
+    scene = Scene(organization=organization)
+    served = make_served(scene=scene, rotations=broken.rotations_in(scene))
     assert told(served) == []
 
     broken.break_it(served)
