@@ -61,7 +61,7 @@ class Line:
         """What it says, after others: what one of them has said, with the commands that mend it, is not said again."""
         told, before = without_commands(self.told), [without_commands(it.message) for it in earlier if it.failed]
         said = next((it for it in before if it and told.endswith(it)), None)
-        return f"{told.removesuffix(said)}the same as before" if self.failed and said else self.told
+        return f"{told.removesuffix(said)}the same as before" if said else self.told
 
     @property
     def version(self) -> str:
