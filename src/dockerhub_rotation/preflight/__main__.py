@@ -15,6 +15,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from dockerhub_rotation import organization_settings, settings
@@ -69,11 +70,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _organization(text: str) -> str:
-    try:
-        (name,) = organization_settings.names(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError("must be the name of one, as the paths of its repositories begin") from None
-    return name
+    names: tuple[str, ...] = ()
+    with suppress(ValueError):
+        names = organization_settings.names(text)
+    if len(names) != 1:
+        raise argparse.ArgumentTypeError("must be the name of one, as the paths of its repositories begin")
+    return names[0]
 
 
 def _ask() -> Account | None:
