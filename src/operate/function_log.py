@@ -99,6 +99,17 @@ class Line:
         return {**told, "message": self.message, **more}
 
 
+def last_step(lines: Sequence[Line]) -> Line | None:
+    """Return the last line that tells how a step has ended, if any does: warnings around it are of no step."""
+    return next((it for it in reversed(lines) if it.step or it.failed), None)
+
+
+def has_failed(lines: Sequence[Line]) -> bool:
+    """Tell whether the last step that has ended failed."""
+    last = last_step(lines)
+    return last is not None and last.failed
+
+
 def check_version(version: str) -> None:
     """Look at a version id that somebody has typed.
 

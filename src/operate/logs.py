@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from operate.following import pauses
-from operate.function_log import Line, check_version, of_rotation
+from operate.function_log import Line, check_version, has_failed, of_rotation
 from operate.names import Deployment
 from operate.secret import CURRENT, PENDING, Secret, again, require_ours
 from operate.session import Aws
@@ -43,7 +43,7 @@ def logs(aws: Aws, show: Show, wanted: Deployment, *, version: str, follow: bool
     ended_well = True
     if follow and PENDING in labels.split():
         labels = _follow(aws, show, secret, version, lines)
-        ended_well = CURRENT in labels.split() and not (lines and lines[-1].failed)
+        ended_well = CURRENT in labels.split() and not has_failed(lines)
     if not lines:
         show.line(f"The log group {secret.log_group} has no line about it. {_why_none(secret, version)}")
     told = {"secret": secret.arn, "version": version, "staging_labels": labels.split() if labels != "no label" else []}

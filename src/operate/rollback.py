@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from operate.caretaker import Caretaker
 from operate.confirm import require_yes
-from operate.function_log import check_version, of_rotation
+from operate.function_log import check_version, last_step, of_rotation
 from operate.names import Deployment
 from operate.pending import by_hand, take_off
 from operate.secret import PENDING, Secret, require_ours
@@ -107,7 +107,8 @@ def _has_ended(aws: Aws, secret: Secret) -> bool:
     except Refused:
         return False
     by_date = bool(made_at and secret.rotated_at and secret.rotated_at >= made_at)
-    return by_date or bool(lines and lines[-1].step == "finishSecret" and not lines[-1].failed)
+    last = last_step(lines)
+    return by_date or (last is not None and last.step == "finishSecret" and not last.failed)
 
 
 def _nothing(show: Show, secret: Secret, why: str) -> dict[str, object]:

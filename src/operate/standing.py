@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Any
 
-from operate.function_log import Line
+from operate.function_log import Line, has_failed, last_step
 from operate.secret import Secret, about
 from operate.times import stamp
 from operate.typed import aws_command, command, says
@@ -18,6 +18,8 @@ _DAY = 86_400
 _OVERDUE = "RotationOverdue"
 # A step that was called is over after this, and the next one called at once.
 _STEP_SECONDS = 15 * 60
+# Refused logins lock a user name for no longer, for every consumer: docs/assumptions.md
+_LOCK_SECONDS = 15 * 60
 
 
 class State(IntEnum):
@@ -156,7 +158,7 @@ def _of_rotation(known: Known) -> Iterator[Reason]:
     elif not secret.current:
         begin = f"no version has a value. `{command('rotate', **about(secret))}` makes the first token."
         yield Reason(State.ATTENTION, "no value", f"There is nothing for consumers to read: {begin}")
-    elif failure and known.lines and known.lines[-1].failed and not (known.care and known.care.at > failure.at):
+    elif failure and has_failed(known.lines or ()) and not (known.care and known.care.at > failure.at):
         text = f"The rotation was not brought to its end, {failure.time}: {failure.told}"
         text += _unsaid(failure, secret, logs="shows all of it")
         yield Reason(State.ATTENTION, f"{_called(failure)} after the promotion", text)
@@ -170,7 +172,7 @@ def _of_pending(known: Known) -> Reason:
         return Reason(State.UNKNOWN, "pending", f"Version {version} is pending; its log could not be read.")
     if not lines:
         return _of_nothing_logged(known, unblock)
-    last, since = lines[-1], f"since {stamp(lines[0].at)}"
+    last, since = last_step(lines) or lines[-1], f"since {stamp(lines[0].at)}"
     waits = last.said.get("to_do") == "wait" and known.now - lines[0].at < _DAY
     if last.failed and not waits:
         text = f"Version {version} is pending {since}. {last.step} failed, {last.time}: {last.told}"
@@ -178,11 +180,16 @@ def _of_pending(known: Known) -> Reason:
         return Reason(State.ATTENTION, f"stuck in {last.step} {since}: {_called(last)}", text)
     if last.failed:
         text = f"Version {version} is pending {since}. {last.step} failed, {last.time}: {last.told}"
-        return Reason(State.ROTATING, f"tries again {since}: {_called(last)}", f"{text}")
-    if known.now - last.at > _STEP_SECONDS:
-        text = f"Version {version} is pending {since}, and nothing was heard of it after {last.step}, {last.time}."
-        return Reason(State.ATTENTION, f"stuck after {last.step} {since}", f"{text} {unblock} drops it.")
-    return Reason(State.ROTATING, f"{last.step} {since}", f"Version {version} is being made {since}: {logs}")
+        affected = last.said.get("consumers_affected") and known.now - last.at < _LOCK_SECONDS
+        state = State.BROKEN if affected else State.ROTATING
+        return Reason(state, f"tries again {since}: {_called(last)}", f"{text}")
+    if known.now - lines[-1].at > _STEP_SECONDS:
+        step = last.step or "its first lines"
+        text = f"Version {version} is pending {since}, and nothing was heard of it after {step}, {lines[-1].time}."
+        return Reason(State.ATTENTION, f"stuck after {step} {since}", f"{text} {unblock} drops it.")
+    return Reason(
+        State.ROTATING, f"{last.step or 'begins'} {since}", f"Version {version} is being made {since}: {logs}"
+    )
 
 
 def _unsaid(line: Line, secret: Secret, **ways: str) -> str:

@@ -6,7 +6,7 @@ import sys
 import time
 
 from operate.confirm import require_yes
-from operate.function_log import Line, of_rotation
+from operate.function_log import Line, has_failed, last_step, of_rotation
 from operate.names import Deployment
 from operate.pending import take_off
 from operate.rotations import ROTATION_SECONDS, rotate
@@ -64,15 +64,19 @@ def _say_why(aws: Aws, show: Show, secret: Secret, version: str) -> Line | None:
         why = without_commands(failed[-1].told, "unblock", "rotate")
         show.line(f"Its last failure was in {failed[-1].step}, {failed[-1].time}:\n  {why}")
     elif lines:
-        show.line(f"No step of it has failed. The last that the log has is {lines[-1].step}, {lines[-1].time}.")
+        show.line(f"No step of it has failed. {_last_of(last_step(lines))}")
     else:
         show.line(
             f"The log group {secret.log_group} has no line about it: Secrets Manager may not invoke the function, or "
             "has just begun."
         )
-    if lines and time.time() - lines[-1].at < _STEP_SECONDS and not lines[-1].failed:
+    if lines and time.time() - lines[-1].at < _STEP_SECONDS and not has_failed(lines):
         show.line(f"It may be at work just now. `{command('logs', follow='1')}` shows how it goes on.")
     return failed[-1] if failed else None
+
+
+def _last_of(line: Line | None) -> str:
+    return f"The last that the log has is {line.step}, {line.time}." if line else "None has ended."
 
 
 def _drop(aws: Aws, show: Show, secret: Secret, version: str) -> bool:

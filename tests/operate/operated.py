@@ -65,7 +65,7 @@ class Operated:
         self, secret: Secret, step: str, message: str, *, ago: float = 60, version: str = "new", **more: Any
     ) -> None:
         """Have the rotation function have said something."""
-        level = "ERROR" if "error" in more else "INFO"
+        level = "ERROR" if "error" in more else "INFO" if step else "WARNING"
         told = {"level": level, "step": step, "message": message, "secret": secret.arn, "correlation_id": version}
         self._log(GROUP, ago, **told, **more)
 

@@ -16,6 +16,7 @@ from .operated import CARETAKER, CARETAKER_GROUP, DAY, GROUP, HOUR, STAGED, Oper
 REFUSED = AwsError("AccessDeniedException", "Not you")
 MEND = {"error": "ParameterUnreadable", "to_do": "mend"}
 WAIT = {"error": "DockerHubUnavailable", "to_do": "wait"}
+LOCKED = {"error": "LockedOut", "to_do": "wait", "consumers_affected": True}
 READS = {
     "sts:GetCallerIdentity",
     "secretsmanager:ListSecrets",
@@ -133,10 +134,15 @@ def test_an_age_that_may_not_be_read_is_unknown_and_said(operated: Operated, run
     ("lines", "state", "says"),
     [
         ([("testSecret", 60, MEND)], "attention", "stuck in testSecret"),
+        ([("testSecret", 60, MEND), ("", 59, {})], "attention", "stuck in testSecret"),  # Slack was not told of it
         ([("testSecret", 60, WAIT)], "rotating", "tries again"),
+        ([("testSecret", 60, LOCKED)], "broken", "tries again"),
+        ([("testSecret", 20 * 60, LOCKED)], "rotating", "tries again"),  # no lock lasts for so long
         ([("createSecret", 25 * HOUR, {}), ("testSecret", 60, WAIT)], "attention", "stuck in testSecret"),
         ([("testSecret", 2 * HOUR, MEND), ("createSecret", 60, {})], "rotating", "createSecret since"),
         ([("createSecret", HOUR, {})], "attention", "stuck after createSecret"),
+        ([("createSecret", 20 * 60, {}), ("", 60, {})], "rotating", "createSecret since"),
+        ([("", 60, {})], "rotating", "begins since"),
         ([], "attention", "no line in the log"),
     ],
 )
@@ -153,7 +159,7 @@ def test_a_pending_version_is_judged_by_the_last_that_is_heard_of_it(
 
     done = run("status", "--json")
 
-    assert (row(done)["state"], done.status) == (state, int(state == "attention"))
+    assert (row(done)["state"], done.status) == (state, int(state != "rotating"))
     assert says in row(done)["reasons"][0]["short"]
     assert row(done)["pending"] == "new"
 
