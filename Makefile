@@ -132,7 +132,7 @@ year: $(READY) ## Let a year of one secret pass in virtual time, and draw it: ma
 pictures: $(READY) ## Draw anew what the README shows of a rehearsal, as docs/rehearsal.svg
 	@$(VENV)/bin/python -m rehearsal picture docs/rehearsal.svg
 
-check: $(READY) ## Look at style and types, and run the tests that start no server: half a minute
+check: $(READY) ## Look at style and types, and run the tests that start no server: about half a minute
 	@$(VENV)/bin/ruff check -q .
 	@$(VENV)/bin/ruff format -q --check .
 	@$(VENV)/bin/mypy
