@@ -10,7 +10,7 @@ import pytest
 from dockerhub_rotation.findings import Current, Finding, Kind, Known, Standing, find
 from dockerhub_rotation.remaining import Left
 from dockerhub_rotation.remedies import Place, command
-from dockerhub_rotation.replicas import Replica
+from dockerhub_rotation.replicas import Replica, why_waiting
 from dockerhub_rotation.token_labels import label_for
 from tests.accounts import ARN, AT, NEXT, NOW, OLD, ROTATED, foreign, made, versions
 
@@ -329,7 +329,8 @@ def test_a_token_that_waits_for_a_replica_is_said_with_what_mends_it() -> None:
 def test_what_is_left_for_another_reason_is_said_beside_it() -> None:
     other = Left(made(OLD, "old"), OLD, "its age can't be read")
 
-    assert kinds(find(known(versions=behind(), left=[other, WAITS]))) == [Kind.REPLICA_BEHIND, Kind.TOKEN_LEFT_ACTIVE]
+    for left in ([other, WAITS], [WAITS, other]):
+        assert kinds(find(known(versions=behind(), left=left))) == [Kind.REPLICA_BEHIND, Kind.TOKEN_LEFT_ACTIVE]
 
 
 @pytest.mark.parametrize(("ago", "attention"), [(899, False), (900, True)])
@@ -339,6 +340,17 @@ def test_a_replica_has_a_while_to_take_over_a_change_before_anybody_is_called(ag
 
     assert found.needs_attention is attention
     assert found.moment == AT - ago + 900  # whoever is not called now is told as soon as it counts
+
+
+def test_every_replica_that_is_behind_stands_in_the_command_that_removes_it() -> None:
+    late = tuple(Replica(region, "Failed") for region in ("eu-west-1", "us-east-1"))
+    found = only(versions=replace(behind(), replicas=late), left=[replace(WAITS, why=str(why_waiting(late)))])
+
+    assert f"--secret-id {ARN} --remove-replica-regions eu-west-1 us-east-1 --region eu-central-1`" in found.message
+
+
+def test_a_token_that_waits_without_a_deadline_counts_from_when_the_replica_is_behind() -> None:
+    assert only(versions=behind(changed_at=AT - 5), left=[replace(WAITS, token=made(OLD))]).moment == AT - 5 + 900
 
 
 def test_a_replica_that_is_behind_is_nothing_to_say_while_no_token_waits_for_it() -> None:
@@ -363,6 +375,16 @@ def test_a_copy_that_is_still_in_use_is_said_with_its_end() -> None:
         "Token old is superseded, and active until 2026-04-01 01:30:00 UTC, and somebody still logs in with it (last "
         "at 2026-04-01 00:30:00 UTC). Look for a consumer that has kept a copy for longer than its grace, and let it "
         "read the secret again."
+    )
+
+
+def test_a_copy_that_was_in_use_until_its_end_is_said_in_the_past_from_that_very_second_on() -> None:
+    (before,), (found,) = (find(known(used=[IN_GRACE], now=AT + HOUR - ago)) for ago in (1, 0))
+
+    assert "and somebody still logs in with it" in before.message
+    assert found.message.startswith(
+        "Token old is superseded, and was active until 2026-04-01 01:30:00 UTC, and somebody still logged in with it "
+        "(last at 2026-04-01 00:30:00 UTC)."
     )
 
 

@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from dockerhub_rotation.docker_hub.answers import Token
 from dockerhub_rotation.plan import plan
 from dockerhub_rotation.secrets_manager import CURRENT, PREVIOUS, SecretVersions
-from dockerhub_rotation.token_labels import carries_time, is_anothers, label_for, names, said, until, version_of
+from dockerhub_rotation.token_labels import (
+    carries_time,
+    is_anothers,
+    label_for,
+    names,
+    said,
+    until,
+    version_of,
+    written,
+)
 
 ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:docker-hub-AbCdEf"
 OTHER_ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:docker-hub-GhIjKl"
@@ -115,6 +124,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def test_a_time_is_said_and_read_in_utc_whatever_the_time_zone_of_the_function(elsewhere: None) -> None:
     assert said(TIME) == "2026-11-25 20:00:00 UTC"
+    assert written(TIME) == "2026-11-25T20:00:00Z"
     assert label_for(ARN, OLD, TIME).endswith(" until 20261125T200000Z")
     assert until(labelled(label_for(ARN, OLD, TIME))) == TIME
 

@@ -88,7 +88,7 @@ class Current:
 
     Attributes:
         token: as the list shows it; None if it does not, or it is not known which.
-        names_account: whether the value carries the user name of the account.
+        names_account: whether the value is known to carry the user name of the account; looked at where no token is.
     """
 
     standing: Standing

@@ -54,7 +54,12 @@ class TaskReport(Report[Result]):
     def _write(self, result: Result | RotationError, cost: Cost) -> None:
         facts = {"task": self._task, "milliseconds": cost.milliseconds, "docker_hub_requests": cost.requests}
         if isinstance(result, RotationError):
-            about_failure = {"error": type(result).__name__, "to_do": result.to_do, **result.retired}
+            about_failure = {
+                "error": type(result).__name__,
+                "to_do": result.to_do,
+                "consumers_affected": result.consumers_affected,
+                **result.retired,
+            }
             logger.error(str(result), extra=facts | about_failure)
             return
         for care in result.cares:

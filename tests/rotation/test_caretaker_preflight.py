@@ -47,6 +47,7 @@ def test_it_answers_with_the_whole_document_and_leaves_nothing(make_world: MakeW
 
     assert list(answer) == ["Task", "Message", "preflight", "holds", "measured", "failures", "swept", "left"]
     assert [row["name"] for row in answer["measured"]] == [it.name for it in ASSUMPTIONS]
+    assert answer["Task"] == "Preflight"
     assert (answer["holds"], otherwise(answer), answer["failures"], answer["left"]) == (True, [], [], [])
     assert [name for name, verdict in verdicts(answer).items() if verdict == "not measured"] == ["other-login"]
     measured = len(ASSUMPTIONS) - 1
@@ -85,12 +86,27 @@ def test_what_is_otherwise_is_a_result_and_no_error(
 
     answer = preflight(world)
 
-    assert name in otherwise(answer)
-    assert name in answer["Message"]
     relied_on = {row["name"]: row["relied_on"] for row in answer["measured"]}[name]
+    assert name in otherwise(answer)
     assert answer["holds"] is not relied_on
-    assert ("No rotation relies on them." in answer["Message"]) is not relied_on
+    measured = f"{sum(verdict != 'not measured' for verdict in verdicts(answer).values())} of {len(ASSUMPTIONS)}"
+    assert answer["Message"] == (
+        f"{measured} assumptions measured; otherwise than assumed: {', '.join(otherwise(answer))}."
+        + ("" if relied_on else " No rotation relies on them.")
+    )
     assert [line["level"] for line in lines(world) if "task" in line] == ["INFO"]
+
+
+@pytest.mark.usefixtures("clock")
+def test_all_that_is_otherwise_is_named(make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = type("Both", (DEVIATIONS["registry-grants"], DEVIATIONS["last-used"]), {})
+    monkeypatch.setattr("rehearsal.world.DockerHub", both)
+    world = make_world(run_function=AS_DEPLOYED)
+
+    answer = preflight(world)
+
+    assert otherwise(answer) == ["last-used", "registry-grants"]
+    assert "; otherwise than assumed: last-used, registry-grants." in answer["Message"]
 
 
 @pytest.mark.usefixtures("clock")

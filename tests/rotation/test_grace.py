@@ -305,14 +305,9 @@ def test_without_a_grace_a_leftover_deadline_does_not_keep_a_superseded_token(
     assert not superseded.active
 
 
-def test_a_deadline_that_docker_hub_does_not_take_is_said_after_the_promotion_and_every_hour(
-    make_world: Callable[..., World], clock: Any
-) -> None:
-    """No label ends that grace, so somebody has to."""
-    world = make_world(Scene(grace="2h"))
-    world.rotate()
-    clock.tick(86400)
-    token, patch = token_under(world), world.hub.app.view_functions["_patch_token"]
+def keep_labels(world: World) -> None:
+    """Let Docker Hub keep each token's label from now on, and say so."""
+    patch = world.hub.app.view_functions["_patch_token"]
 
     def keep_the_label(uuid: str) -> Any:
         label = world.hub.tokens[uuid].label
@@ -321,6 +316,17 @@ def test_a_deadline_that_docker_hub_does_not_take_is_said_after_the_promotion_an
         return json_answer(200, **token_body(world.hub.tokens[uuid]))
 
     world.hub.app.view_functions["_patch_token"] = keep_the_label
+
+
+def test_a_deadline_that_docker_hub_does_not_take_is_said_after_the_promotion_and_every_hour(
+    make_world: Callable[..., World], clock: Any
+) -> None:
+    """No label ends that grace, so somebody has to."""
+    world = make_world(Scene(grace="2h"))
+    world.rotate()
+    clock.tick(86400)
+    token = token_under(world)
+    keep_labels(world)
 
     assert world.rotate() == ["RotationStarted", "RotationSucceeded"]
     assert finished(world)[1] == {"disabled": 1, "left": 1}

@@ -160,6 +160,27 @@ def test_slack_is_told_of_each_heal(make_world: MakeWorld, slack: tuple[Slack, s
     assert "mends nothing of it by itself" not in told
 
 
+@pytest.mark.parametrize("why", ["HealBlocked", "HealTooSoon"])
+def test_slack_is_told_each_time_why_no_rotation_was_started(
+    make_world: MakeWorld, slack: tuple[Slack, str], why: str
+) -> None:
+    world = make_world(Scene(environment={**HEALS.environment, "SLACK_WEBHOOK_PARAMETER": "SLACK"}))
+    world.aws.put_parameter("SLACK", slack[1])
+    of_days(world)
+    if why == "HealTooSoon":
+        world.rotate()
+        world.passed += HOUR
+    else:
+        world.client.cancel_rotate_secret(SecretId=SECRET_NAME)
+        world.aws._find(SECRET_NAME).rotation_lambda_arn = FUNCTION_ARN
+    deleted(world, token_under(world))
+
+    world.care()
+    world.care()
+
+    assert [why in str(told) for told in slack[0].messages] == [True, True]
+
+
 def test_with_one_time_codes_each_heal_leaves_a_code_of_its_own_to_its_rotation(
     make_world: MakeWorld, clock: Any
 ) -> None:
@@ -237,13 +258,13 @@ def test_a_value_that_names_another_user_is_not_replaced_though_this_account_has
     assert world.hub.refused_logins == 0
 
 
-@pytest.mark.parametrize(("age", "heals"), [(DAY - 60, False), (DAY + 60, True)])
+@pytest.mark.parametrize(("age", "heals"), [(DAY - 1, False), (DAY + 1, True)])
 def test_a_version_younger_than_a_day_is_not_healed_for_the_next_one_would_die_too(
-    make_world: MakeWorld, age: int, heals: bool
+    make_world: MakeWorld, clock: Any, age: int, heals: bool
 ) -> None:
     world = of_days(make_world(HEALS))
     world.rotate()
-    world.passed += age
+    clock.tick(age - (world.now() - rotated_at(world)))
     deleted(world, token_under(world))
     began = len(world.aws.events)
 
@@ -253,6 +274,11 @@ def test_a_version_younger_than_a_day_is_not_healed_for_the_next_one_would_die_t
     assert started(world, began) == heals
     if not heals:
         assert "whatever has killed its token may kill the next one" in messages(answer)
+
+
+def rotated_at(world: World) -> float:
+    at: datetime = world.client.describe_secret(SecretId=SECRET_NAME)["LastRotatedDate"]
+    return at.timestamp()
 
 
 def test_a_version_that_somebody_has_stored_today_is_young_though_its_rotation_is_old(make_world: MakeWorld) -> None:
@@ -344,6 +370,10 @@ def test_where_tags_are_wrong_none_is_started_until_they_are_mended(make_world: 
     answer = world.care()
 
     assert findings(answer) == ["CurrentTokenDead", "HealBlocked", "TagsInvalid"]
+    assert answer["Secrets"][0]["Findings"][1]["Message"] == (
+        "No rotation was started for the token under AWSCURRENT that does not work: by the secret's tags none is made. "
+        "Mend them, and the caretaker's next look starts one."
+    )
     assert started(world, began) == 0
     world.client.untag_resource(SecretId=SECRET_NAME, TagKeys=[key])
     assert "HealStarted" in findings(world.care())
@@ -498,6 +528,19 @@ def test_a_rotation_that_began_since_the_last_look_is_not_reported_as_a_hindranc
     assert findings(world.care()) == ["CurrentTokenDead"]
     world.passed += 600
     assert findings(world.care()) == ["CurrentTokenDead", "HealBlocked"]
+
+
+@pytest.mark.parametrize(("age", "found"), [(1800, []), (1801, ["HealBlocked"])])
+def test_a_rotation_hangs_once_half_an_hour_has_passed_since_it_made_its_token(
+    make_world: MakeWorld, clock: Any, age: int, found: list[str]
+) -> None:
+    world = with_dead_token(make_world(HEALS))
+    world.hold_before = "testSecret"
+    world.rotate()
+    staged = token_under(world, "AWSPENDING")
+    staged.created_at = datetime.fromtimestamp(world.now() - age, UTC)
+
+    assert findings(world.care()) == ["CurrentTokenDead", *found]
 
 
 def test_what_was_seen_tells_which_version_is_asked_for_so_that_nobody_starts_it_twice(make_world: MakeWorld) -> None:

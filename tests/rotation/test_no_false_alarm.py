@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -173,6 +173,38 @@ def test_where_another_token_might_have_been_it_a_dead_one_is_told_by_one_login(
     assert world.hub.refused_logins == 1
 
 
+@pytest.mark.parametrize(
+    ("age", "active", "logins"),
+    [(-1200, True, 1), (-1201, True, 0), (300, True, 1), (301, True, 0), (0, False, 0)],
+)
+def test_a_strangers_token_might_be_it_if_it_works_and_was_made_when_the_rotation_made_one(
+    make_world: MakeWorld, clock: Any, age: int, active: bool, logins: int
+) -> None:
+    """In the quarter of an hour before the value was stored, or until the rotation ended, by clocks that may differ."""
+    world = aged(make_world(), clock)
+    del world.hub.tokens[token_under(world).uuid]
+    secret = world.client.describe_secret(SecretId=world.secret_arn)
+    stored = world.client.get_secret_value(SecretId=world.secret_arn)["CreatedDate"]
+    since = stored if age < 0 else secret["LastRotatedDate"]
+    stranger = world.hub.add_token("a stranger's", active=active)
+    stranger.created_at = since.astimezone(UTC) + timedelta(seconds=age)
+
+    assert findings(world.care()) == ["CurrentTokenDead"]
+    assert world.hub.refused_logins == logins
+
+
+def test_a_token_of_another_version_cannot_be_it_however_old_it_is(make_world: MakeWorld, clock: Any) -> None:
+    world = aged(make_world(), clock)
+    dead = token_under(world)
+    del world.hub.tokens[dead.uuid]
+    other = world.hub.add_token(label_for(world.secret_arn, UNKNOWN_VERSION))
+    other.created_at = dead.created_at + timedelta(minutes=1)
+
+    assert findings(world.care())[0] == "CurrentTokenDead"
+
+    assert world.hub.refused_logins == 0
+
+
 @pytest.mark.parametrize("label", ["a stranger's", label_for(ORIGIN, UNKNOWN_VERSION)])
 def test_a_token_that_cannot_be_it_costs_no_login(make_world: MakeWorld, clock: Any, label: str) -> None:
     world = aged(make_world(), clock)
@@ -217,6 +249,20 @@ def test_a_list_that_lags_behind_a_rotation_that_has_just_ended_shows_no_dead_to
     assert (superseded.active, facts(answer)["in_grace"]) == (True, 1)
     assert logins(world, asked) == 1
     assert world.hub.refused_logins == 0
+
+
+@pytest.mark.parametrize(("ago", "believed"), [(299, False), (301, True)])
+def test_a_list_is_believed_from_five_minutes_after_a_rotation_on(
+    make_world: MakeWorld, clock: Any, monkeypatch: pytest.MonkeyPatch, ago: int, believed: bool
+) -> None:
+    world = aged(make_world(), clock)
+    world.rotate()
+    late = token_under(world).uuid
+    list_otherwise(monkeypatch, lambda listed: [one for one in listed if one.uuid != late])
+    rotated_at = world.client.describe_secret(SecretId=world.secret_arn)["LastRotatedDate"].timestamp()
+    clock.tick(rotated_at + ago - world.now())
+
+    assert findings(world.care()) == ["CurrentTokenDead"] * believed
 
 
 def test_a_list_that_lags_for_an_hour_is_believed(
@@ -281,6 +327,23 @@ def test_docker_hubs_clock_does_not_tell_whether_a_secret_has_changed_since_the_
     assert findings(answer) == []
     assert names(world).count(LIST) == lists[0] + 1
     assert "GetSecretValue" not in names(world)[-3:]
+
+
+def test_a_token_that_the_list_lacks_tells_all_the_same_since_when_the_one_before_is_superseded(
+    make_world: MakeWorld, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has logged in, and is looked up. A copy of the one before it that is used late in its grace is found."""
+    world = aged(make_world(Scene(grace="10h")), clock)
+    superseded = token_under(world)
+    clock.tick(DAY)
+    world.rotate()
+    late = token_under(world).uuid
+    list_otherwise(monkeypatch, lambda listed: [one for one in listed if one.uuid != late])
+    clock.tick(240)
+    superseded.label = label_for(world.secret_arn, holder(world, "AWSPREVIOUS"), world.now() + 120)
+    superseded.last_used = datetime.fromtimestamp(world.now(), UTC)
+
+    assert findings(world.care()) == ["CopyInUse"]
 
 
 # What is said of an outage

@@ -31,6 +31,8 @@ from tests.rotation.cared import (
     store_by_hand,
 )
 from tests.rotation.seen import hand_made, holder, ours, token_under
+from tests.rotation.test_grace import keep_labels
+from tests.rotation.test_no_false_alarm import list_otherwise
 from tests.rotation.test_orphans import orphan
 from tests.rotation.test_pins import pin
 from tests.rotation.test_right_account import another_account, store_parameters_of
@@ -336,6 +338,39 @@ def test_where_no_token_of_the_secret_is_left_the_value_has_to_name_the_account(
     assert findings(world.care()) == [found]
 
 
+@pytest.mark.parametrize(
+    ("shape", "found"), [(Shape.PLAIN, "AccountDoubtful"), (Shape.ECS, "CurrentTokenDead")], ids=str
+)
+def test_where_no_token_at_all_is_left_the_list_says_that_it_is_gone_and_the_value_whose_it_is(
+    make_world: MakeWorld, clock: Any, shape: Shape, found: str
+) -> None:
+    world = rotated(make_world(Scene(shape=shape)))
+    clock.tick(HOUR)
+    world.hub.tokens.clear()
+
+    answer = world.care()
+
+    assert (findings(answer), facts(answer)["current_token"]) == ([found], "gone")
+    assert world.hub.refused_logins == 0
+
+
+def test_while_the_current_token_does_not_work_a_superseded_one_outlives_its_deadline(
+    make_world: MakeWorld, clock: Any
+) -> None:
+    """It may be the only one that does: whoever comes has a way back."""
+    world = rotated(make_world(GRACE))
+    superseded = of_version(world, holder(world, "AWSPREVIOUS"))
+    clock.tick(3 * HOUR)
+    token_under(world).active = False
+
+    world.care()
+    lived_on = superseded.active
+    token_under(world).active = True
+    world.care()
+
+    assert (lived_on, superseded.active) == (True, False)
+
+
 def test_parameters_of_another_account_are_no_dead_token(make_world: MakeWorld) -> None:
     world, other = rotated(make_world()), another_account()
     store_parameters_of(world, other)
@@ -403,8 +438,54 @@ def test_a_token_that_has_told_its_name_before_and_was_disabled_since_costs_no_l
     world.care()
     token.active = False
 
-    assert findings(world.care()) == ["CurrentTokenDisabled"]
+    answer = world.care()
+
+    assert findings(answer) == ["CurrentTokenDisabled"]
+    assert f"The token under AWSCURRENT ({token.uuid}) is disabled" in messages(answer)
     assert world.hub.refused_logins == 0
+
+
+def test_a_disabled_token_with_which_nobody_has_logged_in_is_told_by_its_label(make_world: MakeWorld) -> None:
+    world = rotated(make_world())
+    token = token_under(world)
+    token.active = False
+
+    answer = world.care()
+
+    assert f"The token under AWSCURRENT ({token.uuid}) is disabled" in messages(answer)
+    assert facts(answer)["token_age_days"] == 0
+
+
+def test_a_current_token_among_twins_that_the_list_lacks_is_not_told_by_the_twins(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = rotated(make_world())
+    current = token_under(world)
+    for _ in range(2):
+        world.hub.add_token(current.label)
+    list_otherwise(monkeypatch, lambda listed: [one for one in listed if one.uuid != current.uuid])
+
+    answer = world.care()
+
+    assert facts(answer)["current_token"] == "unknown"
+    assert current.uuid in world.hub.tokens
+    assert current.active
+
+
+def test_after_a_login_with_a_value_the_labels_are_looked_at_again_before_anything_is_taken_away(
+    make_world: MakeWorld, clock: Any
+) -> None:
+    world = rotated(make_world(GRACE))
+    superseded = of_version(world, holder(world, "AWSPREVIOUS"))
+    clock.tick(3 * HOUR)
+    token_under(world).label = "renamed"
+    asked = len(world.wire.requests)
+
+    world.care()
+
+    assert not superseded.active
+    at = names(world, asked).index("PATCH /v2/access-tokens/{uuid}")
+    assert names(world, asked)[at - 3 : at] == ["GetSecretValue", LOGIN, "DescribeSecret"]
 
 
 def test_a_placeholder_is_no_token_and_costs_no_login(make_world: MakeWorld) -> None:
@@ -527,19 +608,25 @@ def test_a_token_that_has_moved_between_two_pages_of_the_list_is_no_dead_token(
     assert len(lists) == 2
 
 
-def test_a_dead_token_does_not_have_the_list_read_for_each_secret(make_world: MakeWorld, clock: Any) -> None:
+@pytest.mark.parametrize(("tokens", "pages"), [(100, 1), (101, 2 + 2 * 2)], ids=["one page", "two pages"])
+def test_a_dead_token_has_the_list_read_once_more_where_one_may_have_moved_and_not_for_each_secret(
+    make_world: MakeWorld, clock: Any, tokens: int, pages: int
+) -> None:
+    """Then for a token that it should show, so that it is looked at twice."""
     world = rotated(make_world())
     arns = [rotated_secret(world, f"team-{number}/token") for number in range(4)]
     for arn in arns:
         value = token_in(world.aws.value(arn) or "")
         world.hub.tokens.pop(next(token.uuid for token in world.hub.tokens.values() if token.value == value))
         world.aws.mark_rotated(arn)
+    while len(world.hub.tokens) < tokens:
+        world.hub.add_token("another", active=False)
     clock.tick(DAY)
     asked = len(world.wire.requests)
 
     world.care()
 
-    assert names(world, asked).count("GET /v2/access-tokens") == 1
+    assert names(world, asked).count("GET /v2/access-tokens") == pages
 
 
 # A rotation that hangs, a schedule that has stopped, tokens that stay
@@ -593,6 +680,21 @@ def test_what_people_have_pinned_is_said_and_needs_nobody(make_world: MakeWorld)
     assert findings(answer) == ["TokenLeftActive"]
     assert counts(answer) == (1, 0, 0)
     assert "staging label blue" in messages(answer)
+
+
+def test_a_token_that_was_stored_again_is_in_use_though_its_label_names_a_superseded_version(
+    make_world: MakeWorld,
+) -> None:
+    world = rotated(make_world(GRACE), times=3)
+    previous, replaced = of_version(world, holder(world, "AWSPREVIOUS")), token_under(world)
+    store_by_hand(world, world.secret_arn, previous.value)
+    keep_labels(world)
+
+    superseded = facts(world.care())["superseded"]
+
+    told = [it["token"] for it in superseded]
+    assert replaced.uuid in told
+    assert previous.uuid not in told
 
 
 def test_a_copy_that_is_used_late_in_its_grace_is_found(make_world: MakeWorld, clock: Any) -> None:
@@ -732,6 +834,7 @@ def test_one_secret_that_cannot_be_read_keeps_no_other_from_being_looked_at(make
     world._on_request = refuse
     answer = world.care()
 
+    assert answer["SupersededTokensStillUsed"] == 0
     assert counts(answer) == (1, 1, 1)
     assert "AwsRefused" in str(answer["Secrets"])
 

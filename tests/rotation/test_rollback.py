@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from dockerhub_rotation.plan import HELD_SECONDS
+from dockerhub_rotation.token_labels import label_for, said
 from rehearsal.docker_hub import Fault as HubFault
 from rehearsal.invariants import Invariants
 from rehearsal.sandbox import Function, FunctionError
@@ -28,9 +30,11 @@ from tests.rotation.cared import (
 )
 from tests.rotation.seen import hand_made, holder, token_under
 from tests.rotation.test_histories import move_awscurrent_back
+from tests.rotation.test_no_false_alarm import list_otherwise
 from tests.rotation.test_no_leaks import LOUD
 from tests.rotation.test_pins import pin
 from tests.rotation.test_retire import _seconds
+from tests.rotation.test_right_account import another_account, share_docker_hub
 
 MakeWorld = Callable[..., World]
 WatchedWorld = Callable[..., tuple[World, Invariants]]
@@ -114,6 +118,7 @@ def test_with_a_grace_the_replaced_token_gets_its_deadline_and_its_consumers_hav
     assert abs(until - world.now() - DAY) < 60
     token = of_version(world, replaced)
     assert token.active
+    assert answer["Message"].endswith(f", whose token stays active until {said(until)}.")
     assert token.label.endswith(datetime.fromtimestamp(until, UTC).strftime(" until %Y%m%dT%H%M%SZ"))
     assert of_version(world, former).active
     assert " until " not in of_version(world, former).label
@@ -259,16 +264,36 @@ def test_a_copy_of_the_value_keeps_its_token_at_work(watched_world: WatchedWorld
     assert invariants.broken == []
 
 
+def test_until_when_a_replaced_token_lives_is_said_where_its_label_names_another_version_too(
+    make_world: MakeWorld,
+) -> None:
+    """Somebody has stored a superseded token again, before the rollback."""
+    world = make_world(GRACE)
+    former, _ = rotated(world)
+    token = of_version(world, former)
+    store_by_hand(world, world.secret_arn, token.value)
+
+    answer = roll_back(world)
+
+    assert token.active
+    until = datetime.fromtimestamp(_seconds(token.label.rpartition(" until ")[2]), UTC)
+    assert answer["ReplacedUntil"] == until.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def test_a_pinned_replaced_version_is_left_and_said(make_world: MakeWorld) -> None:
     world = make_world(GRACE)
-    _, replaced = rotated(world)
+    former, replaced = rotated(world)
     pin(world, replaced)
 
     answer = roll_back(world)
 
-    assert of_version(world, replaced).active
+    token = of_version(world, replaced)
+    assert token.active
     assert answer["ReplacedUntil"] is None
-    assert "pinned by the staging label blue" in answer["Message"]
+    assert answer["Message"].startswith(
+        f"AWSCURRENT is version {former} again, in place of {replaced}. Token {token.uuid} of version {replaced} is "
+        f"left active: its version is pinned by the staging label blue"
+    )
 
 
 def test_it_goes_back_from_a_token_that_is_dead(make_world: MakeWorld) -> None:
@@ -281,6 +306,23 @@ def test_it_goes_back_from_a_token_that_is_dead(make_world: MakeWorld) -> None:
     assert holder(world, "AWSCURRENT") == former
     assert world.hub.authenticates(world.current_token())
     assert answer["ReplacedUntil"] is None
+
+
+def test_a_label_without_a_deadline_is_what_a_token_has_in_the_end_that_people_have_disabled(
+    watched_world: WatchedWorld,
+) -> None:
+    """While it is held, it has one; that the list was read before does not keep it there."""
+    world, invariants = watched_world()
+    former, _ = rotated(world)
+    token = of_version(world, former)
+    token.label = token.label.partition(" ")[0]
+    invariants.begin(world)
+
+    roll_back(world)
+
+    assert token.active
+    assert " until " not in token.label
+    assert invariants.broken == []
 
 
 def test_of_two_tokens_that_were_made_for_the_version_the_stored_one_stays(make_world: MakeWorld) -> None:
@@ -343,6 +385,7 @@ def test_a_current_version_that_does_not_work_is_said_and_nothing_is_taken_away(
     is_refused(world, "RollbackFailed: AWSCURRENT is on version .* already", former)
 
     assert world.hub.refused_logins == 1
+    assert lines(world)[-1]["consumers_affected"] is True
 
 
 def test_what_is_current_already_is_no_reason_to_touch_a_rotation_that_has_not_ended(make_world: MakeWorld) -> None:
@@ -407,6 +450,55 @@ def test_it_asks_for_little(make_world: MakeWorld) -> None:
     ]
 
 
+def test_what_is_disabled_at_once_takes_no_other_look_at_the_labels(make_world: MakeWorld) -> None:
+    world = make_world()
+    rotated(world)
+    asked = len(world.wire.requests)
+
+    roll_back(world)
+
+    assert names(world, asked)[names(world, asked).index(MOVE) :] == [MOVE, "POST /v2/auth/token", PATCH, PATCH]
+
+
+@pytest.mark.parametrize(("left", "holds"), [(899, True), (900, False), (DAY - HOUR, False)])
+def test_a_token_that_is_in_use_is_held_where_its_grace_may_end_before_this_invocation_does(
+    make_world: MakeWorld, clock: Any, left: int, holds: bool
+) -> None:
+    world = make_world(GRACE)
+    former, _ = rotated(world)
+    token = of_version(world, former)
+    token.label = label_for(world.secret_arn, former, world.now() + left)
+    asked = len(world.wire.requests)
+
+    roll_back(world)
+
+    before_the_login = names(world, asked)[: names(world, asked).index("GET /token")]
+    assert (PATCH in before_the_login) is holds
+    assert " until " not in token.label
+
+
+@pytest.mark.parametrize("left", [0, HOUR])
+def test_a_disabled_token_is_enabled_whatever_its_label_says_and_held_until_after_this_invocation(
+    make_world: MakeWorld, clock: Any, left: int
+) -> None:
+    """Then neither does a reconcile take it away before the move, nor does it stay if there is none."""
+    held: list[float] = []
+
+    def note(world: World) -> None:
+        token = of_version(world, former)
+        held.append(_seconds(token.label.partition(" until ")[2]) - world.now() if token.active else 0)
+
+    meddler = Meddler("GET /token", note)
+    world = with_a_meddler(make_world, meddler)
+    former, _ = rotated(world)
+    of_version(world, former).label = label_for(world.secret_arn, former, world.now() + left)
+
+    roll_back(world)
+
+    assert held == [pytest.approx(HELD_SECONDS, abs=2)]
+    assert HELD_SECONDS > 900
+
+
 def test_no_secret_value_is_in_anything_it_says(
     make_world: MakeWorld, process_of_its_own: Callable[..., Function]
 ) -> None:
@@ -437,12 +529,14 @@ def test_with_one_time_codes_it_does_not_burn_the_code_that_the_rotation_has_use
 def test_a_version_that_is_not_the_one_before_is_refused_and_not_quoted(make_world: MakeWorld) -> None:
     world = make_world()
     world.rotate()
-    older = holder(world, "AWSPREVIOUS")
+    older, back = holder(world, "AWSPREVIOUS"), holder(world, "AWSCURRENT")
     world.rotate()
     asked = len(world.wire.requests)
 
     for version in (older, NOBODY, world.current_token()):
-        is_refused(world, "EventRefused: .* neither that of AWSCURRENT nor that of AWSPREVIOUS", version)
+        is_refused(
+            world, f"EventRefused: .* neither .* nor that of AWSPREVIOUS, .*: that is version {back}. Not", version
+        )
 
     assert set(names(world, asked)) == {"DescribeSecret"}
     assert world.leaked(world.caretaker.log()) == []
@@ -453,7 +547,23 @@ def test_a_secret_that_was_never_rotated_has_no_way_back(make_world: MakeWorld) 
     world = make_world()
     world.aws.attach(world.secret_arn, FUNCTION_ARN)
 
-    is_refused(world, "which alone is a way back: there is none", NOBODY)
+    is_refused(world, r"which alone is a way back: there is none\. Nothing was changed\.$", NOBODY)
+
+
+@pytest.mark.parametrize("promoted", [False, True])
+def test_a_rotation_that_has_not_ended_is_said_to_be_pending_or_promoted(make_world: MakeWorld, promoted: bool) -> None:
+    world = make_world()
+    rotated(world)
+    if promoted:
+        world.hub.faults += [HubFault("PATCH", "/v2/access-tokens/*", *NO)] * 5
+    else:
+        world.hold_before = "testSecret"
+    world.rotate()
+    pending = holder(world, "AWSPENDING")
+
+    is_refused(
+        world, f"EventRefused: Version {pending} is {'promoted' if promoted else 'AWSPENDING'}, but its rotation"
+    )
 
 
 def commanded(world: World, refused: str) -> None:
@@ -537,7 +647,25 @@ def test_a_value_that_names_another_account_is_refused(make_world: MakeWorld) ->
     world.rotate()
     store_by_hand(world, world.secret_arn, Shape.ECS.compose(world.hub.username, token_under(world).value))
 
-    is_refused(world, "SecretUnusable: Nothing was changed: the user name in version")
+    is_refused(
+        world,
+        "SecretUnusable: Nothing was changed: the user name in version .* make credentials .*"
+        "--name DOCKER_HUB_USERNAME .*make rollback ",
+    )
+
+
+def test_a_token_of_another_account_is_refused(make_world: MakeWorld) -> None:
+    """The value does not say whose it is; its login does."""
+    world, other = make_world(), another_account()
+    world.rotate()
+    theirs, token = other.add_token("theirs").value, token_under(world)
+    share_docker_hub(world, other, for_what=lambda body: theirs.encode() in body)
+    store_by_hand(world, world.secret_arn, theirs)
+    store_by_hand(world, world.secret_arn, token.value)
+
+    is_refused(
+        world, "SecretUnusable: Version .* holds a token of another account than .* make credentials .* make rollback "
+    )
 
 
 def test_where_nothing_shows_that_it_is_the_right_account_it_is_refused(make_world: MakeWorld) -> None:
@@ -547,7 +675,11 @@ def test_where_nothing_shows_that_it_is_the_right_account_it_is_refused(make_wor
         if token.label.startswith("dockerhub-rotation/"):
             del world.hub.tokens[token.uuid]
 
-    is_refused(world, "SecretUnusable: Nothing shows that this account has made the secret's tokens")
+    is_refused(
+        world,
+        "SecretUnusable: Nothing shows that this account has made the secret's tokens.* make credentials .*"
+        "--name DOCKER_HUB_USERNAME .*--name DOCKER_HUB_PASSWORD .*make rollback ",
+    )
 
     assert world.hub.refused_logins == 0
 
@@ -593,9 +725,34 @@ def test_a_pinned_token_that_does_not_work_is_not_said_to_be_disabled_again(make
     world = with_a_meddler(make_world, Meddler(PATCH, lambda world: take(world, "disabled")))
     former, _ = rotated(world)
     pin(world, former)
+    world.client.update_secret_version_stage(SecretId=world.secret_arn, VersionStage="green", MoveToVersionId=former)
 
-    with pytest.raises(FunctionError, match="disable it by hand, for your staging label blue keeps it"):
+    with pytest.raises(FunctionError, match="disable it by hand, for your staging label blue and green keeps it"):
         roll_back(world)
+
+
+def test_a_token_that_the_registry_alone_refuses_is_nothing_to_go_back_to(make_world: MakeWorld, clock: Any) -> None:
+    world = make_world()
+    _, current = rotated(world)
+    world.hub.faults += [HubFault("GET", "/token", 401, {"details": "no"})] * 2
+
+    with pytest.raises(FunctionError, match="RollbackFailed: .* does not let it in all the same"):
+        roll_back(world)
+
+    assert holder(world, "AWSCURRENT") == current
+
+
+def test_a_token_that_the_list_lacks_and_that_works_is_a_way_back(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(GRACE)
+    first = hand_made(world)
+    store_by_hand(world, world.secret_arn, first.value)
+    world.rotate()
+    list_otherwise(monkeypatch, lambda listed: [one for one in listed if one.uuid != first.uuid])
+
+    assert roll_back(world)["Moved"] is True
+    assert token_under(world) is first
 
 
 def test_a_value_that_names_the_account_needs_no_other_proof(make_world: MakeWorld) -> None:
@@ -665,12 +822,16 @@ def test_a_token_that_is_taken_away_before_the_move_keeps_awscurrent_where_it_is
     world = with_a_meddler(make_world, Meddler(PATCH, lambda world: take(world, taken)))
     _, current = rotated(world)
 
-    with pytest.raises(FunctionError, match="RollbackFailed: .* does not let it in all the same"):
+    with pytest.raises(
+        FunctionError,
+        match="RollbackFailed: .* does not let it in all the same; the caretaker disables it again. AWSCURRENT is ",
+    ):
         roll_back(world)
 
     assert holder(world, "AWSCURRENT") == current
     assert world.hub.authenticates(world.current_token())
     assert world.hub.refused_logins == 2
+    assert lines(world)[-1]["consumers_affected"] is False
 
 
 def take(world: World, how: str) -> None:
@@ -707,10 +868,14 @@ def test_where_it_cannot_be_moved_back_it_is_said_that_consumers_are_refused(mak
     world = with_a_meddler(make_world, Meddler(MOVE, taken))
     former, _ = rotated(world)
 
-    with pytest.raises(FunctionError, match="RollbackFailed: .* could not be moved back, so consumers may be refused"):
+    with pytest.raises(
+        FunctionError,
+        match=r"RollbackFailed: .* could not be moved back, so consumers may be refused\. Make a new token\. Run `",
+    ):
         roll_back(world)
 
     assert holder(world, "AWSCURRENT") == former
+    assert lines(world)[-1]["consumers_affected"] is True
 
 
 def test_where_the_second_login_gets_no_answer_nothing_is_taken_away_and_the_next_try_goes_on(

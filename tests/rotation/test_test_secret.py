@@ -10,6 +10,7 @@ from typing import Any
 import jwt
 import pytest
 
+from dockerhub_rotation.token_labels import label_for
 from rehearsal.docker_hub import Fault, Standing
 from rehearsal.docker_hub import Token as HubToken
 from rehearsal.sandbox import FunctionError
@@ -52,6 +53,21 @@ def test_a_staged_token_that_was_disabled_by_hand_is_enabled(make_world: Callabl
     world.function.invoke(event(world))
 
     assert pending_token(world).active
+
+
+def test_a_staged_token_is_known_also_where_its_label_shortens_the_id_of_its_version(
+    make_world: Callable[..., World], clock: Any
+) -> None:
+    """Somebody has staged a superseded version again, whose label says since when it does not work."""
+    world, version = make_world(), "a-version-id-of-64-characters-" + "x" * 34
+    world.hold_before = "testSecret"
+    world.rotate(ClientRequestToken=version)
+    staged = pending_token(world)
+    staged.active, staged.label = False, label_for(world.secret_arn, version, world.now())
+
+    world.function.invoke(event(world))
+
+    assert staged.active
 
 
 @pytest.mark.parametrize(("refusals", "passes"), [(0, True), (10, False)])

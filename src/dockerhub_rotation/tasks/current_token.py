@@ -84,13 +84,13 @@ class CurrentToken:
             value = None
         if value is None or not credential.looks_like_token(value.token):
             return Current(Standing.PLACEHOLDER)
-        names_account = value.username is not None and self._task.may_be(value.username)
         known = self._task.docker_hub.login.known(value.token)
         listed = next((token for token in tokens if known and token.is_called(known)), None)
         if listed is not None:
-            return replace(self._of_list([listed]), names_account=names_account)
+            return self._of_list([listed])
         if not self._task.may_be(value.username):
             return Current(Standing.OTHER_NAME)  # it may be refused as ours, and work as theirs
+        names_account = value.username is not None
         if stored and versions.rotated_since(stored) and self._list_lacks(current, stored, versions, tokens):
             return Current(Standing.GONE, names_account=names_account)
         return replace(self._by_login(value, tokens), names_account=names_account)

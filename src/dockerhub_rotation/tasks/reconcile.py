@@ -144,7 +144,7 @@ def _facts(done: Retirement, current: CurrentToken, now: float) -> dict[str, obj
     facts: dict[str, object] = {"current_token": current.seen.standing.name.lower(), **asdict(done.retired)}
     facts["current_version"] = versions.holder(CURRENT)
     if token is not None and token.created_at is not None:
-        facts["token_age_days"] = int(max(0.0, now - token.created_at.timestamp()) // 86_400)
+        facts["token_age_days"] = int(max(0.0, now - token.created_at.timestamp()) / 86_400)
     if token is not None and token.expires_at is not None:
         facts["token_expires"] = said(token.expires_at.timestamp())
     facts["superseded"] = list(_superseded(done))
