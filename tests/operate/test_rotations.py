@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .aws import Account, Secret
+from .aws import FUNCTION_ARN, Account, Secret
 from .cloudformation import AwsError
 from .conftest import PROJECT, Command, add_secret_stack, forget
 
@@ -423,6 +423,39 @@ def test_what_cannot_be_rotated_is_told_with_the_way_out(
 
     assert (done.status, said in done.err) == (1, True)
     assert "secretsmanager:RotateSecret" not in aws.requests
+
+
+@pytest.mark.parametrize("leaked", [(), ("--leaked",)])
+@pytest.mark.parametrize(
+    ("described", "project"),
+    [
+        ({}, "team-b"),
+        ({"RotationLambdaARN": f"{FUNCTION_ARN}-b"}, PROJECT),
+        ({"RotationLambdaARN": f"{FUNCTION_ARN}-b", "RotationEnabled": None}, PROJECT),
+        ({"RotationLambdaARN": FUNCTION_ARN.replace("eu-", "us-")}, PROJECT),
+    ],
+)
+def test_a_secret_of_another_project_is_not_rotated(
+    aws: Account, run: Command, described: dict[str, Any], project: str, leaked: tuple[str, ...]
+) -> None:
+    secret = aws.add_secret("dockerhub-token", **described)
+    aws.functions |= {f"{name}-caretaker": "package" for name in (PROJECT, f"{PROJECT}-b", "team-b")}
+
+    done = run("rotate", "--project", project, *leaked)
+
+    assert (done.status, secret.labels) == (1, BEFORE)
+    assert f"none of project {project}'s" in done.err
+
+
+@pytest.mark.parametrize("qualifier", ["", ":live", ":7"])
+def test_a_version_or_an_alias_of_the_projects_function_is_the_projects(
+    aws: Account, run: Command, qualifier: str
+) -> None:
+    secret = aws.add_secret("dockerhub-token", RotationLambdaARN=f"{FUNCTION_ARN}{qualifier}")
+
+    run("rotate", "--seconds", "1")
+
+    assert secret.labels == STAGED
 
 
 def test_a_secret_that_is_not_there_is_told_with_the_way_out(aws: Account, run: Command) -> None:
