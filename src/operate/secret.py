@@ -105,8 +105,9 @@ def find_secret(aws: Aws, name: str) -> Secret:
         if refused.code != "ResourceNotFoundException":
             raise
         raise Problem(
-            f"There is no secret {name} in {aws.region}: run `{command('deploy')}`, or name it, with the prefix "
-            f"{ECR_PREFIX} if it has that: SECRET=..."
+            f"There is no secret {name} in {aws.region}. Is it in another Region, AWS_REGION=..., or another one, "
+            f"SECRET=..., with the prefix {ECR_PREFIX} if it has that? If it has still to be made, run "
+            f"`{command('deploy')}`."
         ) from None
     # Part of an ARN finds a secret, too: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html
     if name not in (secret.name, secret.arn):
