@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 
 from operate.session import Aws, Refused
 from operate.show import Problem, Show
-from operate.typed import aws_command, command, says
+from operate.typed import aws_command, command, without_commands
 
 # Lambda gives it 900.
 _SECONDS = 960
@@ -49,13 +50,16 @@ class Caretaker:
         deploy = command("deploy", only="caretaker")
         return f"There is no {self.function}, so nothing is done. Run `{deploy}`, then this again{instead}."
 
-    def send(self, task: Mapping[str, str], doing: str, undone: str, again: str) -> dict[str, Any]:
+    def send(
+        self, task: Mapping[str, str], doing: str, undone: str, again: str, *, unless: re.Pattern[str] | None = None
+    ) -> dict[str, Any]:
         """Have it do a task, and return its answer.
 
         Args:
             doing: what it does, for somebody who waits.
             undone: what is not known, or not done, if no good answer comes.
             again: the command that sends it again.
+            unless: what an error of the task's has in it that says itself what `undone` says not to know.
 
         Raises:
             Problem: no answer came, or it is an error.
@@ -70,12 +74,14 @@ class Caretaker:
             goes_on = "" if refused.code else " It may go on for 15 minutes at most; then send the task again:"
             raise Problem(f"{undone}: {refused}{goes_on or ' Mend that, then send the task:'} {send_again}") from None
         if "errorMessage" in answer:
-            older = "is none of" in str(answer["errorMessage"]) and "Task" in str(answer["errorMessage"])
+            failure = str(answer["errorMessage"])
+            older = "is none of" in failure and "Task" in failure
             more = f" The deployed caretaker is older than these commands: run `{command('deploy')}` first." * older
-            # As a rule the message has said it, with the command beside it.
-            told = says(str(answer["errorMessage"]), str(task["Task"]).lower())
-            then = "" if told else f"\nMend what is said there, then send the task again: {send_again}"
-            raise Problem(f"{undone}: {answer['errorMessage']}{more}{then}")
+            # As a rule the message has said it, with the command beside it, or that another one is the way out.
+            then = f"\nMend what is said there, then send the task again: {send_again}"
+            then = "" if without_commands(failure) != failure else then
+            lead = "" if unless and unless.search(failure) else f"{undone}: "
+            raise Problem(f"{lead}{failure}{more}{then}")
         if "Message" not in answer:
             raise Problem(f"{undone}: {self.function} has answered something that is no caretaker's. Is it one?")
         return answer

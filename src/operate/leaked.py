@@ -26,7 +26,7 @@ def rotate_leaked(aws: Aws, show: Show, wanted: Deployment, seconds: float, *, s
     Raises:
         Problem: there is no caretaker, and nothing is done; or the token could not be replaced, or not all be disabled.
     """
-    secret = require_rotating(aws, wanted.secret_name)
+    secret = require_rotating(aws, wanted)
     caretaker = Caretaker(aws, show, f"{secret.function}-caretaker")
     caretaker.require_there(f"; or `{command('rotate')}`, and disable the older tokens at Docker Hub yourself")
     try:

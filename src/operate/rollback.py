@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from operate.caretaker import Caretaker
 from operate.confirm import require_yes
 from operate.function_log import check_version, last_step, of_rotation
@@ -13,6 +15,9 @@ from operate.show import Problem, Show
 from operate.times import readable
 from operate.typed import command
 from operate.versions import made
+
+# How errors of the task say where AWSCURRENT is: each that knows it does, in one of these ways.
+_SAYS_WHERE = re.compile("Nothing was changed|AWSCURRENT (?:is|was|could not be) ")
 
 
 def rollback(aws: Aws, show: Show, wanted: Deployment, *, version: str, sure: bool) -> dict[str, object]:
@@ -56,7 +61,8 @@ def rollback(aws: Aws, show: Show, wanted: Deployment, *, version: str, sure: bo
         take_off(aws, secret, secret.current)
     task = {"Task": "Rollback", "SecretId": secret.arn, "VersionId": version}
     undone = f"Whether version {version} is current now is not known"
-    answer = caretaker.send(task, "it tries the earlier token, then moves AWSCURRENT", undone, confirmed)
+    doing = "it tries the earlier token, then moves AWSCURRENT"
+    answer = caretaker.send(task, doing, undone, confirmed, unless=_SAYS_WHERE)
     show.step("current" if not answer.get("Moved") else "moved", str(answer.get("Message")))
     if answer.get("Replaced") and answer.get("ReplacedUntil"):
         until = readable(str(answer["ReplacedUntil"]))

@@ -99,7 +99,7 @@ def rotate(
     """
     # A secret whose stack has been given its name alone: what is asked for by name is what is rotated.
     since = time.time() - _SKEW_SECONDS
-    rotation = _start(aws, show, require_rotating(aws, wanted.secret_name))
+    rotation = _start(aws, show, require_rotating(aws, wanted))
     failed, past = rotation.past_failure() if rotation.joined else None, ""
     in_its_place = command("rotate", **options, yes="1")
     if failed and _is_given_up(rotation, failed, in_its_place, sure=sure):
@@ -145,7 +145,7 @@ def follow_first(aws: Aws, show: Show, wanted: Deployment) -> dict[str, object]:
     """
     name, since = wanted.secret_name, time.time() - _EARLIER_SECONDS
     try:
-        secret = _begun(aws, show, name)
+        secret = _begun(aws, show, wanted)
         version = secret.pending or secret.current
         if secret.pending:
             rotation = _Rotation(aws, show, secret, version, joined=True)
@@ -157,12 +157,12 @@ def follow_first(aws: Aws, show: Show, wanted: Deployment) -> dict[str, object]:
     return {"version": version}
 
 
-def _begun(aws: Aws, show: Show, name: str) -> Secret:
+def _begun(aws: Aws, show: Show, wanted: Deployment) -> Secret:
     """Return what AWS says of a secret once its first rotation has begun, or is over."""
     ends_at = time.monotonic() + _BEGIN_SECONDS
-    with show.waiting(f"{name}: the first rotation begins"):
+    with show.waiting(f"{wanted.secret_name}: the first rotation begins"):
         for pause in pauses():
-            secret = require_rotating(aws, name)
+            secret = require_rotating(aws, wanted)
             if secret.pending or secret.previous:
                 break
             if time.monotonic() > ends_at:

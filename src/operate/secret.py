@@ -105,8 +105,9 @@ def find_secret(aws: Aws, name: str) -> Secret:
         if refused.code != "ResourceNotFoundException":
             raise
         raise Problem(
-            f"There is no secret {name} in {aws.region}: run `{command('deploy')}`, or name it, with the prefix "
-            f"{ECR_PREFIX} if it has that: SECRET=..."
+            f"There is no secret {name} in {aws.region}. Is it in another Region, AWS_REGION=..., or another one, "
+            f"SECRET=..., with the prefix {ECR_PREFIX} if it has that? If it has still to be made, run "
+            f"`{command('deploy')}`."
         ) from None
     # Part of an ARN finds a secret, too: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html
     if name not in (secret.name, secret.arn):
@@ -119,20 +120,24 @@ def find_secret(aws: Aws, name: str) -> Secret:
     return secret
 
 
-def require_rotating(aws: Aws, name: str) -> Secret:
-    """Return what AWS says of a secret that the function rotates.
+def require_rotating(aws: Aws, wanted: Deployment) -> Secret:
+    """Return what AWS says of the secret that is wanted, if the project's function rotates it.
 
     Raises:
-        Problem: it does not, or as `find_secret`.
+        Problem: it does not, or its rotation is off; or as `find_secret`.
     """
-    secret = find_secret(aws, name)
+    secret = find_secret(aws, wanted.secret_name)
+    if secret.function:
+        _refuse_others(aws, wanted, secret)
     if not secret.rotates:
         raise Problem(
-            f"Rotation is not configured for {name}: run `{command('deploy')}`, or attach the function "
+            f"Rotation is not configured for {wanted.secret_name}: run `{command('deploy')}`, or attach the function "
             "(see docs/deploying.md)."
         )
     if not secret.function:
-        raise Problem(f"{name} is rotated by AWS itself, not by this function: name another secret, SECRET=...")
+        raise Problem(
+            f"{wanted.secret_name} is rotated by AWS itself, not by this function: name another secret, SECRET=..."
+        )
     return secret
 
 
@@ -143,13 +148,17 @@ def require_ours(aws: Aws, wanted: Deployment) -> Secret:
         Problem: it does not, or as `find_secret`.
     """
     secret = find_secret(aws, wanted.secret_name)
+    _refuse_others(aws, wanted, secret)
+    return secret
+
+
+def _refuse_others(aws: Aws, wanted: Deployment, secret: Secret) -> None:
     if not is_ours(aws, wanted, secret.function):
         whose = f"names {secret.function}" if secret.function else "names no function"
         raise Problem(
             f"{secret.name} is none of project {wanted.project}'s: it {whose} to rotate it. Name the project it "
             "belongs to, PROJECT=..., or another secret, SECRET=..."
         )
-    return secret
 
 
 def is_ours(aws: Aws, wanted: Deployment, function: str) -> bool:

@@ -246,6 +246,31 @@ def test_an_error_of_the_caretakers_is_told_with_how_to_send_the_task_again(
     assert "`make rollback VERSION=old YES=1`, or without these commands:\n  echo " in done.err
 
 
+NOT_KNOWN = "Whether version old is current now is not known: "
+REMEDY = "Run `AWS_REGION=eu-central-1 make rotate SECRET=dockerhub-token` (without a clone: `aws ...`)."
+
+
+@pytest.mark.parametrize(
+    ("failure", "known"),
+    [
+        (f"The token has expired, and nobody can bring it back. Nothing was changed. Make a new one. {REMEDY}", True),
+        (f"The token of version old is not let in. AWSCURRENT is where it was. {REMEDY}", True),
+        (f"It is refused since. AWSCURRENT could not be moved back, so consumers may be refused. {REMEDY}", True),
+        (f"AWSCURRENT was moved to another version meanwhile, and is left there. {REMEDY}", True),
+        (f"PATCH: Docker Hub did not answer. {REMEDY}", False),
+    ],
+)
+def test_an_error_that_says_where_awscurrent_is_or_what_the_way_out_is_is_not_contradicted(
+    operated: Operated, secret: Secret, run: Command, failure: str, known: bool
+) -> None:
+    operated.aws.invoked = lambda name, event: {"errorMessage": failure}
+
+    done = run("rollback", "--yes")
+
+    assert (done.status, failure in done.err, NOT_KNOWN in done.err) == (1, True, not known)
+    assert "Mend what is said there" not in done.err
+
+
 def test_an_answer_that_is_lost_is_asked_for_once(operated: Operated, secret: Secret, run: Command) -> None:
     operated.aws.broken["lambda:Invoke"] = ReadTimeoutError(endpoint_url="https://lambda")
 

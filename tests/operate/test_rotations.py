@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .aws import Account, Secret
+from .aws import FUNCTION_ARN, Account, Secret
 from .cloudformation import AwsError
 from .conftest import PROJECT, Command, add_secret_stack, forget
 
@@ -425,8 +425,43 @@ def test_what_cannot_be_rotated_is_told_with_the_way_out(
     assert "secretsmanager:RotateSecret" not in aws.requests
 
 
+@pytest.mark.parametrize("leaked", [(), ("--leaked",)])
+@pytest.mark.parametrize(
+    ("described", "project"),
+    [
+        ({}, "team-b"),
+        ({"RotationLambdaARN": f"{FUNCTION_ARN}-b"}, PROJECT),
+        ({"RotationLambdaARN": f"{FUNCTION_ARN}-b", "RotationEnabled": None}, PROJECT),
+        ({"RotationLambdaARN": FUNCTION_ARN.replace("eu-", "us-")}, PROJECT),
+    ],
+)
+def test_a_secret_of_another_project_is_not_rotated(
+    aws: Account, run: Command, described: dict[str, Any], project: str, leaked: tuple[str, ...]
+) -> None:
+    secret = aws.add_secret("dockerhub-token", **described)
+    aws.functions |= {f"{name}-caretaker": "package" for name in (PROJECT, f"{PROJECT}-b", "team-b")}
+
+    done = run("rotate", "--project", project, *leaked)
+
+    assert (done.status, secret.labels) == (1, BEFORE)
+    assert f"none of project {project}'s" in done.err
+
+
+@pytest.mark.parametrize("qualifier", ["", ":live", ":7"])
+def test_a_version_or_an_alias_of_the_projects_function_is_the_projects(
+    aws: Account, run: Command, qualifier: str
+) -> None:
+    secret = aws.add_secret("dockerhub-token", RotationLambdaARN=f"{FUNCTION_ARN}{qualifier}")
+
+    run("rotate", "--seconds", "1")
+
+    assert secret.labels == STAGED
+
+
 def test_a_secret_that_is_not_there_is_told_with_the_way_out(aws: Account, run: Command) -> None:
-    assert "run `make deploy`, or name it" in run("rotate").err
+    said = run("rotate").err
+
+    assert said.index("in another Region, AWS_REGION=...") < said.index("run `make deploy`")
 
 
 def test_a_request_whose_answer_is_lost_starts_no_second_rotation(rotation: Rotation, run: Command) -> None:
