@@ -136,6 +136,12 @@ def judge(known: Known) -> Standing:
 
 def _of_care(known: Known) -> Iterator[Reason]:
     """What the caretaker has found."""
+    if known.care is not None and _may_not_work(known, known.care):
+        text = (
+            f"Found {known.care.time}, that consumers are refused, and AWSCURRENT was moved since, which no rotation "
+            f"has done. Whether it works now is not known: `{command('reconcile', **about(known.secret))}` tells."
+        )
+        yield Reason(State.UNKNOWN, "not looked at since AWSCURRENT was moved", text)
     if known.care is None or not known.found:
         return
     said = known.facts
@@ -148,6 +154,13 @@ def _of_care(known: Known) -> Iterator[Reason]:
     else:
         state = State.WELL
     yield Reason(state, ", ".join(dict.fromkeys(known.found)), f"Found {known.care.time}: {known.care.told}")
+
+
+def _may_not_work(known: Known, care: Line) -> bool:
+    """Whether it was seen not to work, and AWSCURRENT moved since without the proof that a rotation gives."""
+    rotated = known.secret.rotated_at
+    by_a_rotation = rotated is not None and rotated.timestamp() > care.at
+    return bool(known.facts.get("consumers_affected")) and not known.looked_since and not by_a_rotation
 
 
 def _of_rotation(known: Known) -> Iterator[Reason]:

@@ -116,6 +116,20 @@ def test_after_a_rollback_the_token_is_as_old_as_its_version_and_what_was_seen_b
     assert f"make reconcile SECRET={secret.name}` has it look now" in shown.out
 
 
+def test_after_awscurrent_was_moved_from_what_did_not_work_it_is_not_said_to_be_well(
+    operated: Operated, run: Command
+) -> None:
+    secret = operated.secret(LastRotatedDate=time.time() - DAY)
+    operated.care(secret, "CurrentTokenDead", ago=600, current_version="another", consumers_affected=True)
+    operated.heartbeat()
+
+    done = run("status", "--json")
+
+    (reason,) = row(done)["reasons"]
+    assert (row(done)["state"], done.status) == ("unknown", 1)
+    assert f"make reconcile SECRET={secret.name}` tells" in reason["text"]
+
+
 def test_an_age_that_may_not_be_read_is_unknown_and_said(operated: Operated, run: Command) -> None:
     operated.secret()
     operated.heartbeat()
