@@ -84,6 +84,26 @@ def command(verb: Verb, place: Place) -> str:
     plain = "; ".join(f"{words} --region {place.region}" for words in plainly(place))
     if verb in _PLAIN_ALONE:
         return f"`{plain}`{_PLAIN_ALONE[verb]}"
+    return f"`{_typed(verb, place)}` (without a clone: `{plain}`)"
+
+
+def drop(place: Place) -> str:
+    """Return the command that drops a rotation, both ways, with none after it that begins another."""
+    return f"`{_typed('unblock', place)}` (without a clone: `{take_off(place)}`)"
+
+
+def take_off(place: Place) -> str:
+    """Return the command of the AWS CLI that takes AWSPENDING off a version, be it the current one."""
+    return f"{_drop(place)} --region {place.region}"
+
+
+def region_option(secret: str) -> str:
+    """Return the option that names the Region of a secret's ARN, after a space; nothing for a name."""
+    parts = secret.split(":")
+    return f" --region {parts[3]}" if len(parts) > 3 else ""
+
+
+def _typed(verb: Verb, place: Place) -> str:
     secret = _SECRET.fullmatch(place.secret) if place.secret else None
     given = {
         "PROJECT": place.project,
@@ -93,8 +113,7 @@ def command(verb: Verb, place: Place) -> str:
     # make expands a dollar sign, whatever the shell has made of quotation marks before.
     quoted = {variable: shlex.quote(value).replace("$", "$$") for variable, value in given.items() if value}
     variables = "".join(f" {variable}={value}" for variable, value in quoted.items())
-    typed = f"AWS_REGION={place.region} make {_TARGETS.get(verb, verb)}{variables}{_MORE.get(verb, '')}"
-    return f"`{typed}` (without a clone: `{plain}`)"
+    return f"AWS_REGION={place.region} make {_TARGETS.get(verb, verb)}{variables}{_MORE.get(verb, '')}"
 
 
 def _rotate(place: Place) -> list[str]:
@@ -103,11 +122,14 @@ def _rotate(place: Place) -> list[str]:
 
 def _unblock(place: Place) -> list[str]:
     """While a version is pending, no other rotation begins."""
-    drop = (
+    return [_drop(place), *_rotate(place)]
+
+
+def _drop(place: Place) -> str:
+    return (
         f"aws secretsmanager update-secret-version-stage --secret-id {_quoted(place.secret)} "
         f"--version-stage AWSPENDING --remove-from-version-id {_quoted(place.version)}"
     )
-    return [drop, *_rotate(place)]
 
 
 def _quoted(name: str | None) -> str:

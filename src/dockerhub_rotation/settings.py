@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from dockerhub_rotation import duration, library_settings, organization_settings, token_kinds
 from dockerhub_rotation.errors import SecretNotServed, SettingsInvalid
 from dockerhub_rotation.organization_settings import Resource
+from dockerhub_rotation.remedies import region_option
 from dockerhub_rotation.token_kinds import TokenKind
 
 LoginKind = Literal["auth-token", "users-login"]
@@ -138,7 +139,8 @@ class Settings:
             raise SecretNotServed(
                 f"{secret_id} is none of the secrets that this function gives a token of the account. If it "
                 "should get none, take the function from it: `aws secretsmanager cancel-rotate-secret --secret-id "
-                f"{secret_id}`. If it should, add its name to DOCKERHUB_SECRETS (Secrets in infra/function.yaml)."
+                f"{secret_id}{region_option(secret_id)}`. If it should, add its name to DOCKERHUB_SECRETS (Secrets in "
+                "infra/function.yaml)."
             )
 
 

@@ -74,7 +74,7 @@ def test_a_secret_that_is_not_served_is_refused_before_anything_is_asked(
 
     with pytest.raises(
         FunctionError,
-        match=f"SecretNotServed: {world.secret_arn} .* cancel-rotate-secret --secret-id {world.secret_arn}`",
+        match=f"SecretNotServed: {world.secret_arn} .* --secret-id {world.secret_arn} --region eu-central-1`",
     ):
         world.function.invoke({"Step": step, "SecretId": world.secret_arn, "ClientRequestToken": current(world)})
 

@@ -568,7 +568,8 @@ def test_a_rotation_that_has_not_ended_is_said_to_be_pending_or_promoted(make_wo
 
 def commanded(world: World, refused: str) -> None:
     """Run the command in a message as it is printed."""
-    command = refused.partition("send the task again: `aws ")[2].partition("`")[0]
+    command = refused.partition("send the task again: ")[2].partition("`aws ")[2].partition("`")[0]
+    assert "--region eu-central-1" in command
     world.aws_cli(*command.split())
 
 
@@ -581,7 +582,9 @@ def test_while_a_rotation_has_not_ended_it_is_refused_and_the_command_unblocks_i
     world.hold_before = step
     world.rotate()
 
-    with pytest.raises(FunctionError, match="EventRefused: .* has not ended") as refused:
+    with pytest.raises(
+        FunctionError, match="EventRefused: .* has not ended, .*`AWS_REGION=[^`]* make unblock "
+    ) as refused:
         roll_back(world)
     commanded(world, str(refused.value))
     roll_back(world)

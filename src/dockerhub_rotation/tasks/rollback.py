@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from dockerhub_rotation import changes, retirement, token_labels
+from dockerhub_rotation import changes, remedies, retirement, token_labels
 from dockerhub_rotation.changes import Look
 from dockerhub_rotation.docker_hub.answers import Token
 from dockerhub_rotation.errors import EventRefused, RetirementFailed, RollbackFailed, RotationError
 from dockerhub_rotation.groups import grouped
 from dockerhub_rotation.plan import Grace
+from dockerhub_rotation.remedies import Place, region_option
 from dockerhub_rotation.retirement import Retirement
 from dockerhub_rotation.secrets_manager import CURRENT, PENDING, PREVIOUS, SecretVersions
 from dockerhub_rotation.tasks import way_back
@@ -49,7 +50,7 @@ def rollback(task: Task, versions: SecretVersions, version: str) -> Result:
     task.docker_hub.management.presume_code_used(versions.changed_at)
     former = versions.holder(CURRENT)
     if former != version:
-        _require_way_back(versions, version)
+        _require_way_back(task, versions, version)
     back = WayBack(version, way_back.value_of(task, versions, version))
     tokens = retirement.listed(task, versions)
     if former == version:  # case 1
@@ -64,7 +65,7 @@ def rollback(task: Task, versions: SecretVersions, version: str) -> Result:
     look = changes.look(task, versions.arn)
     if look.versions.holder(CURRENT) == version:
         return _resume(task, back, look, tokens)  # a twin was faster
-    _require_way_back(look.versions, version, _NOT_MOVED)
+    _require_way_back(task, look.versions, version, _NOT_MOVED)
     if not task.secrets_manager.move_current(versions.arn, version, former):
         raise _moved_by_others(versions.arn)  # case 6
     _prove_moved(task, back, versions.arn, former)  # case 7
@@ -86,7 +87,7 @@ def _resume(task: Task, back: WayBack, look: Look, tokens: list[Token]) -> Resul
     return _settle(task, back, look, tokens, moved=False)
 
 
-def _require_way_back(versions: SecretVersions, version: str, so_far: str = "Nothing was changed.") -> None:
+def _require_way_back(task: Task, versions: SecretVersions, version: str, so_far: str = "Nothing was changed.") -> None:
     """Refuse what is not AWSPREVIOUS, and to disturb a rotation that has not ended. The id is not quoted if unknown."""
     pending = versions.holder(PENDING)
     if versions.holder(PREVIOUS) != version:
@@ -98,11 +99,12 @@ def _require_way_back(versions: SecretVersions, version: str, so_far: str = "Not
         )
     if pending is not None:
         promoted = pending == versions.holder(CURRENT)
+        place = Place.of(task.function, versions.arn, pending)
+        how = f"`{remedies.take_off(place)}`" if promoted else remedies.drop(place)  # `unblock` leaves a promoted one
         raise EventRefused(
             f"Version {pending} is {'promoted' if promoted else 'AWSPENDING'}, but its rotation has not ended, and "
             f"Secrets Manager may promote it at any time. {so_far} Wait for its end; or drop it, and send "
-            f"the task again: `aws secretsmanager update-secret-version-stage --secret-id {versions.arn} "
-            f"--version-stage AWSPENDING --remove-from-version-id {pending}`."
+            f"the task again: {how}."
         )
 
 
@@ -199,5 +201,5 @@ def _moved_by_others(arn: str) -> EventRefused:
     """Return the error for an AWSCURRENT that somebody else has moved, to be raised."""
     return EventRefused(
         "AWSCURRENT was moved to another version meanwhile, and is left there. Look where it is, and send the task "
-        f"again if that is not as wanted: aws secretsmanager describe-secret --secret-id {arn}"
+        f"again if that is not as wanted: `aws secretsmanager describe-secret --secret-id {arn}{region_option(arn)}`."
     )
