@@ -137,7 +137,7 @@ def test_nothing_is_dropped_where_no_rotation_is_known_or_another_verb_is_repeat
         ),
         (
             errors.TagsInvalid("Mend them.", names=("ours:grace", "ours:expiry")),
-            f"{TAG} --tags Key=ours:grace,Value=value Key=ours:expiry,Value=value --region eu-west-1",
+            f"{TAG} --tags Key=ours:grace,Value=... Key=ours:expiry,Value=... --region eu-west-1",
         ),
         (
             errors.SecretUnusable("Store one."),

@@ -177,7 +177,8 @@ def _store(place: Place) -> list[str]:
 
 
 def _tag(place: Place) -> list[str]:
-    tags = " ".join(shlex.quote(f"Key={name},Value=value") for name in place.names)
+    """What it should say, people know: the dots are to be replaced."""
+    tags = " ".join(shlex.quote(f"Key={name},Value=...") for name in place.names)
     return [f"aws secretsmanager tag-resource --secret-id {_quoted(place.secret)} --tags {tags}"]
 
 

@@ -90,7 +90,7 @@ class Operator:
     def enter(self, plain: str) -> Typed:
         """Enter a command of the AWS CLI in a shell, and then what it reads."""
         ran = subprocess.run(
-            ["bash", "-c", plain.replace("Value=value", f"Value={self.tag}")],
+            ["bash", "-c", plain.replace("Value=...", f"Value={self.tag}")],
             input=self._value_for(plain),
             cwd=self.folder,
             env={**os.environ, "PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}"},
