@@ -48,8 +48,8 @@ def _explain(served: Served, console: Console) -> None:
         console.out(f"export {name}={value}", highlight=False)
     console.out("make status", highlight=False)
     console.print(
-        "\nNo verb of make needs the AWS CLI, and docs/operating.md has them all. Only a deployment can't be tried here. "
-        "With the AWS CLI, this rotates as well:\n"
+        "\nNo verb of make needs the AWS CLI, and docs/operating.md has them all. Only a deployment can't be tried "
+        "here. With the AWS CLI, this rotates as well:\n"
     )
     console.out(f"aws secretsmanager rotate-secret --secret-id {SECRET_NAME}", highlight=False)
     if shutil.which("aws") is None:
