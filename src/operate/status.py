@@ -119,7 +119,8 @@ def _dated(aws: Aws, known: Known, unread: list[str]) -> Known:
 def _show_all(show: Show, wanted: Deployment, standings: Sequence[Standing], undescribed: Sequence[str]) -> None:
     if not standings and not undescribed:
         show.line(
-            f"No secret here names the function {wanted.project}: `{command('deploy')}` makes one, and attaches it."
+            f"No secret here names the function {wanted.project}. Is another project meant, PROJECT=..., or another "
+            f"Region, AWS_REGION=...? If not, `{command('deploy')}` makes a secret, and attaches the function."
         )
     if not standings:
         return
