@@ -149,7 +149,7 @@ faults: $(READY) ## Show what becomes of a fault, a twin or somebody's act at ev
 
 e2e: $(READY) ## Pull a private image with skopeo, from Debian's registry, while its token rotates
 	@tests/e2e/programs $(REGISTRY)
-	@PATH="$$PATH:$(CURDIR)/$(REGISTRY)/usr/bin" $(VENV)/bin/python -m pytest -q tests/e2e $(ARGS)
+	@PATH="$$PATH:$(CURDIR)/$(REGISTRY)/usr/bin" $(VENV)/bin/python -m pytest -q tests/e2e -m "not long" $(ARGS)
 
 synth: $(READY) $(CDK)/.ready ## Synthesize what docs/terraform-and-cdk.md shows for CDK; needs Node.js
 	@command -v node >/dev/null || { echo "CDK runs on Node.js, and there is no node here" >&2; exit 1; }

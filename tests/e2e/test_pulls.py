@@ -34,6 +34,12 @@ from rehearsal.world import ORGANIZATION, Scene, World
 
 SUCCEEDED = ["RotationStarted", "RotationSucceeded"]
 KINDS = {"a personal token": None, "an organization's token": ORGANIZATION}
+# What takes longest pulls with an organization's token only if asked: make e2e ARGS="-m long"
+BOTH_KINDS = pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=[pytest.mark.long] if organization else []) for kind, organization in KINDS.items()],
+    indirect=True,
+)
 REFUSALS = ("invalid username/password", "authentication required")  # by the token service, by the registry
 
 
@@ -287,6 +293,7 @@ def test_a_pull_works_after_every_single_request_of_two_rotations(
     assert bool(registry.pull(tmp_path / "with-the-first", first_token)) is (world.scene.organization is None)
 
 
+@BOTH_KINDS
 def test_no_pull_fails_through_20_rotations(set_up: SetUp, tmp_path: Path, tally: Tally, kind: str) -> None:
     world, registry = set_up()
 
@@ -300,6 +307,7 @@ def test_no_pull_fails_through_20_rotations(set_up: SetUp, tmp_path: Path, tally
     assert world.leaked(world.function.log()) == []
 
 
+@BOTH_KINDS
 def test_no_pull_fails_through_rotations_in_which_any_change_meets_any_fault(
     set_up: SetUp, tmp_path: Path, tally: Tally, kind: str
 ) -> None:
