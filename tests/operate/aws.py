@@ -341,7 +341,8 @@ class Account:
         """Make a secret, or store what the template says again if that has changed."""
         name = stack.parameters.get("NamePrefix", "") + stack.parameters["SecretName"]
         new, value = name not in self.secrets, _secret_string(stack.template, stack.parameters)
-        secret = self.add_secret(name) if new else self.secrets[name]
+        attached = {"RotationLambdaARN": stack.parameters["RotationFunctionArn"]}
+        secret = self.add_secret(name, **attached) if new else self.secrets[name]
         if new or value != _secret_string(*stack.before):
             secret.value = value
         key = {"KeyArn": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{name}"} if stack.parameters["OwnKey"] == "true" else {}
