@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -50,16 +49,13 @@ class Caretaker:
         deploy = command("deploy", only="caretaker")
         return f"There is no {self.function}, so nothing is done. Run `{deploy}`, then this again{instead}."
 
-    def send(
-        self, task: Mapping[str, str], doing: str, undone: str, again: str, *, unless: re.Pattern[str] | None = None
-    ) -> dict[str, Any]:
+    def send(self, task: Mapping[str, str], doing: str, undone: str, again: str) -> dict[str, Any]:
         """Have it do a task, and return its answer.
 
         Args:
             doing: what it does, for somebody who waits.
             undone: what is not known, or not done, if no good answer comes.
             again: the command that sends it again.
-            unless: what an error of the task's has in it that says itself what `undone` says not to know.
 
         Raises:
             Problem: no answer came, or it is an error.
@@ -80,8 +76,7 @@ class Caretaker:
             # As a rule the message has said it, with the command beside it, or that another one is the way out.
             then = f"\nMend what is said there, then send the task again: {send_again}"
             then = "" if without_commands(failure) != failure else then
-            lead = "" if unless and unless.search(failure) else f"{undone}: "
-            raise Problem(f"{lead}{failure}{more}{then}")
+            raise Problem(f"{undone}: {failure}{more}{then}")
         if "Message" not in answer:
             raise Problem(f"{undone}: {self.function} has answered something that is no caretaker's. Is it one?")
         return answer

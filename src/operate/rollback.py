@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
+from typing import Any
 
 from operate.caretaker import Caretaker
 from operate.confirm import require_yes
 from operate.function_log import check_version, last_step, of_rotation
 from operate.names import Deployment
 from operate.pending import by_hand, take_off
-from operate.secret import PENDING, Secret, require_ours
+from operate.secret import PENDING, Secret, again, require_ours
 from operate.session import Aws, Refused
 from operate.show import Problem, Show
 from operate.times import readable
 from operate.typed import command
 from operate.versions import made
-
-# How errors of the task say where AWSCURRENT is: each that knows it does, in one of these ways.
-_SAYS_WHERE = re.compile("Nothing was changed|AWSCURRENT (?:is|was|could not be) ")
 
 
 def rollback(aws: Aws, show: Show, wanted: Deployment, *, version: str, sure: bool) -> dict[str, object]:
@@ -60,15 +58,31 @@ def rollback(aws: Aws, show: Show, wanted: Deployment, *, version: str, sure: bo
     if finished:
         take_off(aws, secret, secret.current)
     task = {"Task": "Rollback", "SecretId": secret.arn, "VersionId": version}
-    undone = f"Whether version {version} is current now is not known"
-    doing = "it tries the earlier token, then moves AWSCURRENT"
-    answer = caretaker.send(task, doing, undone, confirmed, unless=_SAYS_WHERE)
+    undone = "The rollback has not ended well, as far as is known"
+    try:
+        answer = caretaker.send(task, "it tries the earlier token, then moves AWSCURRENT", undone, confirmed)
+    except Problem as problem:
+        failed = str(problem)
+    else:
+        return _rolled_back(show, secret, version, answer)
+    raise Problem(f"{failed}\n{_where_it_is(aws, secret)}")
+
+
+def _rolled_back(show: Show, secret: Secret, version: str, answer: Mapping[str, Any]) -> dict[str, object]:
     show.step("current" if not answer.get("Moved") else "moved", str(answer.get("Message")))
     if answer.get("Replaced") and answer.get("ReplacedUntil"):
         until = readable(str(answer["ReplacedUntil"]))
         show.detail(f"the deadline of the token of version {answer['Replaced']}: {until}")
     show.line(f"`{command('reconcile')}` has all of it looked at now. The next rotation makes another token as usual.")
     return {"secret": secret.arn, "version": version, "rolled_back": answer}
+
+
+def _where_it_is(aws: Aws, secret: Secret) -> str:
+    """Say where AWSCURRENT is once the task has failed, or its answer was lost: AWS alone knows."""
+    try:
+        return f"AWSCURRENT is on version {again(aws, secret).current} now."
+    except Refused as refused:
+        return f"Where AWSCURRENT is now is not known: {refused}"
 
 
 def _chosen(secret: Secret, version: str) -> str:

@@ -246,29 +246,51 @@ def test_an_error_of_the_caretakers_is_told_with_how_to_send_the_task_again(
     assert "`make rollback VERSION=old YES=1`, or without these commands:\n  echo " in done.err
 
 
-NOT_KNOWN = "Whether version old is current now is not known: "
 REMEDY = "Run `AWS_REGION=eu-central-1 make rotate SECRET=dockerhub-token` (without a clone: `aws ...`)."
 
 
+@pytest.mark.parametrize(("labels", "where"), [(DONE, "new"), (BACK, "old")], ids=["not moved", "moved"])
 @pytest.mark.parametrize(
-    ("failure", "known"),
+    "failure",
     [
-        (f"The token has expired, and nobody can bring it back. Nothing was changed. Make a new one. {REMEDY}", True),
-        (f"The token of version old is not let in. AWSCURRENT is where it was. {REMEDY}", True),
-        (f"It is refused since. AWSCURRENT could not be moved back, so consumers may be refused. {REMEDY}", True),
-        (f"AWSCURRENT was moved to another version meanwhile, and is left there. {REMEDY}", True),
-        (f"PATCH: Docker Hub did not answer. {REMEDY}", False),
+        f"The token has expired, and nobody can bring it back. Nothing was changed. Make a new one. {REMEDY}",
+        f"It is refused since. AWSCURRENT could not be moved back, so consumers may be refused. {REMEDY}",
+        f"PATCH: Docker Hub did not answer. {REMEDY}",
     ],
 )
-def test_an_error_that_says_where_awscurrent_is_or_what_the_way_out_is_is_not_contradicted(
-    operated: Operated, secret: Secret, run: Command, failure: str, known: bool
+def test_where_awscurrent_is_after_an_error_is_what_aws_says(
+    operated: Operated,
+    secret: Secret,
+    run: Command,
+    failure: str,
+    labels: dict[str, list[str]],
+    where: str,
 ) -> None:
-    operated.aws.invoked = lambda name, event: {"errorMessage": failure}
+    def fail(_: str, __: Any) -> dict[str, Any]:
+        secret.labels = dict(labels)
+        return {"errorMessage": failure}
+
+    operated.aws.invoked = fail
 
     done = run("rollback", "--yes")
 
-    assert (done.status, failure in done.err, NOT_KNOWN in done.err) == (1, True, not known)
+    assert (done.status, failure in done.err, "is not known" in done.err) == (1, True, False)
+    assert f"AWSCURRENT is on version {where} now." in done.err
     assert "Mend what is said there" not in done.err
+
+
+def test_where_awscurrent_is_that_may_not_be_read_after_an_error_is_not_known(
+    operated: Operated, secret: Secret, run: Command
+) -> None:
+    def fail(_: str, __: Any) -> dict[str, Any]:
+        operated.aws.refuse["secretsmanager:DescribeSecret"] = AwsError("AccessDeniedException", "Not you")
+        return {"errorMessage": f"It has expired. {REMEDY}"}
+
+    operated.aws.invoked = fail
+
+    done = run("rollback", "--yes")
+
+    assert (done.status, "Where AWSCURRENT is now is not known: " in done.err) == (1, True)
 
 
 def test_an_answer_that_is_lost_is_asked_for_once(operated: Operated, secret: Secret, run: Command) -> None:
@@ -278,3 +300,4 @@ def test_an_answer_that_is_lost_is_asked_for_once(operated: Operated, secret: Se
 
     assert (done.status, operated.aws.requests.count("lambda:Invoke")) == (1, 1)
     assert "It may go on for 15 minutes at most" in done.err
+    assert "AWSCURRENT is on version new now." in done.err
