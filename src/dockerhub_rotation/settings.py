@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
 from dockerhub_rotation import duration, library_settings, organization_settings, token_kinds
-from dockerhub_rotation.errors import SecretNotServed, SettingsInvalid
+from dockerhub_rotation.errors import SecretNotServed, SettingsInvalid, Verb
 from dockerhub_rotation.organization_settings import Resource
 from dockerhub_rotation.remedies import region_option
 from dockerhub_rotation.token_kinds import TokenKind
@@ -121,6 +121,13 @@ class Settings:
         if self.organization is None:
             return f"parameters {self.username_parameter} and {self.password_parameter} are"
         return f"{self.named_by} is"
+
+    @property
+    def owner_mended_by(self) -> tuple[tuple[Verb, ...], tuple[str, ...]]:
+        """What says anew whose tokens are made, and then does once more what has failed: verbs, and names for them."""
+        if self.organization is None:
+            return ("credentials", "again"), (self.username_parameter, self.password_parameter)
+        return ("tag", "again"), ("dockerhub-rotation:organization",)
 
     def serves(self, secret_id: str) -> bool:
         """Tell whether a secret, by its ARN or its name, is one of those that get a token."""

@@ -195,7 +195,7 @@ def _of_pending(known: Known) -> Reason:
         text = f"Version {version} is pending {since}. {last.step} failed, {last.time}: {last.told}"
         affected = last.said.get("consumers_affected") and known.now - last.at < _LOCK_SECONDS
         state = State.BROKEN if affected else State.ROTATING
-        return Reason(state, f"tries again {since}: {_called(last)}", f"{text}")
+        return Reason(state, f"tries again {since}: {_called(last)}", text)
     if known.now - lines[-1].at > _STEP_SECONDS:
         step = last.step or "its first lines"
         text = f"Version {version} is pending {since}, and nothing was heard of it after {step}, {lines[-1].time}."

@@ -7,9 +7,10 @@ import pytest
 from rehearsal.docker_hub import Role
 from rehearsal.sandbox import FunctionError
 from rehearsal.wire import Request
-from rehearsal.world import ORGANIZATION, World
+from rehearsal.world import ORGANIZATION, Shape, World
 from tests.organization.seen import APP, ROTATED, of, remove_tag, rights, scene, set_tag, tokens, under
 from tests.rotation.cared import DAY, HOUR, counts, facts, findings, messages, names, of_version, rotated_secret
+from tests.rotation.seen import holder
 
 MakeWorld = Callable[..., World]
 PERSONAL_LIST, LOGIN = "GET /v2/access-tokens", "POST /v2/auth/token"
@@ -167,6 +168,26 @@ def test_a_rollback_goes_back_to_the_token_before(make_world: MakeWorld) -> None
     assert answer["Moved"]
     assert (under(world), back.active, replaced.active) == (back, True, False)
     assert world.hub.authenticates(world.current_token())
+
+
+def test_a_rollback_to_a_value_of_another_name_prints_what_sets_the_organization(make_world: MakeWorld) -> None:
+    world = make_world(scene(placeholder=True, shape=Shape.ECS))
+    world.rotate()
+    former = holder(world, "AWSCURRENT")
+    world.client.put_secret_value(
+        SecretId=world.secret_arn, SecretString=Shape.ECS.compose("somebody-else", world.current_token())
+    )
+    other = holder(world, "AWSCURRENT")
+    world.client.update_secret_version_stage(
+        SecretId=world.secret_arn, VersionStage="AWSCURRENT", MoveToVersionId=former, RemoveFromVersionId=other
+    )
+
+    with pytest.raises(
+        FunctionError, match="tag-resource .*Key=dockerhub-rotation:organization.* make rollback "
+    ) as it:
+        world.care("Rollback", SecretId=world.secret_arn, VersionId=other)
+
+    assert "make credentials" not in str(it.value)
 
 
 def test_a_dead_token_is_healed_by_one_that_may_do_the_same(make_world: MakeWorld) -> None:

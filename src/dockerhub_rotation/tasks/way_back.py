@@ -60,12 +60,13 @@ def require_our_account(task: Task, versions: SecretVersions, back: WayBack, tok
         return
     if not task.docker_hub.tokens.shows_all:
         raise DockerHubUnavailable(f"{_CUT_SHORT}, so nothing shows that it is the right account. Nothing was changed.")
+    verbs, names = task.settings.owner_mended_by
     raise SecretUnusable(
         "Nothing shows that this account has made the secret's tokens: its list has none of them, and the value names "
         f"no user. Nothing was changed. Look whether {task.settings.set_by} another project's; else move AWSCURRENT by "
         "hand.",
-        verbs=("credentials", "again"),
-        names=(task.settings.username_parameter, task.settings.password_parameter),
+        verbs=verbs,
+        names=names,
     )
 
 
@@ -171,8 +172,9 @@ def logs_in(task: Task, back: WayBack) -> bool:
 
 def _another_accounts(task: Task, what: str) -> SecretUnusable:
     """Return the error for a version of another account, to be raised."""
+    verbs, (name, *_) = task.settings.owner_mended_by
     return SecretUnusable(
         f"{what} whose tokens this function makes. Look whether {task.settings.named_by} is another project's.",
-        verbs=("credentials", "again"),
-        names=(task.settings.username_parameter,),
+        verbs=verbs,
+        names=(name,),
     )
