@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from rehearsal.world import Scene, World
 from tests.organization.seen import ROTATED, scene
 from tests.rotation.test_faults import EXPIRED, FIRST, GRACE, LOUD, STEADY, brought_to, rotated_with
 from tests.rotation.test_faults import REQUESTS as OF_PERSONAL_TOKENS
+
+PAGE = (Path(__file__).parents[2] / "docs/testing.md").read_text(encoding="utf-8")
 
 WatchedWorld = Callable[..., tuple[World, Invariants]]
 
@@ -75,6 +78,15 @@ def test_the_requests_of_a_rotation_are_those_at_which_faults_strike(
 
     sent = [request.name.replace(world.tokens_path, "TOKENS") for request in world.wire.requests[asked:]]
     assert sent == _requests(situation)
+
+
+def test_the_page_says_how_many_faults_there_are() -> None:
+    number = sum(len(_requests(situation)) for situation in SCENES) * len((*_KILLED, *_REST))
+    said = f"{number} more with an organization's token, in four of these situations"
+    assert (len(SCENES), f"{said} and in all ways but too slow, of which `make test` has {len(_SAMPLE)}" in PAGE) == (
+        4,
+        True,
+    )
 
 
 @cells(*_KILLED)

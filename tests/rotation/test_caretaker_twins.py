@@ -254,4 +254,6 @@ def test_a_heal_beside_the_first_step_of_somebodys_rotation_begins_no_second_one
 
 
 def test_the_page_says_how_many_orders_there_are() -> None:
-    assert f"in all {sum(ORDERS.values()) + ORDERS_OF_A_HEAL} orders of the caretaker's" in PAGE.read_text()
+    page, beside = PAGE.read_text(), sum(ORDERS_BESIDE_A_HEAL.values())
+    assert f"in all {sum(ORDERS.values()) + ORDERS_OF_A_HEAL} orders of the caretaker's" in page
+    assert f"A heal beside the first step of somebody's rotation: {beside} orders" in page

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from itertools import cycle
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,6 +34,8 @@ from tests.rotation.test_heal import HEALING, disabled, started, with_dead_token
 from tests.rotation.test_orphans import orphan
 from tests.rotation.test_replicas import left_behind
 from tests.rotation.test_tags_of_a_secret import tag
+
+PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
 
 WatchedWorld = Callable[..., tuple[World, Invariants]]
 Matrix = dict[tuple[str, int, FaultKind], str]
@@ -174,6 +177,11 @@ def test_the_requests_are_those_at_which_faults_strike(
     assert tuple(names(world, asked)[: len(REQUESTS[situation])]) == REQUESTS[situation]
     if situation != HEAL:  # which a rotation follows
         assert len(names(world, asked)) == len(REQUESTS[situation])
+
+
+def test_the_page_says_how_many_faults_there_are() -> None:
+    heal, behind, tagged = (len(requests) * len(FaultKind) for requests in REQUESTS.values())
+    assert f"and of a rotation by all tags: {heal * len(THEN) + behind + tagged}." in PAGE.read_text()
 
 
 @pytest.mark.parametrize(
